@@ -226,6 +226,9 @@ func inField(err error, field string) error {
 	if !ok {
 		return err
 	}
+	if field == "" {
+		return err
+	}
 	c := *e
 	if c.Field != "" {
 		field += "." + c.Field

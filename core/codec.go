@@ -1,0 +1,99 @@
+package core
+
+// The JSON form of the types of this package. Hosts at size use the compact
+// binary form of snapshots (DESIGN section 3), which comes with the WebAssembly
+// module and will stand in a file of its own beside this one.
+
+// EntryFields lists the fields of an entry.
+func EntryFields(o *Object, e *Entry) {
+	o.Str("path", &e.Path)
+	kind := e.Kind.String()
+	Enum(o, "kind", &kind, true, "file", "dir", "link")
+	if o.Reading() {
+		e.Kind = kindOf(kind)
+	}
+	mode := int64(e.Mode)
+	o.Int("mode", &mode, false, 0, MaxMode)
+	e.Mode = uint16(mode)
+	o.Int("size", &e.Size, false, 0, MaxSize)
+	o.Digest("digest", &e.Digest, false)
+	o.OptStr("target", &e.Target)
+}
+
+func kindOf(word string) Kind {
+	for _, k := range [3]Kind{KindFile, KindDir, KindLink} {
+		if k.String() == word {
+			return k
+		}
+	}
+	return 0
+}
+
+// ProblemFields lists the fields of a problem.
+func ProblemFields(o *Object, p *Problem) {
+	o.Str("path", &p.Path)
+	Enum(o, "code", &p.Code, true, ProblemCodes()...)
+	o.OptStr("detail", &p.Detail)
+}
+
+// RepoFields lists the fields of a repository's state.
+func RepoFields(o *Object, r *Repo) {
+	o.Path("path", &r.Path)
+	o.Digest("state", &r.State, true)
+}
+
+// AsideFields lists the fields of a version set aside.
+func AsideFields(o *Object, a *Aside) {
+	o.Path("path", &a.Path)
+	o.Digest("digest", &a.Digest, true)
+}
+
+// SnapshotFields lists the fields of a snapshot and validates what was read.
+func SnapshotFields(o *Object, s *Snapshot) {
+	List(o, "entries", &s.Entries, EntryFields)
+	List(o, "problems", &s.Problems, ProblemFields)
+	o.Strings("incomplete", &s.Incomplete)
+	o.Strings("occupied", &s.Occupied)
+	if o.Reading() && !o.Failed() {
+		o.FailWith(s.Validate())
+	}
+}
+
+// BaseFields lists the fields of a base and validates what was read.
+func BaseFields(o *Object, b *Base) {
+	version := int64(BaseFormat)
+	o.Int("format_version", &version, true, 0, MaxSize)
+	if o.Reading() && !o.Failed() {
+		o.FailWith(CheckFormat("format_version", version, BaseFormat))
+	}
+	o.Str("marker", &b.Marker)
+	List(o, "entries", &b.Entries, EntryFields)
+	List(o, "repos", &b.Repos, RepoFields)
+	List(o, "delivered", &b.Delivered, AsideFields)
+	if o.Reading() && !o.Failed() {
+		o.FailWith(b.Validate())
+	}
+}
+
+// EncodeSnapshot returns the canonical JSON of s.
+func EncodeSnapshot(s *Snapshot) []byte {
+	return EncodeJSON(func(o *Object) { SnapshotFields(o, s) })
+}
+
+// DecodeSnapshot reads and validates a snapshot.
+func DecodeSnapshot(data []byte) (*Snapshot, error) {
+	s := new(Snapshot)
+	return s, DecodeJSON(data, func(o *Object) { SnapshotFields(o, s) })
+}
+
+// EncodeBase returns the canonical JSON of b.
+func EncodeBase(b *Base) []byte {
+	return EncodeJSON(func(o *Object) { BaseFields(o, b) })
+}
+
+// DecodeBase reads and validates a base. A newer format is refused with
+// [CodeNewerVersion], never read as far as it goes.
+func DecodeBase(data []byte) (*Base, error) {
+	b := new(Base)
+	return b, DecodeJSON(data, func(o *Object) { BaseFields(o, b) })
+}
