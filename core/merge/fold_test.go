@@ -34,7 +34,7 @@ func TestFoldKey(t *testing.T) {
 		{"\uac01", "\u1100\u1161\u11a8", false, true, true},
 		{"\u212b", "\u00e5", true, true, true},
 		{"\u03b1\u0345", "\u0391\u03b9", true, true, true}, // the iota below
-		{"\ufb01", "fi", false, true, false}, // a compatibility equivalent is another name
+		{"\ufb01", "fi", false, true, false},               // a compatibility equivalent is another name
 		{"a\xff", "a\xfe", true, true, false},
 		{"\uff21", "A", true, true, false},
 		{"dir/\u00c4", "DIR/a\u0308", true, true, true},
