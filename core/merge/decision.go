@@ -63,6 +63,12 @@ const (
 	ConflictSlipped   ConflictKind = "edited_meanwhile"   // somebody saved it while the plan was applied
 )
 
+// ConflictKindList returns the closed list in a fixed order.
+func ConflictKindList() []ConflictKind {
+	return []ConflictKind{ConflictContent, ConflictAdded, ConflictUnknown, ConflictKinds, ConflictDeletedR, ConflictDeletedL,
+		ConflictCollision, ConflictBlocked, ConflictSetAside, ConflictSlipped}
+}
+
 // Conflict is one entry of the result's conflict list.
 type Conflict struct {
 	Path   string

@@ -1,0 +1,57 @@
+# The tasks of this project. "make help" lists them.
+
+GO        ?= go
+FUZZTIME  ?= 20s
+PACKAGES  := ./...
+PLATFORMS := darwin/arm64 windows/amd64
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Fetch what the checks and tests need; the rest works offline
+	$(GO) mod download
+	$(GO) mod download -modfile=tools/go.mod
+	@command -v git >/dev/null || { echo "git is needed by the tests; install it" >&2; exit 1; }
+
+.PHONY: build
+build: ## Build bin/planner
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/planner ./cmd/planner
+
+.PHONY: check
+check: ## Format, vet on three platforms, staticcheck, purity of core, licenses
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt these:" $$out >&2; exit 1; }
+	$(GO) vet $(PACKAGES)
+	@for p in $(PLATFORMS); do echo "vet for $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet $(PACKAGES) || exit 1; done
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build ./core/...
+	$(GO) tool -modfile=tools/go.mod staticcheck $(PACKAGES)
+	$(GO) test -run 'Purity' ./core
+	$(GO) run ./internal/licenses
+
+.PHONY: test
+test: build ## Every test with the race detector, and the vectors by the binary
+	$(GO) test -race $(PACKAGES)
+	bin/planner conformance --cmd 'bin/planner plan' testdata/golden
+
+.PHONY: golden
+golden: build ## Regenerate the machine-written outputs of the vectors
+	bin/planner conformance -update testdata/golden
+
+.PHONY: bench
+bench: ## Benchmarks: the core, and push beside tar and the seed's way
+	$(GO) test -run '^$$' -bench . -benchmem ./core/... ./hostgo/...
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for FUZZTIME
+	@for p in $$($(GO) list $(PACKAGES)); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

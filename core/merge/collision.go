@@ -1,0 +1,53 @@
+package merge
+
+import (
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// collide finds names that this host's file system takes for one. The name that
+// is already there keeps its path; among new ones the first in path order does.
+// The other becomes a conflict copy, with its subtree.
+func (w *walker) collide() {
+	facts := w.in.Facts
+	if !facts.FoldCase && !facts.Normalize {
+		return
+	}
+	fold := func(p string) string { return FoldKey(p, facts.FoldCase, facts.Normalize) }
+	gone := map[string]bool{}
+	for i := range w.out.Decisions {
+		if d := &w.out.Decisions[i]; d.Action == Delete {
+			gone[d.Path] = true
+		}
+	}
+	taken := map[string]string{}
+	for i := range w.target.Entries {
+		if p := w.target.Entries[i].Path; !gone[p] {
+			taken[fold(p)] = p
+		}
+	}
+	from, to := "", ""
+	for i := range w.out.Decisions {
+		d := &w.out.Decisions[i]
+		if d.Action != Write && d.Action != Copy {
+			continue
+		}
+		if from != "" && core.Under(d.Path, from) {
+			d.Dest = to + strings.TrimPrefix(d.Path, from)
+			continue
+		}
+		key := fold(d.Dest)
+		if other, ok := taken[key]; !ok || other == d.Dest {
+			taken[key] = d.Dest
+			continue
+		}
+		dest := CopyName(d.Dest, TreeDigest(d.Want, nil), func(p string) bool { _, used := taken[fold(p)]; return used })
+		taken[fold(dest)] = dest
+		if isDir(d.Want) {
+			from, to = d.Path, dest
+		}
+		d.Dest, d.Action = dest, Copy
+		w.report(d.Path, ConflictCollision, dest)
+	}
+}

@@ -1,0 +1,546 @@
+package merge
+
+import (
+	"slices"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// Direction says which way changes flow.
+type Direction string
+
+// The directions.
+const (
+	Pull Direction = "pull" // from the sandbox into the workspace
+	Push Direction = "push" // from the workspace into the sandbox
+)
+
+// Facts are what the host knows about the workspace's file system.
+type Facts struct {
+	FoldCase     bool // names that differ in case alone are one name
+	Normalize    bool // names that are canonically equivalent in Unicode are one name
+	NoExecutable bool // files have no executable bit
+	Backslash    bool // a backslash separates path segments (Windows)
+}
+
+// Input is everything that decides. Nothing else does: no time, no size.
+type Input struct {
+	Direction   Direction
+	Base        *core.Base // nil: unknown (state lost, or two trees that meet first)
+	Local       *core.Snapshot
+	Remote      *core.Snapshot
+	LocalRepos  []core.Repo // sorted by path
+	RemoteRepos []core.Repo // sorted by path
+	Rules       *core.Rules // nil: nothing is excluded
+	Preserve    []string    // paths whose absence on one side is never carried to the other
+	Policy      Policy
+	Overrides   []Override // the first that matches wins
+	NoTextMerge bool
+	// Contents holds what an earlier outcome needed, by digest; a nil value says
+	// that the host does not have it. A nil map asks.
+	Contents map[core.Digest][]byte
+	Facts    Facts
+}
+
+// Outcome is what was decided.
+type Outcome struct {
+	Decisions []Decision
+	Conflicts []Conflict
+	Problems  []core.Problem
+	Flagged   []string    // changed files that make tools run code, sorted
+	Needs     []Need      // contents to supply before anything may be applied
+	Repos     []core.Repo // what base takes as the states of repositories
+	ModeOnly  int         // entries that differ in other permission bits alone
+	Deletable int         // files in the target that base knows, outside .git
+	Deletes   int         // files among them that would be deleted
+	// SourceEmpty says that the source holds no file outside .git although the
+	// target holds some that base knows.
+	SourceEmpty bool
+}
+
+// Decide compares the three trees and returns one decision for each path that
+// changes something. Snapshots must be valid. Errors are those of a content
+// that fails its digest ([core.CodeCorrupt]) and of a bad override.
+func Decide(in *Input) (*Outcome, error) {
+	w, err := newWalker(in)
+	if err != nil {
+		return nil, err
+	}
+	w.walk()
+	if w.err != nil {
+		return nil, w.err
+	}
+	w.finish()
+	return &w.out, nil
+}
+
+// walker holds three cursors over the sorted trees and the directories above
+// them that are not settled yet.
+type walker struct {
+	in         *Input
+	out        Outcome
+	b, s, t    []core.Entry // what is left of base, source and target
+	sGap, tGap gaps
+	target     *core.Snapshot
+	overrides  []compiledOverride
+	frames     []frame
+	clean      string // a directory known not to be excluded, with its ancestors
+	cleanSet   bool
+	sFiles     int
+	err        error
+}
+
+type frameKind uint8
+
+const (
+	frameDoomed  frameKind = iota // deleted at the source: goes if nothing in it stays
+	frameMissing                  // absent at the target: made when something below is written
+)
+
+type frame struct {
+	path  string
+	kind  frameKind
+	entry *core.Entry // the target's for doomed, the source's for missing
+	stays bool        // doomed: something in it stays; missing: made already
+}
+
+type compiledOverride struct {
+	glob   *core.Glob
+	policy Policy
+}
+
+func newWalker(in *Input) (*walker, error) {
+	source, target := in.Remote, in.Local
+	if in.Direction == Push {
+		source, target = in.Local, in.Remote
+	}
+	w := &walker{in: in, s: source.Entries, t: target.Entries, target: target}
+	w.sGap, w.tGap = gapsOf(source), gapsOf(target)
+	if in.Base != nil {
+		w.b = in.Base.Entries
+		w.out.Repos = in.Base.Repos
+	}
+	for i := range in.Overrides {
+		g, err := core.CompileGlob(in.Overrides[i].Glob)
+		if err != nil {
+			return nil, err
+		}
+		w.overrides = append(w.overrides, compiledOverride{g, in.Overrides[i].Policy})
+	}
+	return w, nil
+}
+
+func (w *walker) walk() {
+	for w.err == nil {
+		path, ok := w.next()
+		if !ok {
+			break
+		}
+		w.leave(path)
+		b, s, t := head(w.b, path), head(w.s, path), head(w.t, path)
+		if b != nil && s != nil && t != nil && core.SameContent(b, s) && core.SameContent(s, t) &&
+			(b.Mode^s.Mode)&0o100 == 0 && (s.Mode^t.Mode)&0o100 == 0 && !isGit(t) {
+			w.count(b, s, t)
+			w.advance(b, s, t)
+			continue
+		}
+		w.advance(b, s, t)
+		w.count(b, s, t)
+		w.visit(path, b, s, t)
+	}
+	w.leave("")
+}
+
+// next returns the lowest path among the three heads.
+func (w *walker) next() (string, bool) {
+	path, ok := "", false
+	for _, list := range [3][]core.Entry{w.t, w.s, w.b} {
+		if len(list) == 0 {
+			continue
+		}
+		// Most paths are the same in all trees; equality is far cheaper than order.
+		if p := list[0].Path; !ok || p != path && core.ComparePaths(p, path) < 0 {
+			path, ok = p, true
+		}
+	}
+	return path, ok
+}
+
+func head(list []core.Entry, path string) *core.Entry {
+	if len(list) > 0 && list[0].Path == path {
+		return &list[0]
+	}
+	return nil
+}
+
+func (w *walker) advance(b, s, t *core.Entry) {
+	if b != nil {
+		w.b = w.b[1:]
+	}
+	if s != nil {
+		w.s = w.s[1:]
+	}
+	if t != nil {
+		w.t = w.t[1:]
+	}
+}
+
+func (w *walker) count(b, s, t *core.Entry) {
+	if s != nil && s.Kind == core.KindFile {
+		w.sFiles++
+	}
+	if t == nil {
+		return
+	}
+	if t.Kind == core.KindFile && b != nil {
+		w.out.Deletable++
+	}
+	if s != nil && s.Mode != t.Mode && (s.Mode^t.Mode)&0o100 == 0 && core.SameContent(s, t) {
+		w.out.ModeOnly++
+	}
+}
+
+// visit decides one path at which the trees are not all the same.
+func (w *walker) visit(path string, b, s, t *core.Entry) {
+	if w.excluded(path, isDir(b) || isDir(s) || isDir(t)) {
+		w.skipBelow(path)
+		if t != nil {
+			w.keepAbove()
+		}
+		return
+	}
+	if core.IsGitName(core.Name(path)) && w.visitGit(path, b, s, t) {
+		return
+	}
+	if w.in.Direction == Pull && s != nil && core.Protected(path) {
+		w.refuse(path, core.ProblemProtected, "never written from a sandbox")
+		w.skipBelow(path)
+		w.keepAbove()
+		return
+	}
+	f := w.facts(path, b, s, t)
+	row := firstRow(f)
+	if row.verdict == take && s == nil && w.preserved(path) {
+		row = &tableRow{row: row.row, verdict: keep}
+	}
+	w.apply(path, row, b, s, t)
+}
+
+// facts gathers what the table looks at.
+func (w *walker) facts(path string, b, s, t *core.Entry) facts {
+	var f facts
+	set := func(bit facts, on bool) {
+		if on {
+			f |= bit
+		}
+	}
+	known := w.in.Base != nil
+	set(baseUnknown, !known)
+	set(sourceAbsent, s == nil)
+	set(targetAbsent, t == nil)
+	set(baseAbsent, b == nil)
+	set(sourceUnknown, s == nil && w.sGap.hides(path))
+	set(targetUnknown, t == nil && w.tGap.hides(path))
+	set(same, core.SameContent(s, t))
+	set(kindsDiffer, s != nil && t != nil && s.Kind != t.Kind)
+	if !known {
+		set(sourceUnchanged, s == nil)
+		return f
+	}
+	// Where one side is no directory any more, the other side's directory is
+	// unchanged only if all below it is.
+	sSame, tSame := core.SameContent(s, b), core.SameContent(t, b)
+	if sSame && isDir(s) && t != nil && !isDir(t) {
+		sSame = sameBelow(w.b, w.s, path) && !w.sGap.pins(path)
+	}
+	if tSame && isDir(t) && s != nil && !isDir(s) {
+		tSame = sameBelow(w.b, w.t, path) && !w.tGap.pins(path)
+	}
+	set(sourceUnchanged, sSame)
+	set(targetUnchanged, tSame)
+	set(mergeable, w.mergeable(b, s, t))
+	return f
+}
+
+func (w *walker) mergeable(b, s, t *core.Entry) bool {
+	if w.in.NoTextMerge || w.in.Direction == Push || b == nil || s == nil || t == nil {
+		return false
+	}
+	for _, e := range [3]*core.Entry{b, s, t} {
+		if e.Kind != core.KindFile || e.Size > MaxTextMerge {
+			return false
+		}
+	}
+	return true
+}
+
+// apply turns a verdict into decisions.
+func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
+	switch row.verdict {
+	case keep:
+		w.keepTarget(path, row.row, b, s, t)
+	case converge:
+		if !w.bit(path, b, s, t) && !sameEntry(b, s) {
+			w.emit(Decision{Path: path, Row: row.row, Action: Keep, Dest: path, Advance: true, Base: s})
+		}
+	case take:
+		w.takeSource(path, row.row, b, s, t)
+	case block:
+		w.report(path, ConflictBlocked, "")
+		w.skipBelow(path)
+		w.keepAbove()
+	case mergeText:
+		w.mergeFile(path, row, b, s, t)
+	case reportKeep:
+		kind := ConflictDeletedR
+		if w.in.Direction == Push {
+			kind = ConflictDeletedL
+		}
+		w.report(path, kind, "")
+		// A push leaves base alone, so that the next pull brings the edit home.
+		w.emit(Decision{Path: path, Row: row.row, Action: Keep, Dest: path, Advance: w.in.Direction == Pull})
+		w.keepAbove()
+	case reportRestore:
+		kind := ConflictDeletedL
+		if w.in.Direction == Push {
+			kind = ConflictDeletedR
+		}
+		w.report(path, kind, "")
+		w.takeSource(path, row.row, b, s, t)
+	case conflict:
+		w.conflict(path, row, b, s, t)
+	}
+}
+
+// keepTarget leaves content alone; the executable bit may still move.
+func (w *walker) keepTarget(path string, row Row, b, s, t *core.Entry) {
+	if t != nil {
+		w.keepAbove()
+	}
+	switch {
+	case isDir(s) && t != nil && !isDir(t):
+		// The source's directory is as base has it and the target replaced it.
+		w.skipBelow(path)
+	case isDir(s) && t == nil && !w.tGap.hides(path):
+		w.frames = append(w.frames, frame{path: path, kind: frameMissing, entry: s})
+	default:
+		w.bit(path, b, s, t)
+	}
+}
+
+// bit decides the executable bit of two files and reports whether it moved.
+func (w *walker) bit(path string, b, s, t *core.Entry) bool {
+	if !isFile(s) || !isFile(t) {
+		return false
+	}
+	want := w.wantBit(b, s, t)
+	if want == t.Executable() {
+		return false
+	}
+	e := *t
+	e.Mode = withBit(t.Mode, want)
+	w.emit(Decision{Path: path, Row: RowExecutable, Action: Chmod, Dest: path, Expect: t, Want: &e, Advance: true, Base: s})
+	return true
+}
+
+func (w *walker) wantBit(b, s, t *core.Entry) bool {
+	if w.in.Facts.NoExecutable {
+		if w.in.Direction == Pull {
+			return t.Executable()
+		}
+		return isFile(b) && b.Executable() || !isFile(b) && t.Executable()
+	}
+	return decideBit(isFile(b), isFile(b) && b.Executable(), s.Executable(), t.Executable())
+}
+
+// takeSource makes the target what the source is.
+func (w *walker) takeSource(path string, row Row, b, s, t *core.Entry) {
+	switch {
+	case s == nil && isDir(t):
+		w.frames = append(w.frames, frame{path: path, kind: frameDoomed, entry: t, stays: w.tGap.pins(path)})
+	case s == nil:
+		w.remove(path, row, t)
+	default:
+		if isDir(t) && !isDir(s) {
+			w.removeBelow(path, row)
+		}
+		want := *s
+		if isFile(s) && isFile(t) {
+			want.Mode = withBit(t.Mode, w.wantBit(b, s, t))
+		}
+		w.write(Decision{Path: path, Row: row, Action: Write, Dest: path, Expect: t, Want: &want, Advance: true, Base: s})
+	}
+}
+
+// mergeFile merges three texts, or asks for them, or falls back to a conflict.
+func (w *walker) mergeFile(path string, row *tableRow, b, s, t *core.Entry) {
+	local, remote := t, s
+	if w.in.Contents == nil {
+		w.out.Needs = append(w.out.Needs, Need{Path: path, Base: b.Digest, Local: local.Digest, Remote: remote.Digest})
+		return
+	}
+	texts := make([][]byte, 0, 3)
+	for _, e := range [3]*core.Entry{b, local, remote} {
+		data, ok := w.in.Contents[e.Digest]
+		if !ok || data == nil || !IsText(data) {
+			w.conflict(path, row, b, s, t)
+			return
+		}
+		if core.Sum(string(data)) != e.Digest {
+			w.err = &core.Error{Code: core.CodeCorrupt, Path: path, Message: "a supplied content does not have the digest it was asked for by"}
+			return
+		}
+		texts = append(texts, data)
+	}
+	merged, conflicts := MergeText(texts[0], texts[1], texts[2], Labels{Local: "local", Base: "base", Remote: "sandbox"})
+	if conflicts > 0 {
+		w.conflict(path, row, b, s, t)
+		return
+	}
+	want := *t
+	want.Digest, want.Size = core.Sum(string(merged)), int64(len(merged))
+	want.Mode = withBit(t.Mode, w.wantBit(b, s, t))
+	w.write(Decision{Path: path, Row: row.row, Action: Write, Dest: path, Expect: t, Want: &want, Merged: merged, Advance: true, Base: s})
+}
+
+// remove deletes a file or link of the target.
+func (w *walker) remove(path string, row Row, t *core.Entry) {
+	if t.Kind == core.KindFile {
+		w.out.Deletes++
+	}
+	w.emit(Decision{Path: path, Row: row, Action: Delete, Dest: path, Expect: t, Advance: true})
+}
+
+// write emits a decision that puts something under path, and makes the
+// directories above it that the target lacks.
+func (w *walker) write(d Decision) {
+	for i := range w.frames {
+		f := &w.frames[i]
+		if f.kind == frameMissing && !f.stays {
+			f.stays = true
+			w.emit(Decision{Path: f.path, Row: RowTargetDeleted, Action: Write, Dest: f.path, Want: f.entry, Advance: true, Base: f.entry})
+		}
+	}
+	if w.in.Direction == Pull && core.Flagged(d.Path) {
+		w.out.Flagged = append(w.out.Flagged, d.Path)
+	}
+	w.emit(d)
+}
+
+func (w *walker) emit(d Decision) { w.out.Decisions = append(w.out.Decisions, d) }
+
+func (w *walker) report(path string, kind ConflictKind, copied string) {
+	var p Policy
+	switch kind {
+	case ConflictDeletedL, ConflictDeletedR, ConflictBlocked:
+	default:
+		p = w.policy(path)
+	}
+	w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: kind, Policy: p, Copy: copied})
+}
+
+func (w *walker) refuse(path string, code core.ProblemCode, detail string) {
+	w.out.Problems = append(w.out.Problems, core.Problem{Path: path, Code: code, Detail: detail})
+}
+
+// leave settles the directories that do not hold path.
+func (w *walker) leave(path string) {
+	for len(w.frames) > 0 {
+		f := &w.frames[len(w.frames)-1]
+		if path != "" && core.Under(path, f.path) {
+			return
+		}
+		if f.kind == frameDoomed {
+			d := Decision{Path: f.path, Row: RowTargetUnchanged, Action: Keep, Dest: f.path, Advance: true}
+			if !f.stays {
+				d.Action, d.Expect = Delete, f.entry
+			}
+			w.emit(d)
+		}
+		w.frames = w.frames[:len(w.frames)-1]
+	}
+}
+
+// keepAbove notes that something stays in every doomed directory above.
+func (w *walker) keepAbove() {
+	for i := range w.frames {
+		if w.frames[i].kind == frameDoomed {
+			w.frames[i].stays = true
+		}
+	}
+}
+
+func (w *walker) policy(path string) Policy {
+	for i := range w.overrides {
+		if w.overrides[i].glob.Match(path, false) {
+			return w.overrides[i].policy
+		}
+	}
+	if w.in.Policy == "" {
+		return KeepBoth
+	}
+	return w.in.Policy
+}
+
+func (w *walker) preserved(path string) bool {
+	for _, p := range w.in.Preserve {
+		if p == path || core.Under(path, p) || core.Under(p, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// excluded relies on the order of the walk: a directory is met before what is
+// in it, and everything below an excluded one is skipped at once.
+func (w *walker) excluded(path string, dir bool) bool {
+	if w.in.Rules == nil {
+		return false
+	}
+	parent := core.Parent(path)
+	if w.cleanSet && w.clean == parent {
+		return w.in.Rules.Excluded(path, dir)
+	}
+	if w.in.Rules.ExcludedBelow(path, dir) {
+		return true
+	}
+	w.clean, w.cleanSet = parent, true
+	return false
+}
+
+// finish brings the outcome into its canonical order and runs the checks that
+// need the whole planned tree.
+func (w *walker) finish() {
+	w.out.SourceEmpty = w.sFiles == 0 && w.out.Deletable > 0
+	slices.SortStableFunc(w.out.Decisions, func(a, b Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	if w.in.Direction == Pull {
+		w.collide()
+		w.judgeLinks()
+	}
+	slices.SortFunc(w.out.Conflicts, func(a, b Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	w.out.Problems = core.SortProblems(w.out.Problems)
+	slices.SortFunc(w.out.Flagged, core.ComparePaths)
+	w.out.Flagged = slices.Compact(w.out.Flagged)
+}
+
+func isDir(e *core.Entry) bool  { return e != nil && e.Kind == core.KindDir }
+func isFile(e *core.Entry) bool { return e != nil && e.Kind == core.KindFile }
+
+// isGit is asked for every entry, so it looks at the end of the path alone.
+func isGit(e *core.Entry) bool {
+	p := e.Path
+	return e.Kind == core.KindDir && len(p) >= 4 && p[len(p)-4:] == ".git" && (len(p) == 4 || p[len(p)-5] == '/')
+}
+
+// sameEntry compares content and executable bit.
+func sameEntry(a, b *core.Entry) bool {
+	return core.SameContent(a, b) && (a == nil || a.Executable() == b.Executable())
+}
+
+// withBit sets the executable bits for those who may read, or clears them.
+func withBit(mode uint16, on bool) uint16 {
+	if on {
+		return mode | 0o100 | (mode&0o444)>>2
+	}
+	return mode &^ 0o111
+}

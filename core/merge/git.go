@@ -1,0 +1,148 @@
+package merge
+
+import "github.com/paperclipai/syncplan/core"
+
+// visitGit decides a .git entry as one unit (promise S3) and reports whether it
+// did. On a push only the exact name is special.
+func (w *walker) visitGit(path string, b, s, t *core.Entry) bool {
+	exact := core.Name(path) == ".git"
+	switch {
+	case w.in.Direction == Pull:
+		w.pullGit(path, exact, b, s, t)
+	case exact && isFile(s) && !sameEntry(s, b):
+		w.refuse(path, core.ProblemGitFile, "it names a repository outside the workspace, so git may not work in the sandbox")
+		return false
+	case !exact || !isDir(s) && !isDir(t):
+		return false
+	default:
+		w.pushGit(path, b, s, t)
+	}
+	return true
+}
+
+// pullGit never writes: the repository stays in the sandbox, and a difference
+// that a person would miss is one problem.
+func (w *walker) pullGit(path string, exact bool, b, s, t *core.Entry) {
+	if t != nil {
+		w.keepAbove()
+	}
+	unchanged := s == nil || sameEntry(s, b) && sameBelow(w.b, w.s, path) || sameEntry(s, t) && sameBelow(w.t, w.s, path)
+	w.uncount(path, b, s, t)
+	switch {
+	case s == nil || unchanged:
+	case !exact || !isDir(s):
+		w.refuse(path, core.ProblemProtected, "git's own files are never written from a sandbox")
+	case !w.sameRepo(path, w.in.RemoteRepos):
+		w.refuse(path, core.ProblemGitKept, "commits, branches or staged changes made in the sandbox stayed there; fetch or copy them before it is removed")
+	}
+}
+
+// sameRepo compares a repository's state with base's, or with local's where
+// base has none.
+func (w *walker) sameRepo(path string, repos []core.Repo) bool {
+	is, ok := repoState(repos, path)
+	var known []core.Repo
+	if w.in.Base != nil {
+		known = w.in.Base.Repos
+	}
+	was, had := repoState(known, path)
+	if !had {
+		was, had = repoState(w.in.LocalRepos, path)
+	}
+	return ok && had && is == was
+}
+
+// pushGit sends a repository file by file, and only over one that nobody used
+// since base.
+func (w *walker) pushGit(path string, b, s, t *core.Entry) {
+	local, remote := w.in.LocalRepos, w.in.RemoteRepos
+	inUse := t != nil && !w.sameRepo(path, remote) || t == nil && b != nil
+	idle := s == nil && b == nil || isDir(s) && isDir(b) && sameBelow(w.b, w.s, path)
+	sBelow, tBelow, bBelow := w.uncount(path, b, s, t)
+	switch {
+	case s == nil && t != nil && inUse, idle && !inUse:
+		w.keepAbove()
+		return
+	case inUse:
+		w.keepAbove()
+		if !idle || t == nil {
+			w.refuse(path, core.ProblemGitKept, "the sandbox's repository was used since the last sync, so it was not updated")
+		}
+		return
+	}
+	w.twoWay(sBelow, tBelow, bBelow, b, s, t)
+	state, ok := repoState(local, path)
+	w.setRepo(path, state, ok && s != nil)
+}
+
+// twoWay makes the target's unit equal to the source's.
+func (w *walker) twoWay(sBelow, tBelow, bBelow []core.Entry, b, s, t *core.Entry) {
+	u := &walker{in: w.in, target: w.target, s: withHead(s, sBelow), t: withHead(t, tBelow), b: withHead(b, bBelow)}
+	for {
+		path, ok := u.next()
+		if !ok {
+			break
+		}
+		u.leave(path)
+		b, s, t := head(u.b, path), head(u.s, path), head(u.t, path)
+		u.advance(b, s, t)
+		switch {
+		case sameEntry(s, t):
+			if !sameEntry(b, s) {
+				u.emit(Decision{Path: path, Row: RowGit, Action: Keep, Dest: path, Advance: true, Base: s})
+			}
+		default:
+			u.takeSource(path, RowGit, b, s, t)
+		}
+	}
+	u.leave("")
+	w.out.Decisions = append(w.out.Decisions, u.out.Decisions...)
+}
+
+func withHead(e *core.Entry, below []core.Entry) []core.Entry {
+	if e == nil {
+		return below
+	}
+	return append([]core.Entry{*e}, below...)
+}
+
+// uncount skips the unit and takes it out of the counts that guard against
+// mass deletion.
+func (w *walker) uncount(path string, b, s, t *core.Entry) (sBelow, tBelow, bBelow []core.Entry) {
+	if isFile(s) {
+		w.sFiles--
+	}
+	if isFile(t) && b != nil {
+		w.out.Deletable--
+	}
+	sBelow, tBelow, bBelow = w.skipBelow(path)
+	w.sFiles -= countFiles(sBelow)
+	return sBelow, tBelow, bBelow
+}
+
+func repoState(repos []core.Repo, path string) (core.Digest, bool) {
+	for i := range repos {
+		if repos[i].Path == path {
+			return repos[i].State, true
+		}
+	}
+	return core.Digest{}, false
+}
+
+// setRepo records a state without touching the base it came from.
+func (w *walker) setRepo(path string, state core.Digest, present bool) {
+	repos := make([]core.Repo, 0, len(w.out.Repos)+1)
+	added := !present
+	for _, r := range w.out.Repos {
+		if !added && core.ComparePaths(path, r.Path) <= 0 {
+			repos, added = append(repos, core.Repo{Path: path, State: state}), true
+		}
+		if r.Path != path {
+			repos = append(repos, r)
+		}
+	}
+	if !added {
+		repos = append(repos, core.Repo{Path: path, State: state})
+	}
+	w.out.Repos = repos
+}

@@ -1,0 +1,170 @@
+package merge
+
+import "github.com/paperclipai/syncplan/core"
+
+// conflict keeps both versions. On a pull the policy says which of them stands
+// at the path; on a push the local one does and the sandbox's is set aside.
+func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
+	policy := w.policy(path)
+	if w.in.Direction == Push {
+		policy = Remote // the source, here local, takes the path
+	}
+	sBelow, tBelow, bBelow := w.skipBelow(path)
+	digest := TreeDigest(s, sBelow)
+	dest, action := path, Write
+	switch policy {
+	case Remote:
+		w.replace(path, row.row, b, s, t, tBelow)
+	case Local:
+		dest, action = path, Aside
+	default:
+		dest, action = w.copyPath(path, s, digest), Copy
+	}
+	if w.in.Direction == Push {
+		w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: row.kind, Policy: Local})
+	} else {
+		copied := ""
+		if action == Copy {
+			copied = dest
+		}
+		w.report(path, row.kind, copied)
+	}
+	if action != Write {
+		w.keepAbove()
+		w.bit(path, b, s, t)
+		w.write(Decision{Path: path, Row: row.row, Action: action, Dest: dest, Want: s, Advance: true, Base: s})
+	}
+	w.putBelow(path, dest, row.row, action, sBelow)
+	w.forgetBelow(s, sBelow, bBelow)
+}
+
+// replace writes the source's entry over the target's, which is displaced whole.
+func (w *walker) replace(path string, row Row, b, s, t *core.Entry, tBelow []core.Entry) {
+	want := *s
+	if isFile(s) && isFile(t) {
+		want.Mode = withBit(t.Mode, w.wantBit(b, s, t))
+	}
+	w.write(Decision{Path: path, Row: row, Action: Write, Dest: path, Expect: t, Want: &want, Displace: true, Advance: true, Base: s})
+}
+
+// copyPath names the conflict copy. A name that already stands for the same
+// content is used again, so that the same conflict adds nothing.
+func (w *walker) copyPath(path string, s *core.Entry, digest core.Digest) string {
+	return CopyName(path, digest, func(p string) bool {
+		i, found := core.Find(w.target.Entries, p)
+		return found && !core.SameContent(&w.target.Entries[i], s) || !found && w.tGap.hides(p)
+	})
+}
+
+// putBelow writes the source's subtree of path under dest.
+func (w *walker) putBelow(path, dest string, row Row, action Action, below []core.Entry) {
+	for i := 0; i < len(below); i++ {
+		e := &below[i]
+		why := core.ProblemCode("")
+		switch {
+		case w.excluded(e.Path, isDir(e)):
+			i += lenBelow(below[i+1:], e.Path)
+			continue
+		case w.in.Direction == Pull && core.Protected(e.Path):
+			why = core.ProblemProtected
+		}
+		if why != "" {
+			w.refuse(e.Path, why, "never written from a sandbox")
+			i += lenBelow(below[i+1:], e.Path)
+			continue
+		}
+		w.write(Decision{Path: e.Path, Row: row, Action: action, Dest: dest + e.Path[len(path):], Want: e, Advance: true, Base: e})
+	}
+}
+
+// forgetBelow makes base drop what it had below a path whose source subtree it
+// takes over. Below anything but a directory base drops all by itself.
+func (w *walker) forgetBelow(s *core.Entry, sBelow, bBelow []core.Entry) {
+	if !isDir(s) {
+		return
+	}
+	for i := range bBelow {
+		if _, found := core.Find(sBelow, bBelow[i].Path); !found {
+			w.emit(Decision{Path: bBelow[i].Path, Row: RowKindConflict, Action: Keep, Dest: bBelow[i].Path, Advance: true})
+		}
+	}
+}
+
+// removeBelow deletes the target's subtree of a directory that is as base has
+// it, so that the directory can be replaced.
+func (w *walker) removeBelow(path string, row Row) {
+	_, tBelow, _ := w.skipBelow(path)
+	for i := range tBelow {
+		if isFile(&tBelow[i]) {
+			w.out.Deletable++
+		}
+		w.remove(tBelow[i].Path, row, &tBelow[i])
+	}
+}
+
+// skipBelow moves the cursors past everything below path and returns it.
+func (w *walker) skipBelow(path string) (s, t, b []core.Entry) {
+	s, w.s = cut(w.s, path)
+	t, w.t = cut(w.t, path)
+	b, w.b = cut(w.b, path)
+	w.sFiles += countFiles(s)
+	return s, t, b
+}
+
+func countFiles(list []core.Entry) int {
+	n := 0
+	for i := range list {
+		if list[i].Kind == core.KindFile {
+			n++
+		}
+	}
+	return n
+}
+
+func cut(list []core.Entry, path string) (below, rest []core.Entry) {
+	n := lenBelow(list, path)
+	return list[:n], list[n:]
+}
+
+// lenBelow counts the leading entries that lie below path.
+func lenBelow(list []core.Entry, path string) int {
+	n := 0
+	for n < len(list) && core.Under(list[n].Path, path) {
+		n++
+	}
+	return n
+}
+
+// sameBelow reports whether what follows below path is the same in both lists,
+// executable bits included.
+func sameBelow(a, b []core.Entry, path string) bool {
+	a, _ = cut(a, path)
+	b, _ = cut(b, path)
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Path != b[i].Path || !sameEntry(&a[i], &b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// TreeDigest names the version that e is, with what lies below it: a file's digest, or a digest over the text of a
+// link or the listing of a directory.
+func TreeDigest(e *core.Entry, below []core.Entry) core.Digest {
+	switch e.Kind {
+	case core.KindFile:
+		return e.Digest
+	case core.KindLink:
+		return core.Sum("link\x00", e.Target)
+	}
+	parts := make([]string, 0, 1+4*len(below))
+	parts = append(parts, "dir\x00")
+	for i := range below {
+		d := below[i].Digest
+		parts = append(parts, below[i].Path[len(e.Path):], "\x00", string(d[:]), below[i].Target+"\x00")
+	}
+	return core.Sum(parts...)
+}

@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// The JSON form of requests and plans: each function lists the fields of one
+// type, for reading and writing alike.
+
+func version(o *core.Object) {
+	v := int64(core.PlanFormat)
+	o.Int("format_version", &v, true, 0, core.MaxSize)
+	if o.Reading() && !o.Failed() {
+		o.FailWith(core.CheckFormat("format_version", v, core.PlanFormat))
+	}
+}
+
+func requestFields(o *core.Object, r *Request) {
+	version(o)
+	core.Enum(o, "op", &r.Op, true, merge.Push, merge.Pull)
+	o.Str("run", &r.Run)
+	o.Str("root", &r.Root)
+	o.Str("adapter", &r.Adapter)
+	o.OptStr("dialect", (*string)(&r.Dialect))
+	o.Str("marker", &r.Marker)
+	core.Opt(o, "base", &r.Base, core.BaseFields)
+	object(o, "local", &r.Local, core.SnapshotFields)
+	core.List(o, "local_repos", &r.LocalRepos, core.RepoFields)
+	core.Opt(o, "remote", &r.Remote, remoteFields)
+	object(o, "options", &r.Options, optionFields)
+	core.List(o, "assets", &r.Assets, func(o *core.Object, a *Asset) { o.Str("key", &a.Key) })
+	core.List(o, "contents", &r.Contents, contentFields)
+	if o.Reading() && !o.Failed() {
+		o.FailWith(r.Validate())
+	}
+}
+
+// object is a nested object that is left out when it has no fields.
+func object[T any](o *core.Object, name string, p *T, fields func(*core.Object, *T)) {
+	if !o.Reading() && string(core.EncodeJSON(func(o *core.Object) { fields(o, p) })) == "{}" {
+		return
+	}
+	q := p
+	core.Opt(o, name, &q, fields)
+	if o.Reading() && q != nil {
+		*p = *q
+	}
+}
+
+func remoteFields(o *core.Object, r *Remote) {
+	o.OptStr("marker", &r.Marker)
+	object(o, "snapshot", &r.Snapshot, core.SnapshotFields)
+	core.List(o, "repos", &r.Repos, core.RepoFields)
+	core.List(o, "aside", &r.Aside, func(o *core.Object, v *AsideVersion) {
+		o.Digest("id", &v.ID, true)
+		o.Path("path", &v.Path)
+		core.List(o, "entries", &v.Entries, core.EntryFields)
+	})
+	o.Bool("listed", &r.Listed)
+	if o.Reading() && r.Marker != "" && !core.ValidMarker(r.Marker) {
+		o.Fail("marker", "a marker is 32 lower-case hexadecimal digits")
+	}
+}
+
+func optionFields(o *core.Object, opt *Options) {
+	o.Strings("exclude", &opt.Exclude)
+	core.List(o, "ignores", &opt.Ignores, func(o *core.Object, f *core.IgnoreFile) {
+		o.OptStr("dir", &f.Dir)
+		o.Str("text", &f.Text)
+	})
+	o.Strings("preserve", &opt.Preserve)
+	o.OptStr("policy", (*string)(&opt.Policy))
+	core.List(o, "overrides", &opt.Overrides, func(o *core.Object, v *merge.Override) {
+		o.Str("glob", &v.Glob)
+		o.Str("policy", (*string)(&v.Policy))
+	})
+	o.Bool("no_text_merge", &opt.NoTextMerge)
+	allow := make([]string, 0, len(opt.Allow))
+	for _, g := range opt.Allow {
+		allow = append(allow, string(g))
+	}
+	o.Strings("allow", &allow)
+	if o.Reading() {
+		for _, g := range allow {
+			opt.Allow = append(opt.Allow, Guard(g))
+		}
+	}
+	core.Opt(o, "max_delete", &opt.MaxDelete, func(o *core.Object, m *MaxDelete) {
+		o.Int("files", &m.Files, false, 0, core.MaxSize)
+		o.Int("percent", &m.Percent, false, 0, 100)
+		o.Bool("by_share", &m.ByShare)
+	})
+	object(o, "facts", &opt.Facts, func(o *core.Object, f *merge.Facts) {
+		o.Bool("fold_case", &f.FoldCase)
+		o.Bool("normalize", &f.Normalize)
+		o.Bool("no_executable", &f.NoExecutable)
+		o.Bool("backslash", &f.Backslash)
+	})
+}
+
+func contentFields(o *core.Object, c *Content) {
+	o.Digest("digest", &c.Digest, true)
+	o.Bytes("data", &c.Data)
+	o.Bool("missing", &c.Missing)
+}
+
+func planFields(o *core.Object, p *Plan) {
+	version(o)
+	core.Enum(o, "op", &p.Op, true, merge.Push, merge.Pull)
+	o.Str("run", &p.Run)
+	core.Enum(o, "phase", &p.Phase, true, PhaseSurvey, PhaseContent, PhaseBlocked, PhaseApply)
+	core.List(o, "steps", &p.Steps, func(o *core.Object, s *Step) {
+		core.Enum(o, "do", &s.Do, true, StepMakeDir, StepUpload, StepRun, StepRead, StepRemove)
+		o.OptStr("path", &s.Path)
+		o.OptStr("command", &s.Command)
+		o.OptStr("asset", &s.Asset)
+	})
+	o.OptStr("download", &p.Download)
+	core.List(o, "needs", &p.Needs, func(o *core.Object, n *merge.Need) {
+		o.Path("path", &n.Path)
+		o.Digest("base", &n.Base, true)
+		o.Digest("local", &n.Local, true)
+		o.Digest("remote", &n.Remote, true)
+	})
+	core.Enum(o, "guard", &p.Guard, false, Guards()...)
+	o.OptStr("reason", &p.Reason)
+	o.OptStr("hint", &p.Hint)
+	core.List(o, "uploads", &p.Uploads, func(o *core.Object, u *Upload) {
+		o.Path("name", &u.Name)
+		o.Count("decision", &u.Decision)
+	})
+	core.List(o, "decisions", &p.Decisions, decisionFields)
+	core.List(o, "conflicts", &p.Conflicts, ConflictFields)
+	core.List(o, "problems", &p.Problems, core.ProblemFields)
+	o.Strings("flagged", &p.Flagged)
+	o.Strings("kept", &p.Kept)
+	o.Count("mode_only", &p.ModeOnly)
+	o.Bool("base_reset", &p.BaseReset)
+	o.OptStr("marker", &p.Marker)
+	core.List(o, "repos", &p.Repos, core.RepoFields)
+	core.List(o, "delivered", &p.Delivered, core.AsideFields)
+	if o.Reading() && !o.Failed() {
+		o.FailWith(p.validate())
+	}
+}
+
+func decisionFields(o *core.Object, d *merge.Decision) {
+	o.Path("path", &d.Path)
+	core.Enum(o, "row", &d.Row, true, merge.Rows()...)
+	core.Enum(o, "action", &d.Action, true, merge.Write, merge.Delete, merge.Chmod, merge.Copy, merge.Aside, merge.Keep)
+	dest := d.Dest
+	if !o.Reading() && dest == d.Path {
+		dest = ""
+	}
+	o.OptStr("dest", &dest)
+	if o.Reading() {
+		d.Dest = dest
+		if dest == "" {
+			d.Dest = d.Path
+		} else if err := core.ValidatePath(dest); err != nil {
+			o.FailWith(err)
+		}
+	}
+	core.Opt(o, "expect", &d.Expect, entryState)
+	core.Opt(o, "want", &d.Want, entryState)
+	o.Bool("displace", &d.Displace)
+	o.Bytes("merged", &d.Merged)
+	o.Bool("advance", &d.Advance)
+	core.Opt(o, "base", &d.Base, entryState)
+}
+
+// entryState is an entry whose path stands beside it.
+func entryState(o *core.Object, e *core.Entry) {
+	c := *e
+	c.Path = ""
+	kind := c.Kind.String()
+	core.Enum(o, "kind", &kind, true, "file", "dir", "link")
+	mode := int64(c.Mode)
+	o.Int("mode", &mode, false, 0, core.MaxMode)
+	o.Int("size", &c.Size, false, 0, core.MaxSize)
+	o.Digest("digest", &c.Digest, false)
+	o.OptStr("target", &c.Target)
+	if o.Reading() {
+		c.Mode = uint16(mode)
+		for _, k := range [3]core.Kind{core.KindFile, core.KindDir, core.KindLink} {
+			if k.String() == kind {
+				c.Kind = k
+			}
+		}
+		*e = c
+	}
+}
+
+// ConflictFields lists the fields of a conflict.
+func ConflictFields(o *core.Object, c *merge.Conflict) {
+	o.Path("path", &c.Path)
+	core.Enum(o, "kind", &c.Kind, true, merge.ConflictKindList()...)
+	o.OptStr("policy", (*string)(&c.Policy))
+	o.OptStr("copy", &c.Copy)
+}
+
+func resultFields(o *core.Object, r *merge.Result) {
+	core.Enum(o, "status", &r.Status, true, merge.Done, merge.Failed, merge.Slipped)
+	core.Enum(o, "code", &r.Code, false, core.ProblemCodes()...)
+	o.OptStr("detail", &r.Detail)
+	o.OptStr("copy", &r.Copy)
+	o.Digest("digest", &r.Digest, false)
+	o.Int("size", &r.Size, false, 0, core.MaxSize)
+}
+
+// EncodePlan returns the canonical JSON of a plan.
+func EncodePlan(p *Plan) []byte {
+	return core.EncodeJSON(func(o *core.Object) { planFields(o, p) })
+}
+
+// DecodePlan reads a plan. A newer format is refused.
+func DecodePlan(data []byte) (*Plan, error) {
+	p := new(Plan)
+	return p, core.DecodeJSON(data, func(o *core.Object) { planFields(o, p) })
+}
+
+// EncodeRequest returns the canonical JSON of a request.
+func EncodeRequest(r *Request) []byte {
+	return core.EncodeJSON(func(o *core.Object) { requestFields(o, r) })
+}
+
+// DecodeRequest reads and validates a request.
+func DecodeRequest(data []byte) (*Request, error) {
+	r := new(Request)
+	return r, core.DecodeJSON(data, func(o *core.Object) { requestFields(o, r) })
+}

@@ -1,0 +1,42 @@
+// Package plan turns the three snapshots into plans, as data, and says what to
+// do next. It performs no I/O. A host asks with [Next], does what the plan says,
+// adds what it found to the request and asks again, until the phase is
+// [PhaseApply] or [PhaseBlocked]; then it reports what really happened to
+// [Commit], which returns the next base.
+//
+// # The host's duties
+//
+// A host holds the workspace's lock from before it scans until base is stored.
+//
+// It scans the workspace with the rules of the request, chooses a fresh run id
+// and a fresh random marker, and asks for the first plan.
+//
+// On [PhaseSurvey] it executes the steps in order. It reads the downloaded
+// archives (see [Survey]), stages each body under its digest and never under
+// its name, gives lists and members to [ReadSurvey], and puts the result into
+// Request.Remote. Nothing local is written before the download has proven
+// complete.
+//
+// On [PhaseContent] it supplies the contents in Needs, or says that it does
+// not have them.
+//
+// On [PhaseBlocked] it writes nothing, in either tree, and shows Guard.
+//
+// On [PhaseApply] of a push it packs Uploads in order into one archive, hashing
+// what it really reads, asks [Seal] for the members that end the archive, and
+// executes Steps. Where the apply command reports that the sandbox is not as
+// the plan expects, nothing was changed, and the host starts again from the
+// survey.
+//
+// On [PhaseApply] of a pull it executes Decisions in the workspace: deletes
+// deepest first, then writes in path order, then the rest. Before each write it
+// stages the new entry on the same file system, and after each it verifies that
+// what was displaced is what Expect says; anything else is an edit that slipped
+// in, and is kept. Every parent directory is opened component by component
+// without following a link. It keeps a journal, so that a crash at any instant
+// can be completed or undone.
+//
+// It reports one result a decision, and stores the base that [Commit] returns
+// only after everything it speaks of is on disk. A result that is missing or
+// failed leaves base as it was at that path.
+package plan

@@ -1,0 +1,253 @@
+package plan
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// Phase says what a host does with a plan.
+type Phase string
+
+// The phases.
+const (
+	PhaseSurvey  Phase = "survey"  // look at the sandbox
+	PhaseContent Phase = "content" // supply contents for text merges
+	PhaseBlocked Phase = "blocked" // a guard refused; write nothing
+	PhaseApply   Phase = "apply"   // do it
+)
+
+// Plan is what a host does next.
+type Plan struct {
+	Op    merge.Direction
+	Run   string
+	Phase Phase
+
+	Steps    []Step // client calls, in order
+	Download string // survey: the file that the read step fetches
+
+	Needs []merge.Need // content
+
+	Guard  Guard // blocked
+	Reason string
+	Hint   string
+
+	Uploads   []Upload // apply of a push: members of the archive, in order
+	Decisions []merge.Decision
+	Conflicts []merge.Conflict
+	Problems  []core.Problem
+	Flagged   []string
+	Kept      []string // first push into a sandbox that is not empty: what stays there
+	ModeOnly  int
+	// BaseReset says that the stored base speaks of another sandbox, or of none,
+	// and was not used.
+	BaseReset bool
+
+	// What Commit needs to know. A host passes it through.
+	Marker    string
+	Repos     []core.Repo
+	Delivered []core.Aside
+}
+
+// StepKind is one call of the sandbox client.
+type StepKind string
+
+// The kinds of step.
+const (
+	StepMakeDir StepKind = "make_dir"
+	StepUpload  StepKind = "upload" // write the archive of Uploads, or of an asset, to Path
+	StepRun     StepKind = "run"
+	StepRead    StepKind = "read"   // fetch Path
+	StepRemove  StepKind = "remove" // remove Path; a failure is ignored
+)
+
+// Step is one call of the sandbox client.
+type Step struct {
+	Do      StepKind
+	Path    string // of all kinds but run
+	Command string // run: a whole command line for sh
+	Asset   string // upload and run: the key of the asset they are about, if any
+}
+
+// Upload is one member of the push archive. A host writes a directory with its
+// mode and 0700, so that it can be filled and moved; the apply script sets the
+// mode it shall have.
+type Upload struct {
+	Name     string // in the archive
+	Decision int    // index of the decision that it carries out
+}
+
+// Next returns what the host does next. The error is an *[core.Error].
+func Next(r *Request) (*Plan, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	rules, err := core.CompileRules(r.Options.Exclude, r.Options.Ignores)
+	if err != nil {
+		return nil, err
+	}
+	if r.Remote == nil {
+		return survey(r, rules), nil
+	}
+	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker}
+	base := r.Base
+	if base != nil && r.Remote.Marker != base.Marker {
+		if r.Op == merge.Pull && !r.Options.allows(GuardReplaced) {
+			return p.block(&refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied: its marker is missing or another one",
+				"push to it again, or use --allow sandbox_replaced to merge without knowing what was deleted"}), nil
+		}
+		base, p.BaseReset = nil, true
+	}
+	if p.Marker == "" {
+		p.Marker = r.Marker
+	}
+	if r.Op == merge.Push && base != nil && r.Options.allows(GuardEmptied) && emptied(r) {
+		base, p.BaseReset = nil, true
+	}
+	in := &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
+		LocalRepos: r.LocalRepos, RemoteRepos: r.Remote.Repos, Rules: rules, Preserve: r.Options.Preserve,
+		Policy: r.Options.Policy, Overrides: r.Options.Overrides, NoTextMerge: r.Options.NoTextMerge,
+		Contents: contentMap(r.Contents), Facts: r.Options.Facts}
+	out, err := merge.Decide(in)
+	if err != nil {
+		return nil, err
+	}
+	p.Conflicts, p.Problems, p.Flagged, p.ModeOnly = out.Conflicts, out.Problems, out.Flagged, out.ModeOnly
+	p.Repos = out.Repos
+	p.addScanProblems(r)
+	judged := *r
+	judged.Base = base
+	if refused := judged.judge(out); refused != nil {
+		p.Decisions = out.Decisions
+		return p.block(refused), nil
+	}
+	if len(out.Needs) > 0 {
+		p.Phase, p.Needs = PhaseContent, out.Needs
+		return p, nil
+	}
+	p.Phase, p.Decisions = PhaseApply, out.Decisions
+	if base != nil {
+		p.Delivered = base.Delivered
+	}
+	if r.Op == merge.Push {
+		p.push(r, base)
+	} else {
+		p.deliver(r)
+	}
+	return p, nil
+}
+
+func (p *Plan) block(why *refusal) *Plan {
+	p.Phase, p.Guard, p.Reason, p.Hint = PhaseBlocked, why.guard, why.reason, why.hint
+	return p
+}
+
+// addScanProblems lists what the scans of both trees could not treat as
+// entries, so that a person sees every path that did not travel.
+func (p *Plan) addScanProblems(r *Request) {
+	s := &r.Local
+	if r.Op == merge.Pull {
+		s = &r.Remote.Snapshot
+	}
+	p.Problems = append(p.Problems, s.Problems...)
+	for _, dir := range s.Incomplete {
+		if dir == "" {
+			dir = "."
+		}
+		p.Problems = append(p.Problems, core.Problem{Path: dir, Code: core.ProblemUnreadable, Detail: "the directory could not be listed, so nothing below it was deleted"})
+	}
+	p.Problems = core.SortProblems(p.Problems)
+}
+
+func contentMap(list []Content) map[core.Digest][]byte {
+	if list == nil {
+		return nil
+	}
+	m := make(map[core.Digest][]byte, len(list))
+	for i := range list {
+		c := &list[i]
+		switch {
+		case c.Missing:
+			m[c.Digest] = nil
+		case c.Data == nil:
+			m[c.Digest] = []byte{}
+		default:
+			m[c.Digest] = c.Data
+		}
+	}
+	return m
+}
+
+// deliver adds the versions that pushes set aside in the sandbox as conflict
+// copies. A copy that stands there already with the same content adds nothing.
+func (p *Plan) deliver(r *Request) {
+	for i := range r.Remote.Aside {
+		v := &r.Remote.Aside[i]
+		aside := core.Aside{Path: v.Path, Digest: v.ID}
+		if len(v.Entries) == 0 || has(p.Delivered, aside) {
+			continue
+		}
+		if core.Protected(v.Path) {
+			p.Problems = append(p.Problems, core.Problem{Path: v.Path, Code: core.ProblemProtected, Detail: "never written from a sandbox"})
+			continue
+		}
+		p.deliverOne(r, v)
+		p.Delivered = insertAside(p.Delivered, aside)
+	}
+	slices.SortStableFunc(p.Decisions, func(a, b merge.Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	slices.SortStableFunc(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	p.Problems = core.SortProblems(p.Problems)
+}
+
+func (p *Plan) deliverOne(r *Request, v *AsideVersion) {
+	top := &v.Entries[0]
+	if top.Kind == core.KindLink {
+		// A link's safety depends on where it lies; its text is what is worth keeping.
+		p.Problems = append(p.Problems, core.Problem{Path: v.Path, Code: core.ProblemUnsafeLink,
+			Detail: "the sandbox's version was a link to " + core.DisplayPath(top.Target) + "; it was not brought home"})
+		return
+	}
+	dest := merge.CopyName(v.Path, merge.TreeDigest(top, v.Entries[1:]), func(path string) bool {
+		i, found := core.Find(r.Local.Entries, path)
+		return found && !core.SameContent(&r.Local.Entries[i], top)
+	})
+	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: merge.KeepBoth, Copy: dest})
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		if e.Kind == core.KindLink || i > 0 && core.Protected(e.Path) {
+			p.Problems = append(p.Problems, core.Problem{Path: e.Path, Code: core.ProblemProtected, Detail: "not brought home with the version set aside"})
+			continue
+		}
+		p.Decisions = append(p.Decisions, merge.Decision{Path: e.Path, Row: merge.RowSetAside, Action: merge.Copy,
+			Dest: dest + e.Path[len(v.Path):], Want: e})
+	}
+}
+
+func has(list []core.Aside, a core.Aside) bool {
+	for i := range list {
+		if list[i] == a {
+			return true
+		}
+	}
+	return false
+}
+
+// insertAside returns a new sorted list; the one it came from is base's.
+func insertAside(list []core.Aside, a core.Aside) []core.Aside {
+	out := make([]core.Aside, 0, len(list)+1)
+	placed := false
+	for _, x := range list {
+		if !placed && core.CompareAsides(a, x) < 0 {
+			out, placed = append(out, a), true
+		}
+		out = append(out, x)
+	}
+	if !placed {
+		out = append(out, a)
+	}
+	return out
+}

@@ -1,0 +1,247 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// push adds the archive and the steps to a plan whose decisions are made.
+//
+// Each entry that is written travels as t/<n>/<name>, where n numbers the
+// directory that it goes into, so that a whole new directory is one move and
+// the entries of one directory are one command (promise D13: what stands is
+// replaced by a rename, never unpacked over).
+func (p *Plan) push(r *Request, base *core.Base) {
+	p.listKept(r, base)
+	p.Uploads = uploads(p.Decisions)
+	rt := RuntimeDir(r.Root, r.Adapter)
+	archive := rt + "/up-" + r.Run + ".tar"
+	if p.changes() || base == nil {
+		p.Steps = append(p.Steps,
+			Step{Do: StepMakeDir, Path: rt},
+			Step{Do: StepUpload, Path: archive},
+			Step{Do: StepRun, Command: applyCommand(rt, r.Run)})
+	}
+	for i := range r.Assets {
+		key := r.Assets[i].Key
+		p.Steps = append(p.Steps,
+			Step{Do: StepUpload, Path: rt + "/up-" + key + "-" + r.Run + ".tar", Asset: key},
+			Step{Do: StepRun, Command: assetCommand(rt, r.Run, key), Asset: key})
+	}
+}
+
+// changes reports whether the sandbox has anything to do.
+func (p *Plan) changes() bool {
+	for i := range p.Decisions {
+		if p.Decisions[i].Action != merge.Keep {
+			return true
+		}
+	}
+	return len(p.Delivered) > 0
+}
+
+// listKept names what a first push leaves standing in a sandbox that already
+// held something.
+func (p *Plan) listKept(r *Request, base *core.Base) {
+	if base != nil {
+		return
+	}
+	for i := range r.Remote.Snapshot.Entries {
+		e := &r.Remote.Snapshot.Entries[i]
+		if _, ok := core.Find(r.Local.Entries, e.Path); !ok && e.Kind != core.KindDir {
+			p.Kept = append(p.Kept, e.Path)
+		}
+	}
+}
+
+// uploads names the members of the archive.
+func uploads(decisions []merge.Decision) []Upload {
+	var list []Upload
+	var parents []string // of the topmost written entries, by number
+	number := map[string]int{}
+	top, topName := "\x00", "" // the newest directory that moves whole
+	for i := range decisions {
+		d := &decisions[i]
+		if d.Action != merge.Write {
+			continue
+		}
+		if core.Under(d.Path, top) {
+			list = append(list, Upload{Name: topName + d.Path[len(top):], Decision: i})
+			continue
+		}
+		parent := core.Parent(d.Path)
+		n, ok := number[parent]
+		if !ok {
+			n = len(parents)
+			number[parent], parents = n, append(parents, parent)
+		}
+		name := "t/" + itoa(n) + "/" + core.Name(d.Path)
+		list = append(list, Upload{Name: name, Decision: i})
+		if d.Want.Kind == core.KindDir {
+			top, topName = d.Path, name
+		}
+	}
+	return list
+}
+
+// Member is a file that the host adds to the archive as it is.
+type Member struct {
+	Name string
+	Data []byte
+}
+
+// Sent reports how one upload went.
+type Sent struct {
+	// Name is where the good copy lies in the archive if not under Upload.Name.
+	Name string
+	// Problem says that no good copy was sent; "" is success.
+	Problem core.ProblemCode
+}
+
+// Seal returns the last members of the archive, made once it is known what was
+// really packed: a file that changed while it was read, or vanished, is left
+// out of the script and so never applied (promises D9, D16).
+func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
+	if len(sent) != len(p.Uploads) {
+		return nil, invalid("sent", "there must be one report for each upload")
+	}
+	if r.Remote == nil || p.Phase != PhaseApply {
+		return nil, invalid("plan", "only the apply phase of a push is sealed")
+	}
+	s := &script{}
+	bad := badUploads(p, sent)
+	s.check(p, bad)
+	s.remove(p, bad)
+	s.place(p, sent, bad)
+	s.clearDelivered(p.Delivered)
+	text := header(r) + s.checks.String() + middle + s.changes.String() + footer
+	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "apply.sh", Data: []byte(text)}}, nil
+}
+
+// badUploads marks decisions that can't be carried out.
+func badUploads(p *Plan, sent []Sent) map[int]bool {
+	bad := map[int]bool{}
+	for i := range sent {
+		if sent[i].Problem != "" {
+			bad[p.Uploads[i].Decision] = true
+		}
+	}
+	return bad
+}
+
+func (s *script) check(p *Plan, bad map[int]bool) {
+	kinds := map[string][]string{}
+	fresh := "\x00"
+	for i := range p.Decisions {
+		d := &p.Decisions[i]
+		if d.Action == merge.Keep || bad[i] || core.Under(d.Path, fresh) {
+			continue
+		}
+		// What lies below a new directory moves with it; its absence is implied.
+		if d.Action == merge.Write && d.Expect == nil && d.Want.Kind == core.KindDir {
+			fresh = d.Path
+		}
+		s.expect(d.Path, d.Expect, kinds)
+	}
+	s.writeChecks(kinds)
+}
+
+// remove takes away what is deleted, displaced, or of another kind than what
+// comes; deepest first.
+func (s *script) remove(p *Plan, bad map[int]bool) {
+	var files, dirs []string
+	for i := len(p.Decisions) - 1; i >= 0; i-- {
+		d := &p.Decisions[i]
+		switch {
+		case bad[i] || d.Expect == nil || d.Displace:
+		case d.Action == merge.Delete && d.Expect.Kind == core.KindDir:
+			dirs = append(dirs, at(d.Path))
+		case d.Action == merge.Delete:
+			files = append(files, at(d.Path))
+		case d.Action == merge.Write && d.Expect.Kind == core.KindDir && d.Want.Kind != core.KindDir:
+			dirs = append(dirs, at(d.Path))
+		case d.Action == merge.Write && d.Expect.Kind != d.Want.Kind:
+			files = append(files, at(d.Path))
+		}
+	}
+	for i := range p.Decisions {
+		if d := &p.Decisions[i]; d.Displace && !bad[i] {
+			s.displace(d.Path, displacedID(d))
+		}
+	}
+	commands(&s.changes, "rm -f --", files, "")
+	// A directory may hold what no plan lists, such as an excluded folder.
+	commands(&s.changes, "rmdir --", dirs, " 2>/dev/null || :")
+}
+
+// displacedID names a displaced version by where it stood and what it was.
+func displacedID(d *merge.Decision) core.Digest {
+	return core.Sum(d.Path, "\x00", d.Expect.Kind.String(), "\x00", d.Expect.Digest.String(), d.Expect.Target)
+}
+
+// place moves the uploaded entries to their paths and sets permissions.
+func (s *script) place(p *Plan, sent []Sent, bad map[int]bool) {
+	b := &s.changes
+	b.WriteString("cd \"$I\"\n")
+	var torn, parents []string
+	groups := map[string][]string{}
+	for i, u := range p.Uploads {
+		if bad[u.Decision] {
+			torn = append(torn, u.Name)
+			continue
+		}
+		if name := sent[i].Name; name != "" && name != u.Name {
+			b.WriteString("mv -f -- " + Quote(name) + " " + Quote(u.Name) + "\n")
+		}
+		if strings.Count(u.Name, "/") > 2 {
+			continue // below a directory that moves whole
+		}
+		parent := core.Parent(p.Decisions[u.Decision].Path)
+		if _, ok := groups[parent]; !ok {
+			parents = append(parents, parent)
+		}
+		groups[parent] = append(groups[parent], u.Name)
+	}
+	commands(b, "rm -f --", torn, "")
+	for _, parent := range parents {
+		dest := ` "$W"/`
+		if parent != "" {
+			dest += Quote(parent) + "/"
+		}
+		commands(b, "mv -f --", groups[parent], dest)
+	}
+	b.WriteString("cd \"$W\"\n")
+	s.chmod(p, bad)
+}
+
+// chmod sets what could not travel with the entries: the executable bit of
+// files whose content stays, and the permissions of directories that their
+// owner may not write, which the archive carries writable so that they can be
+// filled and moved.
+func (s *script) chmod(p *Plan, bad map[int]bool) {
+	var on, off []string
+	modes := map[uint16][]string{}
+	var order []uint16
+	for i := len(p.Decisions) - 1; i >= 0; i-- {
+		d := &p.Decisions[i]
+		switch {
+		case d.Action == merge.Chmod && d.Want.Executable():
+			on = append(on, at(d.Path))
+		case d.Action == merge.Chmod:
+			off = append(off, at(d.Path))
+		case d.Action == merge.Write && d.Want.Kind == core.KindDir && d.Want.Mode&0o700 != 0o700 && !bad[i]:
+			if modes[d.Want.Mode] == nil {
+				order = append(order, d.Want.Mode)
+			}
+			modes[d.Want.Mode] = append(modes[d.Want.Mode], at(d.Path))
+		}
+	}
+	commands(&s.changes, "chmod +x --", on, "")
+	commands(&s.changes, "chmod a-x --", off, "")
+	for _, m := range order {
+		commands(&s.changes, "chmod 0"+strconv.FormatInt(int64(m), 8)+" --", modes[m], "")
+	}
+}

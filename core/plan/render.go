@@ -1,0 +1,164 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// Render returns the report as lines for people: every path with a word for
+// what happened to it, and for each conflict where both versions are and the
+// commands that finish it. Control characters in names are escaped (promise
+// S8). would says that the plan was not applied.
+func Render(r *Report, would, verbose bool) string {
+	var b strings.Builder
+	where := "in the workspace"
+	if r.Op == merge.Push {
+		where = "in the sandbox"
+	}
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		line(&b, l.Word, display(l.Path, l.Dir))
+	}
+	for _, p := range r.Kept {
+		line(&b, "left there", core.DisplayPath(p))
+	}
+	for i := range r.Conflicts {
+		renderConflict(&b, r, &r.Conflicts[i])
+	}
+	for i := range r.Problems {
+		p := &r.Problems[i]
+		shown := p.Path
+		if p.Code != core.ProblemInvalidName && p.Code != core.ProblemTooLong {
+			shown = core.DisplayPath(shown)
+		}
+		text := shown + ": " + strings.ReplaceAll(string(p.Code), "_", " ")
+		if p.Detail != "" {
+			text += "; " + p.Detail
+		}
+		line(&b, "problem", text)
+	}
+	for _, p := range r.Flagged {
+		line(&b, "look at", core.DisplayPath(p)+": tools run code from this file, and the sandbox changed it")
+	}
+	if r.BaseReset {
+		b.WriteString("The sandbox is not the one of the last sync; the trees were compared afresh.\n")
+	}
+	if verbose && r.ModeOnly > 0 {
+		b.WriteString(count(r.ModeOnly, "entry differs", "entries differ") + " in permissions other than executable; left alone.\n")
+	}
+	b.WriteString(summary(r, where, would))
+	return b.String()
+}
+
+func display(path string, dir bool) string {
+	s := core.DisplayPath(path)
+	if dir {
+		s += "/"
+	}
+	return s
+}
+
+// line writes a word in a column of its own and what it is about.
+func line(b *strings.Builder, word, text string) {
+	const column = 16
+	b.WriteString("  " + word)
+	for n := len(word); n < column; n++ {
+		b.WriteByte(' ')
+	}
+	b.WriteString(text)
+	b.WriteByte('\n')
+}
+
+func summary(r *Report, where string, would bool) string {
+	if r.Status == StatusRefused {
+		s := "refused: " + r.Reason + "; nothing was written\n"
+		if r.Hint != "" {
+			s += "  " + r.Hint + "\n"
+		}
+		return s
+	}
+	verb := " written, "
+	if would {
+		verb = " to write, "
+	}
+	if r.Writes+r.Deletes == 0 && len(r.Conflicts) == 0 {
+		return string(r.Op) + ": nothing to do " + where + "\n"
+	}
+	s := string(r.Op) + ": " + itoa(r.Writes) + verb + itoa(r.Deletes)
+	if would {
+		s += " to delete"
+	} else {
+		s += " deleted"
+	}
+	s += " " + where
+	if n := len(r.Conflicts); n > 0 {
+		s += ", " + count(n, "conflict", "conflicts")
+	}
+	return s + "\n"
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return itoa(n) + " " + many
+}
+
+func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
+	path := core.DisplayPath(c.Path)
+	line(b, "conflict", path+": "+conflictText(c))
+	if r.Op == merge.Pull && c.Copy != "" && c.Kind != merge.ConflictCollision {
+		line(b, "", "take that one:  mv -- "+word(c.Copy)+" "+word(c.Path))
+		line(b, "", "keep this one:  rm -- "+word(c.Copy))
+	}
+}
+
+// conflictText says what happened and where both versions are.
+func conflictText(c *merge.Conflict) string {
+	copied := core.DisplayPath(c.Copy)
+	switch c.Kind {
+	case merge.ConflictDeletedR:
+		return "deleted in the sandbox but edited here; kept"
+	case merge.ConflictDeletedL:
+		return "deleted here but edited in the sandbox; the sandbox's version is restored"
+	case merge.ConflictBlocked:
+		return "it could not be read here, so the sandbox's change was not written"
+	case merge.ConflictCollision:
+		return "this file system takes its name for that of another; written as " + copied
+	case merge.ConflictSlipped:
+		return "somebody changed it while the plan was applied; the other version is at " + copied
+	case merge.ConflictSetAside:
+		return "an earlier push replaced it in the sandbox; the sandbox's version is at " + copied
+	}
+	why := map[merge.ConflictKind]string{
+		merge.ConflictContent: "both sides changed it",
+		merge.ConflictAdded:   "both sides added it, differently",
+		merge.ConflictUnknown: "the sides differ and it is not known which is newer",
+		merge.ConflictKinds:   "one side changed its kind, the other edited it",
+	}[c.Kind]
+	switch {
+	case c.Copy != "":
+		return why + "; local stays here, the sandbox's version is at " + copied
+	case c.Policy == merge.Remote:
+		return why + "; the sandbox's version is here, local is in " + core.RuntimeDir + "/displaced"
+	case c.Policy == merge.Local:
+		return why + "; local stays here, the other is set aside"
+	}
+	return why
+}
+
+// word quotes a path for a shell where it needs it.
+func word(p string) string {
+	if core.DisplayPath(p) != p && !strings.Contains(p, `\`) {
+		return Quote(core.DisplayPath(p))
+	}
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && strings.IndexByte("_-./+,:@%", c) < 0 {
+			return Quote(p)
+		}
+	}
+	return p
+}

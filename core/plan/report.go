@@ -1,0 +1,149 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// Status is how a sync ended.
+type Status string
+
+// The statuses, and the exit status of the command line for each.
+const (
+	StatusOK        Status = "ok"        // 0: done, or nothing to do
+	StatusConflicts Status = "conflicts" // 3: done, conflicts were recorded
+	StatusPartial   Status = "partial"   // 4: something that should have changed could not; running again is safe
+	StatusRefused   Status = "refused"   // 5: a guard or the policy fail; nothing was written
+	StatusError     Status = "error"     // 1
+)
+
+// Line is one path of a report with the word for what happened to it.
+type Line struct {
+	Path string
+	Word string
+	Dir  bool
+}
+
+// Report is what one push or pull did, or would do, for people and programs.
+type Report struct {
+	Op        merge.Direction
+	Status    Status
+	Lines     []Line
+	Conflicts []merge.Conflict
+	Problems  []core.Problem
+	Flagged   []string
+	Kept      []string
+	ModeOnly  int
+	Writes    int // entries written in the tree the changes flow into
+	Deletes   int
+	Guard     Guard
+	Reason    string
+	Hint      string
+	BaseReset bool
+}
+
+// Summarise makes the report of an applied plan. A nil list of results means
+// that the plan was not applied, and the report says what it would do.
+func Summarise(p *Plan, results []merge.Result) *Report {
+	r := &Report{Op: p.Op, Status: StatusOK, Flagged: p.Flagged, Kept: p.Kept, ModeOnly: p.ModeOnly,
+		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset,
+		Conflicts: slices.Clone(p.Conflicts), Problems: slices.Clone(p.Problems)}
+	partial := false
+	for i := range p.Decisions {
+		d := &p.Decisions[i]
+		res := merge.Result{Status: merge.Done}
+		switch {
+		case results == nil:
+		case i < len(results):
+			res = results[i]
+		default:
+			res = merge.Result{Status: merge.Failed, Code: core.ProblemWriteFailed, Detail: "not reached"}
+		}
+		switch res.Status {
+		case merge.Failed:
+			partial = true
+			r.Problems = append(r.Problems, core.Problem{Path: d.Path, Code: orWriteFailed(res.Code), Detail: res.Detail})
+			continue
+		case merge.Slipped:
+			r.Conflicts = append(r.Conflicts, merge.Conflict{Path: d.Path, Kind: merge.ConflictSlipped, Copy: res.Copy})
+			continue
+		}
+		r.addLine(d)
+	}
+	r.Problems = core.SortProblems(r.Problems)
+	slices.SortStableFunc(r.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	for i := range r.Conflicts {
+		partial = partial || r.Conflicts[i].Kind == merge.ConflictBlocked
+	}
+	switch {
+	case p.Phase == PhaseBlocked:
+		r.Status, r.Lines, r.Writes, r.Deletes = StatusRefused, nil, 0, 0
+	case partial:
+		r.Status = StatusPartial
+	case len(r.Conflicts) > 0:
+		r.Status = StatusConflicts
+	}
+	return r
+}
+
+func orWriteFailed(c core.ProblemCode) core.ProblemCode {
+	if c == "" {
+		return core.ProblemWriteFailed
+	}
+	return c
+}
+
+func (r *Report) addLine(d *merge.Decision) {
+	word := ""
+	switch d.Action {
+	case merge.Keep:
+		return
+	case merge.Delete:
+		r.Deletes++
+		word = "deleted"
+	case merge.Chmod:
+		word = "not executable"
+		if d.Want.Executable() {
+			word = "executable"
+		}
+	case merge.Copy:
+		word = "conflict copy"
+	case merge.Aside:
+		word = "kept aside"
+	default:
+		word = writeWord(d)
+	}
+	if d.Action != merge.Delete {
+		r.Writes++
+	}
+	r.Lines = append(r.Lines, Line{Path: d.Dest, Word: word, Dir: d.Want != nil && d.Want.Kind == core.KindDir ||
+		d.Want == nil && d.Expect != nil && d.Expect.Kind == core.KindDir})
+}
+
+func writeWord(d *merge.Decision) string {
+	switch {
+	case d.Merged != nil:
+		return "merged"
+	case d.Displace:
+		return "replaced"
+	case d.Row == merge.RowTargetDeleted:
+		return "restored"
+	case d.Expect == nil:
+		return "new"
+	case d.Expect.Kind != d.Want.Kind:
+		return "now a " + kindWord(d.Want.Kind)
+	}
+	return "changed"
+}
+
+func kindWord(k core.Kind) string {
+	switch k {
+	case core.KindDir:
+		return "directory"
+	case core.KindLink:
+		return "link"
+	}
+	return "file"
+}

@@ -1,0 +1,234 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// Request is all that a plan depends on.
+type Request struct {
+	Op      merge.Direction
+	Run     string // 8 to 32 of 0-9 a-z, fresh for each run; part of temporary names
+	Root    string // W: the workspace in the sandbox, absolute and normalised
+	Adapter string // one safe path segment; names the runtime directory
+	Dialect Dialect
+	Marker  string // 32 hexadecimal digits, fresh and random; used where the sandbox has none that counts
+	Base    *core.Base
+	Local   core.Snapshot
+	// LocalRepos holds the state of each .git directory of Local, by path.
+	LocalRepos []core.Repo
+	Remote     *Remote // nil until the sandbox was surveyed
+	Options    Options
+	Assets     []Asset
+	Contents   []Content // answers to Needs; nil until asked
+}
+
+// Dialect selects the form of remote commands.
+type Dialect string
+
+// The dialects. Classic, which gives the seed's strings exactly, comes with the
+// drop-in package and is refused until then.
+const (
+	Hardened Dialect = "hardened"
+	Classic  Dialect = "classic"
+)
+
+// Options are the caller's choices. The zero value is the safe default.
+type Options struct {
+	Exclude     []string // globs, see core.CompileRules
+	Ignores     []core.IgnoreFile
+	Preserve    []string // exact relative paths that are never deleted on either side
+	Policy      merge.Policy
+	Overrides   []merge.Override
+	NoTextMerge bool
+	Allow       []Guard
+	MaxDelete   *MaxDelete // nil: over 50 % of the files and at least 20 of them
+	Facts       merge.Facts
+}
+
+// MaxDelete is a bound on deletions: a number of files, or a percentage of
+// those that could be deleted. Exactly one is set.
+type MaxDelete struct {
+	Files   int64 // more than this is refused
+	Percent int64 // 0 to 100; more than this is refused
+	ByShare bool  // Percent counts, not Files
+}
+
+// Asset is a folder that travels beside the workspace, one way.
+type Asset struct {
+	Key string // one safe path segment; "workspace" is reserved
+}
+
+// Content answers a need. Missing says that the host does not have it.
+type Content struct {
+	Digest  core.Digest
+	Data    []byte
+	Missing bool
+}
+
+// Remote is what a survey found in the sandbox.
+type Remote struct {
+	Marker   string // "" if the sandbox has none
+	Snapshot core.Snapshot
+	Repos    []core.Repo
+	Aside    []AsideVersion
+	// Listed says that contents were not fetched: a pull needs a survey that
+	// packs them.
+	Listed bool
+}
+
+// AsideVersion is a version that an earlier push set aside in the sandbox.
+type AsideVersion struct {
+	ID      core.Digest // the name it has in the sandbox
+	Path    string      // where it stood
+	Entries []core.Entry
+}
+
+// Validate checks the form of everything in r but the snapshots that its
+// decoder or scanner has checked already. Errors name the field.
+func (r *Request) Validate() error {
+	switch {
+	case r.Op != merge.Push && r.Op != merge.Pull:
+		return invalid("op", "op is neither push nor pull")
+	case !validRun(r.Run):
+		return invalid("run", "a run id is 8 to 32 characters of 0-9 and a-z")
+	case !core.ValidMarker(r.Marker):
+		return invalid("marker", "a marker is 32 lower-case hexadecimal digits")
+	case r.Dialect == Classic:
+		return &core.Error{Code: core.CodeUnsupported, Field: "dialect", Message: "the classic dialect is not available in this release", Hint: "use hardened"}
+	case r.Dialect != Hardened && r.Dialect != "":
+		return invalid("dialect", "unknown dialect")
+	}
+	if err := ValidateRoot(r.Root); err != nil {
+		return err
+	}
+	if err := ValidateSegment("adapter", r.Adapter); err != nil {
+		return err
+	}
+	for i := range r.Assets {
+		field := "assets[" + itoa(i) + "].key"
+		if err := ValidateSegment(field, r.Assets[i].Key); err != nil {
+			return err
+		}
+		for j := range r.Assets[:i] {
+			if r.Assets[j].Key == r.Assets[i].Key {
+				return invalid(field, "asset key is used twice")
+			}
+		}
+	}
+	return r.Options.validate()
+}
+
+func (o *Options) validate() error {
+	if _, err := merge.ParsePolicy(string(o.Policy)); err != nil {
+		return err
+	}
+	for i := range o.Overrides {
+		if _, err := merge.ParsePolicy(string(o.Overrides[i].Policy)); err != nil {
+			return err
+		}
+	}
+	for i, p := range o.Preserve {
+		if err := core.ValidatePath(p); err != nil {
+			return &core.Error{Code: core.CodeInvalidPath, Field: "preserve[" + itoa(i) + "]", Path: p,
+				Message: "a preserved name is an exact relative path", Err: err}
+		}
+	}
+	for i, g := range o.Allow {
+		if !g.known() {
+			return &core.Error{Code: core.CodeInvalidRequest, Field: "allow[" + itoa(i) + "]", Message: "unknown guard \"" + core.DisplayPath(string(g)) + "\"",
+				Hint: "the guards that can be allowed are sandbox_replaced, sandbox_emptied and mass_delete"}
+		}
+	}
+	if m := o.MaxDelete; m != nil && (m.Files < 0 || m.Percent < 0 || m.Percent > 100) {
+		return invalid("max_delete", "not a number of files or a percentage of 0 to 100")
+	}
+	return nil
+}
+
+func invalid(field, why string) error {
+	return &core.Error{Code: core.CodeInvalidRequest, Field: field, Message: why}
+}
+
+func validRun(s string) bool {
+	if len(s) < 8 || len(s) > 32 {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidateSegment checks an adapter or asset key (promise S4): one path segment
+// of letters, digits, "_", "-" and ".", at most 64 bytes, not beginning with "."
+// or "-", not "workspace", and not a name that syncplan uses itself.
+func ValidateSegment(field, s string) error {
+	why := ""
+	switch {
+	case s == "":
+		why = "key is empty"
+	case len(s) > 64:
+		why = "key is longer than 64 bytes"
+	case s[0] == '.' || s[0] == '-':
+		why = "key begins with \".\" or \"-\""
+	case s == "workspace":
+		why = "\"workspace\" is reserved"
+	case s == "displaced" || s == "marker" || s == "lock" || s == "staging" || s == "manifest" ||
+		strings.HasPrefix(s, "in-") || strings.HasPrefix(s, "up-") || strings.HasPrefix(s, "down-") || strings.HasPrefix(s, "run-") || strings.HasPrefix(s, "why-"):
+		why = "key is a name that syncplan uses itself"
+	}
+	for i := 0; i < len(s) && why == ""; i++ {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-' && c != '.' {
+			why = "key holds something other than letters, digits, \"_\", \"-\" and \".\""
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return &core.Error{Code: core.CodeInvalidRequest, Field: field, Message: why, Hint: "use one short name such as \"planner\""}
+}
+
+// systemRoots are the folders that are never a workspace (promise S5).
+var systemRoots = [...]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
+
+// ValidateRoot checks the workspace's path in the sandbox (promise S5):
+// absolute, normalised, valid UTF-8 without control characters, and not a
+// system folder. The error has [core.CodeUnsafeRoot].
+func ValidateRoot(root string) error {
+	why := ""
+	switch {
+	case root == "":
+		why = "the sandbox's workspace path is empty"
+	case root[0] != '/':
+		why = "the sandbox's workspace path is not absolute"
+	case root != "/" && core.ValidatePath(root[1:]) != nil:
+		why = "the sandbox's workspace path is not normalised"
+	case strings.HasPrefix(root, "/lib") && !strings.Contains(root[1:], "/"):
+		why = "the sandbox's workspace path is a system folder"
+	}
+	for _, s := range systemRoots {
+		if root == s {
+			why = "the sandbox's workspace path is a system folder"
+		}
+	}
+	for i := 0; i < len(root) && why == ""; i++ {
+		if root[i] < 0x20 || root[i] == 0x7f {
+			why = "the sandbox's workspace path holds a control character"
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return &core.Error{Code: core.CodeUnsafeRoot, Path: root, Field: "root", Message: why, Hint: "name a folder of its own, such as /workspace or /home/user/project"}
+}
+
+// RuntimeDir returns RT, the folder in the sandbox that belongs to one adapter.
+func RuntimeDir(root, adapter string) string {
+	return root + "/" + core.RuntimeDir + "/" + adapter
+}
