@@ -11,6 +11,18 @@ type RepoFile struct {
 	Data []byte
 }
 
+// RepoPath splits a path at its first .git directory. Both parts are empty for
+// a path that is not below one.
+func RepoPath(path string) (repo, below string) {
+	if rest, ok := strings.CutPrefix(path, ".git/"); ok {
+		return ".git", rest
+	}
+	if i := strings.Index(path, "/.git/"); i >= 0 {
+		return path[:i+5], path[i+6:]
+	}
+	return "", ""
+}
+
 // RepoStateName reports whether the content of .git/<name> counts in
 // [RepoState]: HEAD, refs, reflogs, the index, operations in progress, and the
 // same of linked worktrees and submodules. Objects, hooks, settings, ORIG_HEAD,

@@ -47,19 +47,8 @@ func KeepsData(name string) bool {
 		_, rest, _ = strings.Cut(rest, "/")
 		return strings.HasPrefix(rest, "run-") || strings.HasPrefix(rest, "displaced/") && strings.HasSuffix(rest, ".path")
 	}
-	_, below := gitDir(name)
+	_, below := core.RepoPath(name)
 	return below != "" && core.RepoStateName(below)
-}
-
-// gitDir splits a path at its first .git directory.
-func gitDir(name string) (repo, below string) {
-	if rest, ok := strings.CutPrefix(name, ".git/"); ok {
-		return ".git", rest
-	}
-	if i := strings.Index(name, "/.git/"); i >= 0 {
-		return name[:i+5], name[i+6:]
-	}
-	return "", ""
 }
 
 // surveyReader builds a Remote out of lists and members.
@@ -378,7 +367,7 @@ func (s *surveyReader) readRepos(members []SurveyMember) {
 	files := map[string][]core.RepoFile{}
 	for i := range members {
 		m := &members[i]
-		repo, below := gitDir(m.Name)
+		repo, below := core.RepoPath(m.Name)
 		if repo != "" && m.Data != nil && len(m.Data) <= maxKept && core.RepoStateName(below) {
 			files[repo] = append(files[repo], core.RepoFile{Name: below, Data: m.Data})
 		}

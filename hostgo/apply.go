@@ -1,0 +1,251 @@
+package hostgo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strconv"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/hostgo/internal/tree"
+)
+
+// Bodies finds the content with a digest. What it hands out is checked against
+// the digest as it is copied.
+type Bodies interface {
+	Open(d core.Digest) (io.ReadCloser, error)
+}
+
+// ApplyRequest is what one run changes in the workspace.
+type ApplyRequest struct {
+	Root      string // real path of the workspace
+	Run       string // names the run's folders; see plan.Request
+	StateDir  string // where the journal lies
+	Decisions []merge.Decision
+	Bodies    Bodies
+	Progress  func(done int) // may be nil
+	// NoExchange takes the road of file systems that can't exchange two names.
+	NoExchange bool
+	// Fault is called at each point at which a run may be killed or fail, for
+	// tests: an error is taken for one of the file system, a panic for a crash.
+	Fault func(point string) error
+}
+
+// applier carries out one request. Staged entries are called n<i> after the
+// index of their decision, versions moved out of the way o<i>.
+type applier struct {
+	ctx     context.Context
+	req     *ApplyRequest
+	root    *tree.Dir
+	staging *tree.Dir
+	results []merge.Result
+	olds    []old
+	parent  *tree.Dir // of the last path
+	at      string
+	touched map[string]bool
+}
+
+// old is a version that was taken from its path and is dropped when the run
+// ends, unless somebody still wrote to it.
+type old struct {
+	decision int
+	name     string // in staging
+	expect   *core.Entry
+}
+
+// Apply makes the decided changes in the workspace. At every instant each path
+// is old or new (promise D11); what it displaces is checked to be what the plan
+// saw, and an edit that slipped in is kept (promises D12, D16). It returns one
+// result a decision. A nil list with an error means that nothing was changed.
+func Apply(ctx context.Context, req ApplyRequest) ([]merge.Result, error) {
+	a := &applier{ctx: ctx, req: &req, results: make([]merge.Result, len(req.Decisions)), touched: map[string]bool{}}
+	if !a.changes() {
+		for i := range a.results {
+			a.results[i].Status = merge.Done
+		}
+		return a.results, nil
+	}
+	var err error
+	if a.root, err = tree.Open(req.Root); err != nil {
+		return nil, ioError("the workspace can't be opened", req.Root, err)
+	}
+	defer a.root.Close()
+	if err := a.prepare(); err != nil {
+		return nil, errors.Join(err, a.drop())
+	}
+	a.changeAll()
+	if err := a.settle(); err != nil {
+		// The journal stays, and the next run completes what is left.
+		return a.results, err
+	}
+	return a.results, a.drop()
+}
+
+// changes reports whether anything is to be done on disk.
+func (a *applier) changes() bool {
+	for i := range a.req.Decisions {
+		if a.req.Decisions[i].Action != merge.Keep {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare stages all new entries, flushes them and writes the journal, before
+// the first change.
+func (a *applier) prepare() error {
+	if err := writeJournal(a.req.StateDir, &journal{Run: a.req.Run}); err != nil {
+		return err
+	}
+	rt, err := a.runtimeDir("staging")
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	if err := rt.Mkdir(a.req.Run, 0o700); err != nil {
+		return ioError("the staging folder can't be made", core.RuntimeDir, err)
+	}
+	if a.staging, err = rt.OpenDir(a.req.Run); err != nil {
+		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
+	}
+	if err := a.stageAll(); err != nil {
+		return err
+	}
+	if err := a.fault("staged"); err != nil {
+		return ioError("staging failed", "", err)
+	}
+	if err := writeJournal(a.req.StateDir, newJournal(a.req)); err != nil {
+		return err
+	}
+	return a.fault("journal")
+}
+
+// runtimeDir opens .paperclip-runtime/<name> of the workspace, made if missing.
+func (a *applier) runtimeDir(name string) (*tree.Dir, error) {
+	return makeDirs(a.root, core.RuntimeDir+"/"+name)
+}
+
+// makeDirs opens a directory below d, making what is missing, for the owner
+// alone.
+func makeDirs(d *tree.Dir, path string) (*tree.Dir, error) {
+	parent, err := d.Walk("")
+	if err != nil {
+		return nil, ioError("a folder can't be opened", path, err)
+	}
+	for _, name := range segments(path) {
+		if err := parent.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			parent.Close()
+			return nil, ioError("a folder can't be made", path, err)
+		}
+		next, err := parent.OpenDir(name)
+		parent.Close()
+		if err != nil {
+			return nil, ioError("a folder can't be opened", path, err)
+		}
+		parent = next
+	}
+	return parent, nil
+}
+
+func (a *applier) fault(point string) error {
+	if a.req.Fault == nil {
+		return nil
+	}
+	return a.req.Fault(point)
+}
+
+// changeAll makes the changes: deletes deepest first, writes in path order, then
+// the rest. It goes on after a failure, which concerns one path.
+func (a *applier) changeAll() {
+	defer a.leave()
+	list, done := a.req.Decisions, 0
+	do := func(i int, run func(int) (merge.Result, error)) {
+		if a.results[i].Status != "" {
+			return // could not be staged
+		}
+		if err := a.ctx.Err(); err != nil {
+			a.results[i] = merge.Result{Status: merge.Failed, Code: core.ProblemWriteFailed, Detail: "not reached: the run was stopped"}
+			return
+		}
+		res, err := run(i)
+		if err == nil {
+			err = a.fault("after " + strconv.Itoa(i))
+		}
+		if err != nil {
+			res = failure(err)
+		}
+		a.results[i] = res
+		if done++; a.req.Progress != nil {
+			a.req.Progress(done)
+		}
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Action == merge.Delete {
+			do(i, a.delete)
+		}
+	}
+	for i := range list {
+		if list[i].Action == merge.Write {
+			do(i, a.write)
+		}
+	}
+	for i := range list {
+		switch list[i].Action {
+		case merge.Chmod:
+			do(i, a.chmod)
+		case merge.Copy:
+			do(i, a.copy)
+		case merge.Aside:
+			do(i, a.aside)
+		case merge.Keep:
+			a.results[i].Status = merge.Done
+		}
+	}
+}
+
+func failure(err error) merge.Result {
+	r := merge.Result{Status: merge.Failed, Code: core.ProblemWriteFailed, Detail: reason(err)}
+	if errors.Is(err, errNotEmpty) {
+		r.Code = core.ProblemNotEmpty
+	}
+	if errors.Is(err, tree.ErrNotDir) {
+		r.Detail = "the directory that holds it is a link or a file"
+	}
+	return r
+}
+
+// enter opens the directory that holds a path, component by component.
+func (a *applier) enter(path string) (*tree.Dir, string, error) {
+	dir := core.Parent(path)
+	if a.parent == nil || a.at != dir {
+		a.leave()
+		d, err := a.root.Walk(dir)
+		if err != nil {
+			return nil, "", err
+		}
+		a.parent, a.at = d, dir
+	}
+	a.touched[dir] = true
+	return a.parent, core.Name(path), nil
+}
+
+func (a *applier) leave() {
+	if a.parent != nil {
+		a.parent.Close()
+		a.parent = nil
+	}
+}
+
+func segments(path string) []string {
+	var out []string
+	for path != "" {
+		out = append([]string{core.Name(path)}, out...)
+		path = core.Parent(path)
+	}
+	return out
+}
+
+func stagedName(i int) string { return "n" + strconv.Itoa(i) }
+func movedName(i int) string  { return "o" + strconv.Itoa(i) }

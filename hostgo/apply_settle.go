@@ -1,0 +1,59 @@
+package hostgo
+
+import (
+	"errors"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// settle ends a run: it looks at every displaced version once more, because a
+// program may have held it open (promise D12), and flushes the directories that
+// changed.
+func (a *applier) settle() error {
+	defer a.leave()
+	for _, o := range a.olds {
+		if same, err := holds(a.staging, o.name, o.expect); err == nil && same {
+			continue
+		}
+		res, err := a.displace(o.decision, o.name)
+		if err != nil {
+			return ioError("a displaced version can't be kept; it lies in the staging folder", a.req.Decisions[o.decision].Path, err)
+		}
+		a.results[o.decision] = merge.Result{Status: merge.Slipped, Copy: res.Copy}
+	}
+	if err := a.fault("settled"); err != nil {
+		return ioError("the run can't be completed", "", err)
+	}
+	if len(a.touched) > maxSingleSyncs {
+		err := a.root.SyncFS()
+		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	for path := range a.touched {
+		dir, err := a.root.Walk(path)
+		if err != nil {
+			continue // it was removed since
+		}
+		err = dir.Sync()
+		dir.Close()
+		if err != nil {
+			return ioError("a directory can't be flushed", path, err)
+		}
+	}
+	return nil
+}
+
+// drop removes the run's staging and its journal, and the folders around it
+// where they are empty.
+func (a *applier) drop() error {
+	a.leave()
+	if a.staging != nil {
+		a.staging.Close()
+	}
+	if err := dropStaging(a.root, a.req.Run); err != nil {
+		return ioError("the staging folder can't be removed", core.RuntimeDir, err)
+	}
+	return removeJournal(a.req.StateDir)
+}

@@ -1,0 +1,183 @@
+package hostgo
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"syscall"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/hostgo/internal/tree"
+)
+
+// maxSingleSyncs is the number of staged files up to which each is flushed for
+// itself; beyond it one call flushes the whole file system, which is faster and
+// disturbs others more.
+const maxSingleSyncs = 64
+
+// stageAll makes the new entries beside the workspace's own, on the same file
+// system. A full disk stops the run before anything changed; any other failure
+// concerns one decision.
+func (a *applier) stageAll() error {
+	count := 0
+	for i := range a.req.Decisions {
+		if a.staged(i) && a.req.Decisions[i].Want.Kind == core.KindFile {
+			count++
+		}
+	}
+	for i := range a.req.Decisions {
+		if !a.staged(i) {
+			continue
+		}
+		if err := a.ctx.Err(); err != nil {
+			return &core.Error{Code: core.CodeCancelled, Message: "stopped before anything was changed", Err: err}
+		}
+		err := a.stageOne(i, stagedName(i), count <= maxSingleSyncs)
+		if errors.Is(err, syscall.ENOSPC) {
+			return ioError("the workspace's disk is full; nothing was changed", a.req.Decisions[i].Path, err)
+		}
+		if err != nil {
+			a.results[i] = failure(err)
+		}
+	}
+	if count > maxSingleSyncs {
+		if err := a.staging.SyncFS(); errors.Is(err, errors.ErrUnsupported) {
+			return a.syncEach()
+		} else if err != nil {
+			return ioError("the staged files can't be flushed", "", err)
+		}
+	}
+	return nil
+}
+
+// staged reports whether decision i needs an entry in staging. A new directory
+// or link is made in place, in one step.
+func (a *applier) staged(i int) bool {
+	d := &a.req.Decisions[i]
+	switch d.Action {
+	case merge.Write:
+		return d.Want.Kind == core.KindFile || d.Expect != nil && d.Expect.Kind != d.Want.Kind || d.Want.Kind == core.KindLink
+	case merge.Copy, merge.Aside:
+		return d.Want.Kind != core.KindDir
+	}
+	return false
+}
+
+// stageOne makes one new entry under a name in staging.
+func (a *applier) stageOne(i int, name string, flush bool) error {
+	d := &a.req.Decisions[i]
+	if err := a.fault("stage " + d.Path); err != nil {
+		return err
+	}
+	switch d.Want.Kind {
+	case core.KindDir:
+		return a.staging.Mkdir(name, uint32(d.Want.Mode)|0o700)
+	case core.KindLink:
+		return a.staging.Symlink(d.Want.Target, name)
+	}
+	return a.stageFile(d, name, flush)
+}
+
+// stageFile copies a body. A new file gets the sandbox's permissions, less what
+// this process's umask takes away; one that replaces a file keeps that one's,
+// but for the executable bit.
+func (a *applier) stageFile(d *merge.Decision, name string, flush bool) (err error) {
+	perm := uint32(d.Want.Mode)&0o777 | 0o600
+	if d.Want.Mode&0o100 == 0 {
+		perm &^= 0o111
+	}
+	f, err := a.staging.Create(name, perm)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := f.Close(); err == nil {
+			err = e
+		}
+	}()
+	if d.Merged != nil {
+		_, err = f.Write(d.Merged)
+	} else {
+		err = a.copyBody(f, d.Want.Digest)
+	}
+	if err != nil {
+		return err
+	}
+	if mode, ok := a.keptMode(d); ok {
+		if err := a.staging.Chmod(name, mode); err != nil {
+			return err
+		}
+	}
+	if flush {
+		return f.Sync()
+	}
+	return nil
+}
+
+var errWrongBody = errors.New("the content is not what was planned any more")
+
+func (a *applier) copyBody(w io.Writer, d core.Digest) error {
+	body, err := a.req.Bodies.Open(d)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(io.MultiWriter(w, h), body, make([]byte, 64<<10)); err != nil {
+		return err
+	}
+	if core.Digest(h.Sum(nil)) != d {
+		return errWrongBody
+	}
+	return nil
+}
+
+// keptMode returns the permissions of the file that a write replaces.
+func (a *applier) keptMode(d *merge.Decision) (uint32, bool) {
+	if d.Action != merge.Write || d.Expect == nil || d.Expect.Kind != core.KindFile {
+		return 0, false
+	}
+	dir, err := a.root.Walk(core.Parent(d.Dest))
+	if err != nil {
+		return 0, false // the write itself reports it
+	}
+	defer dir.Close()
+	info, err := dir.Lstat(core.Name(d.Dest))
+	if err != nil || info.Kind != core.KindFile {
+		return 0, false
+	}
+	return withExecutable(info.Mode, d.Want.Executable()), true
+}
+
+// withExecutable sets the executable bit for all who may read, or clears it.
+func withExecutable(mode uint32, on bool) uint32 {
+	if on == (mode&0o100 != 0) {
+		return mode
+	}
+	if on {
+		return mode | 0o100 | mode&0o444>>2
+	}
+	return mode &^ 0o111
+}
+
+func (a *applier) syncEach() error {
+	names, err := a.staging.Names()
+	if err != nil {
+		return ioError("the staged files can't be flushed", "", err)
+	}
+	for _, n := range names {
+		f, err := a.staging.OpenFile(n)
+		if errors.Is(err, tree.ErrNotFile) {
+			continue
+		}
+		if err == nil {
+			err = f.Sync()
+			f.Close()
+		}
+		if err != nil {
+			return ioError("the staged files can't be flushed", "", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package hostgo
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// RawKind is what an archive says that a member is.
+type RawKind uint8
+
+// The kinds that can be told apart. Anything else has a fault.
+const (
+	RawFile RawKind = iota + 1
+	RawDir
+	RawLink
+	RawHardlink
+)
+
+// RawMember is one member of an archive that a sandbox made. Nothing in it is
+// to be trusted; it names where a body belongs, never where it is put.
+type RawMember struct {
+	Name   string // without a leading "./" and a trailing "/"; may hold any bytes
+	Kind   RawKind
+	Mode   uint16 // permission bits alone: set-user-id and the like are dropped (promise S7)
+	Size   int64  // bytes, of a file
+	Target string // of a link; of a hard link the name of the first one
+	Fault  string // why it is refused; "" is good
+}
+
+// ArchiveLimits bound an archive from a sandbox. Zero values are the defaults.
+type ArchiveLimits struct {
+	Members int   // default [core.MaxEntries] and some lists
+	Bytes   int64 // of all bodies; default 16 TiB
+	Path    int   // bytes of a name; default 32 KiB: longer ones can't be made by any tool
+}
+
+func (l *ArchiveLimits) defaults() {
+	if l.Members == 0 {
+		l.Members = core.MaxEntries + 64
+	}
+	if l.Bytes == 0 {
+		l.Bytes = 16 << 40
+	}
+	if l.Path == 0 {
+		l.Path = 32 << 10
+	}
+}
+
+// ReadArchives calls fn for each member of one or more tar archives, one after
+// another in r, as find makes them with "-exec tar -cf - {} +". body is valid
+// during the call. Bytes that are no archive are an error of [core.CodeCorrupt],
+// too many of them one of [core.CodeLimit]; errors of r and fn come back as they
+// are.
+func ReadArchives(ctx context.Context, r io.Reader, limits ArchiveLimits, fn func(m RawMember, body io.Reader) error) error {
+	limits.defaults()
+	src := &source{r: r}
+	br := bufio.NewReaderSize(src, 256<<10)
+	for {
+		more, err := skipZeros(br)
+		if err == nil && more {
+			err = readArchive(ctx, br, &limits, fn)
+		}
+		if src.err != nil {
+			return src.err
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// source remembers the error of the transport, which explains a broken archive.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+const tarBlock = 512
+
+// skipZeros skips what pads an archive to a whole record, and reports whether
+// another one follows.
+func skipZeros(br *bufio.Reader) (bool, error) {
+	for {
+		block, err := br.Peek(tarBlock)
+		if len(block) == 0 && err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, brokenArchive(io.ErrUnexpectedEOF)
+		}
+		for _, b := range block {
+			if b != 0 {
+				return true, nil
+			}
+		}
+		if _, err := br.Discard(tarBlock); err != nil {
+			return false, brokenArchive(err)
+		}
+	}
+}
+
+func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, fn func(RawMember, io.Reader) error) error {
+	t := tar.NewReader(br)
+	for {
+		if err := ctx.Err(); err != nil {
+			return &core.Error{Code: core.CodeCancelled, Message: "stopped while an archive was read", Err: err}
+		}
+		h, err := t.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			return brokenArchive(err)
+		}
+		limits.Members--
+		limits.Bytes -= h.Size
+		switch {
+		case limits.Members < 0:
+			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has too many members"}
+		case limits.Bytes < 0:
+			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive is too large"}
+		case len(h.Name) > limits.Path || len(h.Linkname) > limits.Path:
+			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has a name of more than " + strconv.Itoa(limits.Path) + " bytes"}
+		}
+		body := &bodyReader{r: t}
+		if err := fn(rawMember(h), body); err != nil {
+			if body.err != nil {
+				return brokenArchive(body.err)
+			}
+			return err
+		}
+	}
+}
+
+// bodyReader tells an archive that ends early from a failure of the callback.
+type bodyReader struct {
+	r   io.Reader
+	err error
+}
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+func brokenArchive(err error) error {
+	return &core.Error{Code: core.CodeCorrupt, Message: "the sandbox's archive is damaged or incomplete", Hint: "nothing was written; run it again", Err: err}
+}
+
+func rawMember(h *tar.Header) RawMember {
+	m := RawMember{Name: cleanName(h.Name), Mode: uint16(h.Mode) & core.MaxMode, Target: h.Linkname}
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeGNUSparse:
+		m.Kind, m.Size = RawFile, h.Size
+	case tar.TypeDir:
+		m.Kind = RawDir
+	case tar.TypeSymlink:
+		m.Kind = RawLink
+	case tar.TypeLink:
+		m.Kind, m.Target = RawHardlink, cleanName(h.Linkname)
+	default:
+		m.Fault = "a device, FIFO or something unknown"
+	}
+	if strings.HasPrefix(m.Name, "/") || m.Name == ".." || strings.HasPrefix(m.Name, "../") || strings.HasSuffix(m.Name, "/..") || strings.Contains(m.Name, "/../") {
+		m.Fault = "its name leads out of the archive"
+	}
+	return m
+}
+
+func cleanName(name string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(name, "./"), "/")
+}

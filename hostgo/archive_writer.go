@@ -1,0 +1,336 @@
+package hostgo
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo/internal/tree"
+)
+
+// Member is one entry under the name that it has in an archive.
+type Member struct {
+	Name  string
+	Entry core.Entry // Path is where it is read from, relative to the root
+}
+
+// Sent says what an archive really holds of a member.
+type Sent struct {
+	Name    string // of the good copy; another than the member's where that one is torn
+	Digest  core.Digest
+	Size    int64
+	Problem core.ProblemCode // "" is success; else the archive has no good copy
+	Detail  string
+}
+
+// ArchiveWriter writes a tar archive of exactly the members it is told: no "."
+// member, no owners, no extended attributes, whole seconds. The GNU form of
+// long names is used because busybox and toybox read it too.
+type ArchiveWriter struct {
+	w     *tar.Writer
+	tries int
+	buf   []byte
+}
+
+// NewArchiveWriter returns a writer to w. Close ends the archive.
+func NewArchiveWriter(w io.Writer) *ArchiveWriter { return &ArchiveWriter{w: tar.NewWriter(w)} }
+
+// Close writes the end of the archive.
+func (a *ArchiveWriter) Close() error { return archiveError(a.w.Close()) }
+
+// smallFile bounds what is read ahead into memory, in bytes, and aheadFiles how
+// many such files: together at most 16 MiB.
+const (
+	smallFile  = 256 << 10
+	aheadFiles = 64
+	aheadReads = 4 // files read at a time
+)
+
+// AddAll adds members of a tree in order. done reports each with its index;
+// a member that can't be read or keeps changing is reported, not an error.
+// keep, if not nil, is given the content of each small file.
+func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members []Member, keep func(core.Digest, []byte) error, done func(i int, s Sent)) error {
+	top, err := tree.Open(root)
+	if err != nil {
+		return ioError("the workspace can't be read", root, err)
+	}
+	defer top.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i, ahead := range readAhead(ctx, top, members) {
+		if err := ctx.Err(); err != nil {
+			return &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
+		}
+		sent, err := a.add(ctx, &members[i], ahead, func() (*os.File, error) { return openIn(top, members[i].Entry.Path) })
+		if err != nil {
+			return err
+		}
+		if ahead != nil && ahead.data != nil && sent.Problem == "" && keep != nil {
+			if err := keep(sent.Digest, ahead.data); err != nil {
+				return err
+			}
+		}
+		done(i, sent)
+	}
+	return nil
+}
+
+// AddFrom adds one member from a path of its own, links in it resolved by the
+// caller.
+func (a *ArchiveWriter) AddFrom(ctx context.Context, source string, m Member) (Sent, error) {
+	return a.add(ctx, &m, nil, func() (*os.File, error) { return os.Open(source) })
+}
+
+// AddBytes adds a file with the given content.
+func (a *ArchiveWriter) AddBytes(name string, mode uint16, data []byte) error {
+	if err := a.header(name, core.KindFile, mode, int64(len(data)), "", 0); err != nil {
+		return err
+	}
+	_, err := a.w.Write(data)
+	return archiveError(err)
+}
+
+func (a *ArchiveWriter) header(name string, kind core.Kind, mode uint16, size int64, target string, mtimeNs int64) error {
+	h := &tar.Header{Name: name, Mode: int64(mode), Size: size, Linkname: target, Typeflag: tar.TypeReg,
+		ModTime: time.Unix(max(0, mtimeNs/1e9), 0), Format: tar.FormatGNU}
+	switch kind {
+	case core.KindDir:
+		h.Typeflag, h.Name = tar.TypeDir, name+"/"
+	case core.KindLink:
+		h.Typeflag = tar.TypeSymlink
+	}
+	return archiveError(a.w.WriteHeader(h))
+}
+
+func archiveError(err error) error {
+	var known *core.Error
+	if err == nil || errors.As(err, &known) || errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return &core.Error{Code: core.CodeIO, Message: "the archive can't be written", Err: err}
+}
+
+func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, open func() (*os.File, error)) (Sent, error) {
+	e := &m.Entry
+	if e.Kind != core.KindFile {
+		return Sent{}, a.header(m.Name, e.Kind, e.Mode, 0, e.Target, 0)
+	}
+	if ahead != nil && ahead.err != nil {
+		return failedRead(ahead.err), nil
+	}
+	if ahead != nil && ahead.data != nil {
+		if err := a.header(m.Name, core.KindFile, e.Mode, int64(len(ahead.data)), "", ahead.mtimeNs); err != nil {
+			return Sent{}, err
+		}
+		_, err := a.w.Write(ahead.data)
+		return Sent{Digest: ahead.digest, Size: int64(len(ahead.data))}, archiveError(err)
+	}
+	name := m.Name
+	for range maxReads {
+		sent, steady, err := a.stream(ctx, name, e.Mode, open)
+		if err != nil || steady || sent.Problem != "" {
+			if name != m.Name {
+				sent.Name = name
+			}
+			return sent, err
+		}
+		a.tries++
+		name = "r" + strconv.Itoa(a.tries)
+	}
+	return Sent{Problem: core.ProblemChanging, Detail: "it changed each time it was read"}, nil
+}
+
+// stream adds one large file. A member has the size that its header gives, so a
+// file that shrank meanwhile is filled up with zeros, and is not steady.
+func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, open func() (*os.File, error)) (Sent, bool, error) {
+	f, err := open()
+	if err != nil {
+		return failedRead(err), false, nil
+	}
+	defer f.Close()
+	before, err := tree.Fstat(f)
+	if err != nil {
+		return failedRead(err), false, nil
+	}
+	if before.Kind != core.KindFile {
+		return failedRead(tree.ErrNotFile), false, nil
+	}
+	if err := a.header(name, core.KindFile, mode, before.Size, "", before.MtimeNs); err != nil {
+		return Sent{}, false, err
+	}
+	if a.buf == nil {
+		a.buf = make([]byte, 256<<10)
+	}
+	h, left, torn := sha256.New(), before.Size, false
+	for left > 0 {
+		if err := ctx.Err(); err != nil {
+			return Sent{}, false, &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
+		}
+		part := a.buf[:min(left, int64(len(a.buf)))]
+		n, err := io.ReadFull(f, part)
+		if err != nil {
+			torn = true
+			clear(part[n:])
+		}
+		h.Write(part)
+		if _, err := a.w.Write(part); err != nil {
+			return Sent{}, false, archiveError(err)
+		}
+		left -= int64(len(part))
+	}
+	after, err := tree.Fstat(f)
+	return Sent{Digest: core.Digest(h.Sum(nil)), Size: before.Size}, err == nil && !torn && before.Same(after), nil
+}
+
+func failedRead(err error) Sent {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, tree.ErrNotFile), errors.Is(err, tree.ErrNotDir), errors.Is(err, errChanging):
+		return Sent{Problem: core.ProblemChanging, Detail: "it changed while it was sent; the next push sends it"}
+	}
+	return Sent{Problem: core.ProblemUnreadable, Detail: reason(err)}
+}
+
+// openIn opens the file at a path below top without following links.
+func openIn(top *tree.Dir, path string) (*os.File, error) {
+	d, err := top.Walk(core.Parent(path))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.OpenFile(core.Name(path))
+}
+
+// readFile is a small file that was read ahead. data is nil for a member that
+// is none, or that grew too large: it is streamed.
+type readFile struct {
+	data    []byte
+	digest  core.Digest
+	mtimeNs int64
+	err     error
+}
+
+var errChanging = errors.New("it changed each time it was read")
+
+// readAhead yields the index of each member and the file that was read for it,
+// while the next ones are being read. It ends early when ctx does.
+func readAhead(ctx context.Context, top *tree.Dir, members []Member) func(yield func(int, *readFile) bool) {
+	type job struct {
+		member *Member
+		out    chan *readFile
+	}
+	return func(yield func(int, *readFile) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var wait sync.WaitGroup
+		defer wait.Wait() // top must not be closed while anybody reads in it
+		defer cancel()
+		jobs := make(chan job, aheadFiles)
+		order := make(chan chan *readFile, aheadFiles)
+		for range aheadReads {
+			wait.Go(func() {
+				r := &pathReader{top: top, buf: make([]byte, smallFile+1)}
+				defer r.close()
+				for j := range jobs {
+					if ctx.Err() != nil {
+						close(j.out)
+						continue
+					}
+					j.out <- r.read(&j.member.Entry)
+				}
+			})
+		}
+		wait.Go(func() {
+			defer close(order)
+			defer close(jobs)
+			for i := range members {
+				out := make(chan *readFile, 1)
+				if e := &members[i].Entry; e.Kind == core.KindFile && e.Size <= smallFile {
+					jobs <- job{&members[i], out}
+				} else {
+					close(out)
+				}
+				select {
+				case order <- out:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		i := 0
+		for out := range order {
+			if !yield(i, <-out) {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// pathReader reads small files, and keeps the directory of the last one open.
+type pathReader struct {
+	top  *tree.Dir
+	dir  *tree.Dir
+	path string
+	buf  []byte
+}
+
+func (r *pathReader) close() {
+	if r.dir != nil {
+		r.dir.Close()
+		r.dir = nil
+	}
+}
+
+func (r *pathReader) read(e *core.Entry) *readFile {
+	if parent := core.Parent(e.Path); r.dir == nil || parent != r.path {
+		r.close()
+		d, err := r.top.Walk(parent)
+		if err != nil {
+			return &readFile{err: err}
+		}
+		r.dir, r.path = d, parent
+	}
+	for range maxReads {
+		if f := r.once(core.Name(e.Path)); f != nil {
+			return f
+		}
+	}
+	return &readFile{err: errChanging}
+}
+
+// once reads a file, or returns nil if it changed meanwhile.
+func (r *pathReader) once(name string) *readFile {
+	f, err := r.dir.OpenFile(name)
+	if err != nil {
+		return &readFile{err: err}
+	}
+	defer f.Close()
+	before, err := tree.Fstat(f)
+	if err != nil {
+		return &readFile{err: err}
+	}
+	if before.Size > smallFile {
+		return &readFile{}
+	}
+	n, err := io.ReadFull(f, r.buf)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return &readFile{err: err}
+	}
+	after, err := tree.Fstat(f)
+	if err != nil || int64(n) != before.Size || !before.Same(after) {
+		return nil
+	}
+	data := bytes.Clone(r.buf[:n])
+	if data == nil {
+		data = []byte{}
+	}
+	return &readFile{data: data, digest: sha256.Sum256(data), mtimeNs: before.MtimeNs}
+}

@@ -1,0 +1,104 @@
+package hostgo
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+)
+
+// Client is a sandbox as the sync loop sees it. Package clienttest checks every
+// promise made here.
+//
+// Paths are absolute POSIX paths in the sandbox, without "." or ".." segments;
+// a name may hold any byte but NUL. Every error is a *[core.Error] of at most
+// [core.MaxMessage] bytes: CodeCancelled or CodeTimeout where ctx ended the
+// call, CodeTimeout where the call ran out of its own time, else CodeClient
+// or, for an argument that no sandbox could serve, CodeInvalidPath. No error
+// carries a payload or the text of a command (promise S6). A call with a ctx
+// that is already done changes nothing. A client is safe for concurrent use
+// unless its [Capabilities] say otherwise.
+type Client interface {
+	// MakeDir creates a directory with its parents. One that exists is fine.
+	MakeDir(ctx context.Context, path string) error
+	// WriteFile creates or replaces a file in a directory that exists. After an
+	// error the content at path is not known.
+	WriteFile(ctx context.Context, path string, data []byte) error
+	// ReadFile returns the whole content of a file. A missing file is an error,
+	// one of fs.ErrNotExist where the client can tell.
+	ReadFile(ctx context.Context, path string) ([]byte, error)
+	// ListFiles returns the names of what is directly in a directory and no
+	// directory itself, hidden files and links included, in byte order. A
+	// missing directory is an error: an empty list would read as "all gone".
+	ListFiles(ctx context.Context, path string) ([]string, error)
+	// Remove removes a file, a link (never what it points at) or a directory
+	// with all below it. What is not there counts as removed, so that a call
+	// may be repeated.
+	Remove(ctx context.Context, path string) error
+	// Run runs a whole command line with sh and discards its stdout. An exit
+	// status other than 0 is an error that wraps an *[ExitError]. After timeout,
+	// rounded up to seconds by some clients and none if 0, the command is killed
+	// with all its children, as it is when ctx ends.
+	Run(ctx context.Context, command string, timeout time.Duration) error
+}
+
+// Streamer is a client that moves bodies without holding them in memory.
+type Streamer interface {
+	// WriteStream is WriteFile from r. A size of -1 means unknown; any other
+	// than what r delivers is an error, as is an error of r, which it wraps.
+	WriteStream(ctx context.Context, path string, r io.Reader, size int64) error
+	// ReadStream is ReadFile into w. It returns the number of bytes written,
+	// also with an error.
+	ReadStream(ctx context.Context, path string, w io.Writer) (int64, error)
+}
+
+// Capabilities are the limits of a client's transport, which the plan obeys
+// (promise R3). The zero value claims nothing: no limit known, whole features.
+type Capabilities struct {
+	MaxArg        int   // longest command line in bytes; 0 = unknown
+	MaxWrite      int64 // longest body of one write in bytes; 0 = unknown
+	MaxOutput     int64 // most output of one command that comes back, in bytes; 0 = unknown
+	MergedOutput  bool  // stdout and stderr of a command come as one
+	NoConcurrency bool  // one call at a time
+	WholeSeconds  bool  // timeouts are rounded up to seconds
+}
+
+// Capable is a client that knows its limits.
+type Capable interface {
+	Capabilities() Capabilities
+}
+
+// Identified is a client that can name its sandbox. State is keyed by the name,
+// so it must be the same for the same sandbox in every run, and hold no secret.
+type Identified interface {
+	Identity() string
+}
+
+// Commander is a client that can run a person's command and report its status.
+type Commander interface {
+	// Exec runs one command and returns its exit status, 128+n where signal n
+	// ended it. The error is nil unless the command could not be started or
+	// observed, or was killed because ctx ended; the status then is -1.
+	Exec(ctx context.Context, req ExecRequest) (exit int, err error)
+}
+
+// ExecRequest is one command of a person.
+type ExecRequest struct {
+	Dir    string    // working directory, absolute; empty means the sandbox's own
+	Argv   []string  // program and arguments, passed on byte for byte; not a shell's text
+	Env    []string  // "NAME=value", added to the sandbox's own environment
+	Stdin  io.Reader // nil means empty
+	Stdout io.Writer // nil means discarded
+	Stderr io.Writer // nil means discarded
+	// Signals are passed to the process group of the command until it ends. A
+	// nil channel passes none.
+	Signals <-chan os.Signal
+}
+
+// CapabilitiesOf returns what c says of itself, or the zero value.
+func CapabilitiesOf(c Client) Capabilities {
+	if k, ok := c.(Capable); ok {
+		return k.Capabilities()
+	}
+	return Capabilities{}
+}

@@ -1,0 +1,92 @@
+package hostgo
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// MaxStderr bounds what an [ExitError] keeps of a command's stderr, in bytes.
+const MaxStderr = 4096
+
+// maxShownPath bounds a sandbox path in a message, so that the cause behind it
+// is never cut off.
+const maxShownPath = 512
+
+// ExitError says that a command in the sandbox ended with a status other than
+// 0. Clients wrap it in a *[core.Error].
+type ExitError struct {
+	Status int    // 1 to 255; 128+n where signal n ended the shell
+	Stderr string // the end of stderr as it came, at most [MaxStderr] bytes
+}
+
+// Error names the status and shows the last lines of stderr, escaped.
+func (e *ExitError) Error() string {
+	s := "exit status " + strconv.Itoa(e.Status)
+	lines := strings.FieldsFunc(e.Stderr, func(r rune) bool { return r == '\n' || r == '\r' })
+	if len(lines) > 3 {
+		lines = lines[len(lines)-3:]
+	}
+	for _, line := range lines {
+		s += "; " + shorten(core.DisplayPath(line))
+	}
+	return s
+}
+
+// ClientError is the error of one call of a client. What names the call and
+// its object for people, path the sandbox path or nothing. Where ctx is done the
+// code says so, whatever err is: a transport reports its own end in many words.
+func ClientError(ctx context.Context, what, path string, err error) error {
+	if path != "" {
+		what += " " + shorten(core.DisplayPath(path))
+	}
+	e := &core.Error{Code: core.CodeClient, Message: what + " failed", Err: err}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		e.Err = pe.Err // it would repeat the path, or show the host's own
+	}
+	cause := ctx.Err()
+	if cause == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		cause = err
+	}
+	switch {
+	case errors.Is(cause, context.DeadlineExceeded):
+		e.Code, e.Message, e.Err = core.CodeTimeout, what+" took too long", cause
+	case cause != nil:
+		e.Code, e.Message, e.Err = core.CodeCancelled, what+" was stopped", cause
+	}
+	return e
+}
+
+// shorten keeps both ends of s, the end being the telling one.
+func shorten(s string) string {
+	if len(s) <= maxShownPath {
+		return s
+	}
+	half := (maxShownPath - 3) / 2
+	return strings.ToValidUTF8(s[:half], "") + "..." + strings.ToValidUTF8(s[len(s)-half:], "")
+}
+
+// Tail is a writer that keeps the last [MaxStderr] bytes. The zero value is
+// ready. It is not safe for concurrent use.
+type Tail struct{ kept []byte }
+
+// Write never fails.
+func (t *Tail) Write(p []byte) (int, error) {
+	n := len(p)
+	if n > MaxStderr {
+		p = p[n-MaxStderr:]
+	}
+	if over := len(t.kept) + len(p) - MaxStderr; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	t.kept = append(t.kept, p...)
+	return n, nil
+}
+
+// String returns what was kept.
+func (t *Tail) String() string { return string(t.kept) }

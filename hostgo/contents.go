@@ -1,0 +1,182 @@
+package hostgo
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// Bounds of the content store. What does not fit is not kept, and a text merge
+// that would need it becomes a conflict.
+const (
+	maxContent  = 256 << 10 // bytes of one file
+	maxContents = 256 << 20 // bytes of all
+)
+
+// contents keeps the small text files of base for text merges: one file of
+// records, each a digest, a length and the bytes, that only ever grows until it
+// is rewritten. One file, because a push of a large tree would otherwise make
+// as many files here as in the sandbox.
+type contents struct {
+	path  string
+	index map[core.Digest]record
+	size  int64
+	added *os.File // open while contents are added
+	w     *bufio.Writer
+}
+
+type record struct {
+	offset int64
+	size   int64
+}
+
+const recordHead = 40 // digest and length
+
+// openContents reads the index. A damaged tail is cut off when something is
+// added, since every content is checked against its digest when it is read.
+func (s *state) openContents() (*contents, error) {
+	c := &contents{path: filepath.Join(s.dir, "contents"), index: map[core.Digest]record{}}
+	f, err := os.Open(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, ioError("the stored contents can't be read", c.path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, ioError("the stored contents can't be read", c.path, err)
+	}
+	var head [recordHead]byte
+	for {
+		if _, err := f.ReadAt(head[:], c.size); err != nil {
+			return c, nil // the end, or a head that was not written whole
+		}
+		n := int64(binary.LittleEndian.Uint64(head[32:]))
+		if n < 0 || n > maxContent || c.size+recordHead+n > info.Size() {
+			return c, nil
+		}
+		c.index[core.Digest(head[:32])] = record{c.size + recordHead, n}
+		c.size += recordHead + n
+	}
+}
+
+// get returns a content, or nil if it is not kept or not what it should be.
+func (c *contents) get(d core.Digest) []byte {
+	r, ok := c.index[d]
+	if !ok {
+		return nil
+	}
+	f, err := os.Open(c.path)
+	if err != nil {
+		return nil // as if it had never been kept: the merge becomes a conflict
+	}
+	defer f.Close()
+	data := make([]byte, r.size)
+	if _, err := f.ReadAt(data, r.offset); err != nil || sha256.Sum256(data) != d {
+		return nil
+	}
+	return data
+}
+
+// add keeps a content of the given digest if it is a small text and there is
+// room.
+func (c *contents) add(d core.Digest, data []byte) error {
+	if _, ok := c.index[d]; ok || !worthKeeping(data) || c.size+int64(len(data)) > maxContents {
+		return nil
+	}
+	if c.added == nil {
+		f, err := os.OpenFile(c.path, os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			err = f.Truncate(c.size)
+		}
+		if err == nil {
+			_, err = f.Seek(c.size, io.SeekStart)
+		}
+		if err != nil {
+			return ioError("contents can't be kept", c.path, err)
+		}
+		c.added, c.w = f, bufio.NewWriterSize(f, 1<<18)
+	}
+	var head [recordHead]byte
+	copy(head[:], d[:])
+	binary.LittleEndian.PutUint64(head[32:], uint64(len(data)))
+	if _, err := c.w.Write(head[:]); err != nil {
+		return ioError("contents can't be kept", c.path, err)
+	}
+	if _, err := c.w.Write(data); err != nil {
+		return ioError("contents can't be kept", c.path, err)
+	}
+	c.index[d] = record{c.size + recordHead, int64(len(data))}
+	c.size += recordHead + int64(len(data))
+	return nil
+}
+
+func worthKeeping(data []byte) bool {
+	if len(data) > maxContent {
+		return false
+	}
+	for _, b := range data[:min(len(data), 8000)] {
+		if b == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// close writes out what was added, and drops what base does not refer to once
+// that is more than half.
+func (c *contents) close(base *core.Base) error {
+	if c.added != nil {
+		err := c.w.Flush()
+		if e := c.added.Close(); err == nil {
+			err = e
+		}
+		c.added = nil
+		if err != nil {
+			return ioError("contents can't be kept", c.path, err)
+		}
+	}
+	if base == nil {
+		return nil
+	}
+	live, used := map[core.Digest]bool{}, int64(0)
+	for i := range base.Entries {
+		d := base.Entries[i].Digest
+		if r, ok := c.index[d]; ok && !live[d] {
+			live[d], used = true, used+recordHead+r.size
+		}
+	}
+	if c.size < 1<<20 || used*2 > c.size {
+		return nil
+	}
+	return c.compact(live)
+}
+
+// compact rewrites the store with what is live.
+func (c *contents) compact(live map[core.Digest]bool) error {
+	next := &contents{path: c.path + ".new", index: map[core.Digest]record{}}
+	defer os.Remove(next.path) // fails after the rename, as it should
+	for d := range live {
+		if data := c.get(d); data != nil {
+			if err := next.add(d, data); err != nil {
+				return err
+			}
+		}
+	}
+	if err := next.close(nil); err != nil {
+		return err
+	}
+	if err := os.Rename(next.path, c.path); err != nil {
+		return ioError("contents can't be compacted", c.path, err)
+	}
+	return nil
+}

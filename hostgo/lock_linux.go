@@ -1,0 +1,94 @@
+package hostgo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// acquire binds an abstract unix socket: one bind wins, and the kernel frees the
+// name when the process ends. Whoever waits connects to it, learns who holds it
+// and sees the connection end with the lock.
+func acquire(ctx context.Context, realPath string, waiting func(string)) (func() error, error) {
+	name := "@" + lockName(realPath)
+	told := false
+	for {
+		l, err := net.Listen("unix", name)
+		if err == nil {
+			return serve(l), nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, ioError("the workspace's lock can't be taken", realPath, err)
+		}
+		if holder, ok := follow(ctx, name, func(h string) {
+			if !told {
+				told = true
+				waiting(h)
+			}
+		}); !ok && !told {
+			told = true
+			waiting(holder)
+		}
+		// Others may wait too, and a name that is taken but does not answer must
+		// not be asked in a busy loop.
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// serve holds the lock and tells who does. The kernel keeps connections that
+// nobody accepts yet, so a holder that is busy loses none.
+func serve(l net.Listener) func() error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var open []net.Conn
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				break
+			}
+			open = append(open, c)
+			// A waiter that left already need not know.
+			_, _ = io.WriteString(c, "process "+strconv.Itoa(os.Getpid())+"\n")
+		}
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	return func() error {
+		err := l.Close()
+		<-done
+		return err
+	}
+}
+
+// follow waits until the holder of the lock lets go of it, or ctx ends. ok says
+// that it answered.
+func follow(ctx context.Context, name string, holds func(string)) (holder string, ok bool) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", name)
+	if err != nil {
+		return "another process", false
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	buf := make([]byte, 64)
+	n, err := c.Read(buf)
+	if err != nil {
+		return "another process", false
+	}
+	holder = strings.TrimSpace(string(buf[:n]))
+	holds(holder)
+	for err == nil {
+		_, err = c.Read(buf)
+	}
+	return holder, true
+}

@@ -1,0 +1,290 @@
+package hostgo
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/core/plan"
+)
+
+// Options describe one workspace and one sandbox. The zero values of the
+// optional fields are the safe defaults.
+type Options struct {
+	Workspace string // the local directory
+	Client    Client
+	Root      string // the workspace's path in the sandbox, absolute
+	Adapter   string // "" is "planner"
+	StateDir  string // "" is DefaultStateDir
+	Identity  string // names the sandbox in the state; "" asks the client, else Root
+	Plan      plan.Options
+	Gitignore bool // honour the workspace's own .gitignore files
+	Assets    []Asset
+	Timeout   time.Duration // of one remote command; 0 is 15 minutes
+	DryRun    bool
+	Progress  func(Event) // called from one goroutine at a time; may be nil
+	Waiting   func(holder string)
+}
+
+// Asset is a folder that a push puts beside the workspace, at RT/<Key>.
+type Asset struct {
+	Key            string
+	Dir            string
+	FollowSymlinks bool
+	Exclude        []string
+}
+
+// Phase names of progress events, in the order in which they come.
+const (
+	StageLock    = "waiting"
+	StageScan    = "scanning"
+	StageSurvey  = "surveying"
+	StageReceive = "receiving"
+	StageSend    = "sending"
+	StageRemote  = "applying in the sandbox"
+	StageApply   = "applying"
+)
+
+// Event is one step of progress on long work.
+type Event struct {
+	Stage string
+	Files int   // done so far in this stage
+	Bytes int64 // done so far in this stage
+}
+
+// Report is what one push or pull did.
+type Report struct {
+	*plan.Report
+	UploadedFiles   int64
+	UploadedBytes   int64
+	DownloadedFiles int64
+	DownloadedBytes int64
+	ClientCalls     int64
+	Displaced       string // where displaced versions of this run lie, relative to the workspace; "" if none
+	Stages          []StageTime
+}
+
+// StageTime says how long a stage took.
+type StageTime struct {
+	Stage    string
+	Duration time.Duration
+}
+
+// DefaultStateDir returns the folder for bases, caches and journals:
+// $XDG_STATE_HOME/syncplan, or .local/state/syncplan in the home directory.
+func DefaultStateDir() (string, error) {
+	if d := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "syncplan"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", &core.Error{Code: core.CodeIO, Message: "there is no home directory to keep state in", Hint: "name a folder with --state DIR", Err: err}
+	}
+	return filepath.Join(home, ".local", "state", "syncplan"), nil
+}
+
+// session is one push, pull or preview of one workspace, from the lock to the
+// stored base.
+type session struct {
+	opts    Options
+	root    string // real path of the workspace
+	state   *state
+	client  Client
+	counts  *Counts
+	run     string
+	request *plan.Request
+	report  *Report
+	release func() error
+	stage   string
+	since   time.Time
+}
+
+const (
+	defaultAdapter = "planner"
+	defaultTimeout = 15 * time.Minute
+)
+
+// open checks the options, takes the workspace's lock, finishes what a crashed
+// run left, scans the workspace and loads base.
+func open(ctx context.Context, op merge.Direction, opts Options) (*session, error) {
+	s := &session{opts: opts, report: &Report{}}
+	s.setDefaults()
+	if err := s.resolve(); err != nil {
+		return nil, err
+	}
+	s.client, s.counts = Count(s.opts.Client)
+	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Options: s.opts.Plan}
+	s.request.Run = s.run
+	for _, a := range s.opts.Assets {
+		s.request.Assets = append(s.request.Assets, plan.Asset{Key: a.Key})
+	}
+	if err := s.request.Validate(); err != nil {
+		return nil, err
+	}
+	s.enter(StageLock)
+	release, err := AcquireLock(ctx, s.root, s.opts.Waiting)
+	if err != nil {
+		return nil, err
+	}
+	s.release = release
+	if err := s.begin(ctx); err != nil {
+		return nil, s.close(err)
+	}
+	return s, nil
+}
+
+func (s *session) setDefaults() {
+	if s.opts.Adapter == "" {
+		s.opts.Adapter = defaultAdapter
+	}
+	if s.opts.Timeout == 0 {
+		s.opts.Timeout = defaultTimeout
+	}
+	if s.opts.Identity == "" {
+		s.opts.Identity = s.opts.Root
+		if c, ok := s.opts.Client.(Identified); ok {
+			s.opts.Identity = c.Identity() + " " + s.opts.Root
+		}
+	}
+}
+
+// resolve finds the real path of the workspace and refuses one that is unsafe.
+func (s *session) resolve() error {
+	real, err := workspacePath(s.opts.Workspace)
+	if err != nil {
+		return err
+	}
+	s.root = real
+	if l, ok := s.opts.Client.(interface{ LocalRoot() string }); ok {
+		if err := apart(real, l.LocalRoot()); err != nil {
+			return err
+		}
+	}
+	if s.opts.StateDir == "" {
+		if s.opts.StateDir, err = DefaultStateDir(); err != nil {
+			return err
+		}
+	}
+	s.state, err = openState(s.opts.StateDir, real, s.opts.Identity, s.opts.Adapter)
+	return err
+}
+
+// workspacePath returns the real path of a workspace, or an error of
+// [core.CodeUnsafeRoot] for one that is missing, no directory, or a system
+// folder.
+func workspacePath(path string) (string, error) {
+	unsafe := func(why, hint string, err error) error {
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: path, Message: why, Hint: hint, Err: err}
+	}
+	if path == "" {
+		return "", unsafe("no workspace is named", "name the folder to sync, such as \".\"", nil)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", unsafe("the workspace's path can't be made absolute", "", err)
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", unsafe("the workspace does not exist or can't be reached", "name an existing folder", nil)
+	}
+	info, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return "", unsafe("the workspace can't be read", "", err)
+	case !info.IsDir():
+		return "", unsafe("the workspace is a file", "name the folder that holds it", nil)
+	case filepath.Dir(real) == real || plan.ValidateRoot(filepath.ToSlash(real)) != nil && strings.HasPrefix(filepath.ToSlash(real), "/"):
+		return "", unsafe("the workspace is a system folder", "name a folder of its own", nil)
+	}
+	return real, nil
+}
+
+// apart refuses a workspace and a sandbox of which one lies in the other.
+func apart(workspace, sandbox string) error {
+	if real, err := filepath.EvalSymlinks(sandbox); err == nil {
+		sandbox = real
+	}
+	within := func(a, b string) bool {
+		rel, err := filepath.Rel(b, a)
+		return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	}
+	if within(workspace, sandbox) || within(sandbox, workspace) {
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox, Message: "the workspace and the sandbox are the same folder or one lies in the other",
+			Hint: "use a sandbox folder outside the workspace"}
+	}
+	return nil
+}
+
+func (s *session) begin(ctx context.Context) error {
+	recovered, err := Recover(ctx, s.root, s.state.dir)
+	if err != nil {
+		return err
+	}
+	if s.opts.Gitignore {
+		if s.request.Options.Ignores, err = GitignoreFiles(ctx, s.root); err != nil {
+			return err
+		}
+	}
+	if s.request.Base, err = s.state.loadBase(); err != nil {
+		return err
+	}
+	rules, err := core.CompileRules(s.request.Options.Exclude, s.request.Options.Ignores)
+	if err != nil {
+		return err
+	}
+	s.enter(StageScan)
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: rules, Progress: func(files int, bytes int64) { s.progress(files, bytes) }})
+	if err != nil {
+		return err
+	}
+	s.request.Local, s.request.LocalRepos = scanned.Snapshot, scanned.Repos
+	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, recovered.Problems...))
+	s.request.Options.Facts = fileSystemFacts(s.root)
+	return nil
+}
+
+// close releases the lock and completes the report. It returns err, or the
+// error of releasing.
+func (s *session) close(err error) error {
+	s.enter("")
+	if s.counts != nil {
+		s.report.ClientCalls = s.counts.Calls()
+	}
+	if s.release != nil {
+		if e := s.release(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// enter begins a stage and notes how long the one before took.
+func (s *session) enter(stage string) {
+	now := time.Now()
+	if s.stage != "" {
+		s.report.Stages = append(s.report.Stages, StageTime{s.stage, now.Sub(s.since)})
+	}
+	s.stage, s.since = stage, now
+	if stage != "" {
+		s.progress(0, 0)
+	}
+}
+
+func (s *session) progress(files int, bytes int64) {
+	if s.opts.Progress != nil {
+		s.opts.Progress(Event{Stage: s.stage, Files: files, Bytes: bytes})
+	}
+}
+
+// randomHex returns 2n hexadecimal digits.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,211 @@
+package hostgo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/core/plan"
+)
+
+// maxPushTries bounds how often a push plans again because the sandbox changed
+// between the survey and the apply step.
+const maxPushTries = 3
+
+// Push sends the workspace into the sandbox. What changed only there stays and
+// comes home with the next pull.
+func Push(ctx context.Context, opts Options) (*Report, error) {
+	s, err := open(ctx, merge.Push, opts)
+	if err != nil {
+		return nil, err
+	}
+	err = s.close(s.push(ctx))
+	return s.report, err
+}
+
+func (s *session) push(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := s.pushOnce(ctx)
+		if !errors.Is(err, core.CodeStalePlan) || try == maxPushTries {
+			return err
+		}
+		s.request.Remote, s.run = nil, randomHex(8)
+		s.request.Run = s.run
+	}
+}
+
+func (s *session) pushOnce(ctx context.Context) error {
+	p, err := s.planPush(ctx)
+	if err != nil {
+		return err
+	}
+	if s.opts.DryRun || p.Phase != plan.PhaseApply {
+		s.report.Report = plan.Summarise(p, nil)
+		return nil
+	}
+	contents, err := s.state.openContents()
+	if err != nil {
+		return err
+	}
+	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions))}
+	for i := range u.results {
+		u.results[i].Status = merge.Done
+	}
+	if err := u.steps(ctx); err != nil {
+		return err
+	}
+	s.report.Report = plan.Summarise(p, u.results)
+	s.report.Problems = core.SortProblems(append(s.report.Problems, u.problems...))
+	base, err := plan.Commit(s.request.Base, p, u.results)
+	if err != nil {
+		return err
+	}
+	if err := contents.close(base); err != nil {
+		return err
+	}
+	return s.state.saveBase(base)
+}
+
+func (s *session) planPush(ctx context.Context) (*plan.Plan, error) {
+	p, err := plan.Next(s.request)
+	if err != nil {
+		return nil, err
+	}
+	if s.request.Remote, err = s.survey(ctx, p, nil); err != nil {
+		return nil, err
+	}
+	return plan.Next(s.request)
+}
+
+// upload carries out the steps of one push plan.
+type upload struct {
+	session  *session
+	plan     *plan.Plan
+	contents *contents
+	results  []merge.Result
+	problems []core.Problem // of assets
+}
+
+func (u *upload) steps(ctx context.Context) error {
+	s := u.session
+	for _, step := range u.plan.Steps {
+		var err error
+		switch step.Do {
+		case plan.StepMakeDir:
+			err = s.client.MakeDir(ctx, step.Path)
+		case plan.StepUpload:
+			s.enter(StageSend)
+			err = s.send(ctx, step.Path, func(w io.Writer) error { return u.write(ctx, w, step.Asset) })
+		case plan.StepRun:
+			s.enter(StageRemote)
+			if err = s.client.Run(ctx, step.Command, s.opts.Timeout); err != nil {
+				err = u.explain(ctx, err)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send writes what produce writes to a file in the sandbox, as a stream where
+// the client can.
+func (s *session) send(ctx context.Context, path string, produce func(io.Writer) error) error {
+	before := s.counts.Sent()
+	defer func() { s.report.UploadedBytes += s.counts.Sent() - before }()
+	streamer, ok := s.client.(Streamer)
+	if !ok {
+		var b bytes.Buffer
+		if err := produce(&b); err != nil {
+			return err
+		}
+		return s.client.WriteFile(ctx, path, b.Bytes())
+	}
+	r, w := io.Pipe()
+	made := make(chan error, 1)
+	go func() {
+		err := produce(w)
+		w.CloseWithError(err)
+		made <- err
+	}()
+	err := streamer.WriteStream(ctx, path, r, -1)
+	r.CloseWithError(io.ErrClosedPipe)
+	if e := <-made; e != nil && !errors.Is(e, io.ErrClosedPipe) {
+		return e
+	}
+	return err
+}
+
+// write makes the archive of the workspace, or of one asset.
+func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
+	if asset != "" {
+		problems, err := writeAsset(ctx, w, u.session, asset)
+		u.problems = append(u.problems, problems...)
+		return err
+	}
+	s := u.session
+	a := NewArchiveWriter(w)
+	sent := make([]plan.Sent, len(u.plan.Uploads))
+	members := make([]Member, len(u.plan.Uploads))
+	for i, up := range u.plan.Uploads {
+		e := *u.plan.Decisions[up.Decision].Want
+		e.Path = u.plan.Decisions[up.Decision].Path
+		if e.Kind == core.KindDir {
+			e.Mode |= 0o700
+		}
+		members[i] = Member{Name: up.Name, Entry: e}
+	}
+	var bytes int64
+	err := a.AddAll(ctx, s.root, members, u.contents.add, func(i int, got Sent) {
+		d := u.plan.Uploads[i].Decision
+		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem}
+		if got.Problem != "" {
+			u.results[d] = merge.Result{Status: merge.Failed, Code: got.Problem, Detail: got.Detail}
+			return
+		}
+		u.results[d].Digest, u.results[d].Size = got.Digest, got.Size
+		bytes += got.Size
+		if members[i].Entry.Kind == core.KindFile {
+			s.report.UploadedFiles++
+		}
+		if i%64 == 0 {
+			s.progress(i+1, bytes)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	last, err := plan.Seal(s.request, u.plan, sent)
+	if err != nil {
+		return err
+	}
+	for _, m := range last {
+		if err := a.AddBytes(m.Name, 0o600, m.Data); err != nil {
+			return err
+		}
+	}
+	return a.Close()
+}
+
+// explain turns a failed apply command into what it means. The script leaves
+// its reason in a file, because a client need not report an exit status.
+func (u *upload) explain(ctx context.Context, err error) error {
+	why, readErr := u.session.client.ReadFile(ctx, plan.WhyFile(u.session.request))
+	if readErr != nil {
+		return err // the command failed before or after the script's own checks
+	}
+	// It is swept later if this fails.
+	_ = u.session.client.Remove(ctx, plan.WhyFile(u.session.request))
+	switch string(bytes.TrimSpace(why)) {
+	case "stale":
+		return &core.Error{Code: core.CodeStalePlan, Message: "the sandbox changed while the push was planned; nothing was changed there",
+			Hint: "run it again"}
+	case "busy":
+		return &core.Error{Code: core.CodeBusy, Message: "another push is being applied in this sandbox", Hint: "wait for it to end and run it again"}
+	}
+	return err
+}

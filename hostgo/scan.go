@@ -1,0 +1,391 @@
+package hostgo
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo/internal/tree"
+)
+
+// ScanOptions say how a tree is scanned. The zero value scans everything but
+// what is always excluded.
+type ScanOptions struct {
+	Rules    *core.Rules
+	Workers  int                          // directories and files read at a time; 0 is one a processor, at most 8
+	Progress func(files int, bytes int64) // called from one goroutine at a time; may be nil
+}
+
+// Scanned is a tree and the states of the repositories in it.
+type Scanned struct {
+	Snapshot core.Snapshot
+	Repos    []core.Repo
+}
+
+// maxReads bounds how often a file that changes while it is read is read again.
+const maxReads = 3
+
+// Scan reads a tree and hashes its files. A single bad file never fails it:
+// what can't be an entry is a problem of the snapshot, what vanishes while it is
+// read is absent (promise R1). The error is one of the root itself, or of ctx.
+func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) {
+	top, err := tree.Open(root)
+	if err != nil {
+		return nil, ioError("the folder can't be read", root, err)
+	}
+	if opts.Rules == nil {
+		if opts.Rules, err = core.CompileRules(nil, nil); err != nil {
+			top.Close()
+			return nil, err
+		}
+	}
+	if opts.Workers <= 0 {
+		opts.Workers = min(runtime.GOMAXPROCS(0), 8)
+	}
+	s := &scanner{ctx: ctx, opts: opts, idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
+	folder := s.dir(top, "", newReader())
+	s.wait.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, &core.Error{Code: core.CodeCancelled, Message: "stopped while the workspace was scanned", Err: err}
+	}
+	return s.result(folder), nil
+}
+
+// scanner walks a tree depth first. A subdirectory goes to another goroutine
+// while one is idle, so that few directories are open at a time.
+type scanner struct {
+	ctx  context.Context
+	opts ScanOptions
+	idle chan struct{}
+	wait sync.WaitGroup
+
+	mu         sync.Mutex
+	problems   []core.Problem
+	incomplete []string
+	occupied   []string
+	repos      map[string][]core.RepoFile
+
+	files, bytes, entries atomic.Int64
+}
+
+// folder is one scanned directory: its entries in order, and what is in those
+// that are directories.
+type folder struct {
+	entries []core.Entry
+	below   map[int]*folder
+}
+
+// reader is what one goroutine hashes with.
+type reader struct {
+	hash hash.Hash
+	buf  []byte
+}
+
+func newReader() *reader { return &reader{sha256.New(), make([]byte, 128<<10)} }
+
+// dir scans the directory d, which it closes, at path.
+func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
+	defer d.Close()
+	f := &folder{}
+	names, err := d.Names()
+	if err != nil {
+		s.incompleteDir(path)
+	}
+	slices.Sort(names) // within one directory the order of paths is that of names
+	for _, name := range names {
+		if s.ctx.Err() != nil {
+			return f
+		}
+		if e, ok := s.entry(d, path, name, r); ok {
+			f.entries = append(f.entries, e)
+			s.entries.Add(1)
+			if e.Kind == core.KindDir {
+				s.enter(d, f, e.Path, name, r)
+			}
+		}
+	}
+	return f
+}
+
+// enter scans a subdirectory, whose entry is the last of f.
+func (s *scanner) enter(d *tree.Dir, f *folder, path, name string, r *reader) {
+	sub, err := d.OpenDir(name)
+	if err != nil {
+		// It vanished, or became something else: what is below it is not known.
+		s.incompleteDir(path)
+		return
+	}
+	if f.below == nil {
+		f.below = map[int]*folder{}
+	}
+	at := len(f.entries) - 1
+	select {
+	case s.idle <- struct{}{}:
+		child := &folder{}
+		f.below[at] = child
+		s.wait.Go(func() {
+			*child = *s.dir(sub, path, newReader())
+			<-s.idle
+		})
+	default:
+		f.below[at] = s.dir(sub, path, r)
+	}
+}
+
+// entry returns what stands at a name, or false where there is no entry for it.
+func (s *scanner) entry(d *tree.Dir, parent, name string, r *reader) (core.Entry, bool) {
+	none := core.Entry{}
+	path := core.Join(parent, name)
+	switch {
+	case !utf8.ValidString(name):
+		s.problem(core.Join(parent, core.DisplayPath(name)), core.ProblemInvalidName, "the name is not valid UTF-8")
+		s.occupy(parent)
+		return none, false
+	case len(path) > core.MaxPath:
+		s.problem(core.DisplayPath(path[:256])+"...", core.ProblemTooLong, "")
+		s.occupy(parent)
+		return none, false
+	}
+	info, err := d.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return none, false
+	case s.opts.Rules.Excluded(path, err == nil && info.Kind == core.KindDir):
+		s.occupy(parent)
+		return none, false
+	case err != nil:
+		s.problem(path, core.ProblemUnreadable, reason(err))
+		return none, false
+	}
+	e := core.Entry{Path: path, Kind: info.Kind, Mode: uint16(info.Mode)}
+	switch info.Kind {
+	case core.KindDir:
+		return e, true
+	case core.KindLink:
+		return s.link(d, name, e)
+	case core.KindFile:
+		return s.file(d, name, e, r)
+	}
+	s.problem(path, core.ProblemSpecial, "a FIFO, socket or device")
+	return none, false
+}
+
+func (s *scanner) link(d *tree.Dir, name string, e core.Entry) (core.Entry, bool) {
+	target, err := d.Readlink(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return e, false
+	case err != nil:
+		s.problem(e.Path, core.ProblemUnreadable, reason(err))
+		return e, false
+	case target == "" || len(target) > core.MaxTarget || !utf8.ValidString(target):
+		s.problem(e.Path, core.ProblemSpecial, "the link's text is not valid UTF-8, empty or too long")
+		return e, false
+	}
+	e.Target, e.Mode = target, 0o777
+	return e, true
+}
+
+// file hashes a file, again if it changed meanwhile.
+func (s *scanner) file(d *tree.Dir, name string, e core.Entry, r *reader) (core.Entry, bool) {
+	for range maxReads {
+		steady, err := s.read(d, name, &e, r)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return e, false
+		case err != nil && s.ctx.Err() != nil:
+			return e, false
+		case err != nil:
+			s.problem(e.Path, core.ProblemUnreadable, reason(err))
+			return e, false
+		case steady:
+			s.count(e.Size)
+			return e, true
+		}
+	}
+	s.problem(e.Path, core.ProblemChanging, "it changed each time it was read")
+	return e, false
+}
+
+// read fills in the size, mode and digest of a file. steady says that it was
+// the same before and after.
+func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (steady bool, err error) {
+	f, err := d.OpenFile(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	before, err := tree.Fstat(f)
+	if err != nil {
+		return false, err
+	}
+	e.Mode, e.Size = uint16(before.Mode), before.Size
+	repo, below := core.RepoPath(e.Path)
+	keep := repo != "" && core.RepoStateName(below) && before.Size <= maxKeptMember
+	var data []byte
+	r.hash.Reset()
+	size := int64(0)
+	for {
+		if err := s.ctx.Err(); err != nil {
+			return false, err
+		}
+		n, err := f.Read(r.buf)
+		r.hash.Write(r.buf[:n])
+		if size += int64(n); keep {
+			data = append(data, r.buf[:n]...)
+		}
+		if err == io.EOF || err == nil && n < len(r.buf) && size == before.Size {
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	after, err := tree.Fstat(f)
+	if err != nil || size != before.Size || !before.Same(after) {
+		return false, err
+	}
+	r.hash.Sum(e.Digest[:0])
+	if keep {
+		s.mu.Lock()
+		s.repos[repo] = append(s.repos[repo], core.RepoFile{Name: below, Data: data})
+		s.mu.Unlock()
+	}
+	return true, nil
+}
+
+func (s *scanner) count(size int64) {
+	files, bytes := s.files.Add(1), s.bytes.Add(size)
+	if s.opts.Progress != nil && files%256 == 0 {
+		s.mu.Lock()
+		s.opts.Progress(int(files), bytes)
+		s.mu.Unlock()
+	}
+}
+
+func (s *scanner) problem(path string, code core.ProblemCode, detail string) {
+	s.mu.Lock()
+	s.problems = append(s.problems, core.Problem{Path: path, Code: code, Detail: detail})
+	s.mu.Unlock()
+}
+
+func (s *scanner) incompleteDir(path string) {
+	s.mu.Lock()
+	s.incomplete = append(s.incomplete, path)
+	s.mu.Unlock()
+}
+
+func (s *scanner) occupy(path string) {
+	s.mu.Lock()
+	s.occupied = append(s.occupied, path)
+	s.mu.Unlock()
+}
+
+func (s *scanner) result(top *folder) *Scanned {
+	out := &Scanned{}
+	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
+	out.Snapshot.Problems = core.SortProblems(s.problems)
+	out.Snapshot.Incomplete, out.Snapshot.Occupied = sortedDirs(s.incomplete), sortedDirs(s.occupied)
+	for i := range out.Snapshot.Entries {
+		if e := &out.Snapshot.Entries[i]; e.Kind == core.KindDir && core.Name(e.Path) == ".git" {
+			files := s.repos[e.Path]
+			slices.SortFunc(files, func(a, b core.RepoFile) int { return strings.Compare(a.Name, b.Name) })
+			out.Repos = append(out.Repos, core.Repo{Path: e.Path, State: core.RepoState(files)})
+		}
+	}
+	return out
+}
+
+func (f *folder) appendTo(list []core.Entry) []core.Entry {
+	for i := range f.entries {
+		list = append(list, f.entries[i])
+		if sub := f.below[i]; sub != nil {
+			list = sub.appendTo(list)
+		}
+	}
+	return list
+}
+
+func sortedDirs(dirs []string) []string {
+	slices.SortFunc(dirs, core.ComparePaths)
+	return slices.Compact(dirs)
+}
+
+// reason is the system's own word for a failure, without the path, which the
+// problem names.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
+}
+
+// GitignoreFiles returns the .gitignore files of a tree, in path order. Those
+// that can't be read are left out, as git does, which names them; a link counts
+// as absent, as for git.
+func GitignoreFiles(ctx context.Context, root string) ([]core.IgnoreFile, error) {
+	top, err := tree.Open(root)
+	if err != nil {
+		return nil, ioError("the folder can't be read", root, err)
+	}
+	defer top.Close()
+	var list []core.IgnoreFile
+	err = ignoresBelow(ctx, top, "", &list)
+	return list, err
+}
+
+func ignoresBelow(ctx context.Context, d *tree.Dir, path string, list *[]core.IgnoreFile) error {
+	if err := ctx.Err(); err != nil {
+		return &core.Error{Code: core.CodeCancelled, Message: "stopped while .gitignore files were read", Err: err}
+	}
+	names, err := d.Names()
+	if err != nil {
+		return nil // the scan reports it as incomplete
+	}
+	slices.Sort(names)
+	if slices.Contains(names, ".gitignore") {
+		if text, ok := readIgnore(d); ok {
+			*list = append(*list, core.IgnoreFile{Dir: path, Text: text})
+		}
+	}
+	for _, name := range names {
+		below := core.Join(path, name)
+		if name == ".git" || below == core.RuntimeDir || core.ValidatePath(below) != nil {
+			continue
+		}
+		if info, err := d.Lstat(name); err != nil || info.Kind != core.KindDir {
+			continue
+		}
+		sub, err := d.OpenDir(name)
+		if err != nil {
+			continue // the scan reports it
+		}
+		err = ignoresBelow(ctx, sub, below, list)
+		sub.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readIgnore(d *tree.Dir) (string, bool) {
+	f, err := d.OpenFile(".gitignore")
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	return string(data), err == nil && utf8.Valid(data)
+}

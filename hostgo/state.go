@@ -1,0 +1,102 @@
+package hostgo
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// state is the folder that keeps what one workspace, sandbox and adapter share:
+// base, the contents for text merges, and the journal of a running apply.
+type state struct{ dir string }
+
+const stateHead = "syncplan-base "
+
+// openState makes the folder <dir>/<key>, where key is a digest of what the
+// state is about.
+func openState(dir, workspace, identity, adapter string) (*state, error) {
+	sum := sha256.Sum256([]byte(workspace + "\x00" + identity + "\x00" + adapter))
+	s := &state{filepath.Join(dir, hex.EncodeToString(sum[:16]))}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, ioError("the state folder can't be made", s.dir, err)
+	}
+	return s, nil
+}
+
+// loadBase returns the stored base, or nil if there is none. A damaged one is
+// an error of [core.CodeCorrupt], a newer one of [core.CodeNewerVersion]; both
+// leave it as it is.
+func (s *state) loadBase() (*core.Base, error) {
+	path := filepath.Join(s.dir, "base")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, ioError("the stored base can't be read", path, err)
+	}
+	head, body, ok := bytes.Cut(data, []byte("\n"))
+	sum := sha256.Sum256(body)
+	if !ok || string(head) != stateHead+hex.EncodeToString(sum[:]) {
+		return nil, &core.Error{Code: core.CodeCorrupt, Path: path, Message: "the stored base is damaged",
+			Hint: "move the file away to compare the trees afresh; then nothing is deleted and differences become conflicts"}
+	}
+	base, err := core.DecodeBase(body)
+	if err != nil {
+		return nil, err
+	}
+	return base, nil
+}
+
+// saveBase replaces the stored base, whole or not at all.
+func (s *state) saveBase(b *core.Base) error {
+	body := core.EncodeBase(b)
+	sum := sha256.Sum256(body)
+	return writeFileAtomic(filepath.Join(s.dir, "base"), []byte(stateHead+hex.EncodeToString(sum[:])+"\n"), body)
+}
+
+// writeFileAtomic writes parts to a new file and renames it over path.
+func writeFileAtomic(path string, parts ...[]byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return ioError("the state folder can't be written", path, err)
+	}
+	defer os.Remove(f.Name()) // fails after the rename, as it should
+	for _, p := range parts {
+		if err == nil {
+			_, err = f.Write(p)
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return ioError("the state can't be written", path, err)
+	}
+	return nil
+}
+
+// ioError wraps a failure of the host's file system with the code that fits.
+func ioError(message, path string, err error) error {
+	e := &core.Error{Code: core.CodeIO, Path: path, Message: message, Err: err}
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		e.Code, e.Hint = core.CodeNoSpace, "free some space and run it again; nothing was lost"
+	case errors.Is(err, fs.ErrPermission):
+		e.Code, e.Hint = core.CodePermission, "check the permissions and run it again"
+	}
+	return e
+}

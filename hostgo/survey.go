@@ -1,0 +1,211 @@
+package hostgo
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"hash"
+	"io"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+)
+
+// maxKeptMember bounds a member whose bytes are kept in memory. A repository
+// file beyond it counts as unreadable, which leaves its repository alone.
+const maxKeptMember = 64 << 20
+
+// survey executes the steps of a survey plan and returns what is known of the
+// sandbox. Bodies that differ from the local file of the same name are staged.
+func (s *session) survey(ctx context.Context, p *plan.Plan, stage *Stage) (*plan.Remote, error) {
+	var remote *plan.Remote
+	for _, step := range p.Steps {
+		var err error
+		switch step.Do {
+		case plan.StepRun:
+			s.enter(StageSurvey)
+			err = s.client.Run(ctx, step.Command, s.opts.Timeout)
+		case plan.StepRead:
+			s.enter(StageReceive)
+			remote, err = s.download(ctx, step.Path, stage)
+		case plan.StepRemove:
+			// What stays there is swept by a later push; it is not worth failing for.
+			_ = s.client.Remove(ctx, step.Path)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return remote, nil
+}
+
+// download reads one survey from the sandbox.
+func (s *session) download(ctx context.Context, path string, stage *Stage) (*plan.Remote, error) {
+	before := s.counts.Received()
+	src, finish := s.openRemote(ctx, path)
+	tail := newTailReader(src, plan.SurveyTail)
+	c := &collector{session: s, stage: stage, digests: map[string]core.Digest{}}
+	err := ReadArchives(ctx, tail, ArchiveLimits{}, c.member)
+	if err == nil {
+		_, err = io.Copy(io.Discard, tail)
+	}
+	if e := finish(err); e != nil {
+		return nil, e
+	}
+	s.report.DownloadedBytes += s.counts.Received() - before
+	return plan.ReadSurvey(s.request, c.members, tail.tail(), tail.digest())
+}
+
+// openRemote streams a file from the sandbox where the client can, and reads it
+// whole where it can't. finish returns the error that came first in time: one
+// of the transport explains a truncated archive, not the other way round.
+func (s *session) openRemote(ctx context.Context, path string) (io.Reader, func(error) error) {
+	streamer, ok := s.client.(Streamer)
+	if !ok {
+		data, err := s.client.ReadFile(ctx, path)
+		return bytes.NewReader(data), func(later error) error {
+			if err != nil {
+				return err
+			}
+			return later
+		}
+	}
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := streamer.ReadStream(ctx, path, w)
+		w.CloseWithError(err)
+		done <- err
+	}()
+	return r, func(later error) error {
+		r.CloseWithError(io.ErrClosedPipe)
+		if err := <-done; err != nil && later == nil {
+			return err
+		} else if err != nil && ctx.Err() != nil {
+			return err
+		}
+		return later
+	}
+}
+
+// collector turns archive members into survey members.
+type collector struct {
+	session *session
+	stage   *Stage // nil: bodies are hashed and dropped
+	members []plan.SurveyMember
+	digests map[string]core.Digest // of files by name, for hard links
+	files   int
+	bytes   int64
+}
+
+func (c *collector) member(raw RawMember, body io.Reader) error {
+	m := plan.SurveyMember{Name: raw.Name, Mode: raw.Mode, Size: raw.Size, Target: raw.Target, Fault: raw.Fault}
+	var err error
+	switch {
+	case raw.Fault != "":
+	case raw.Kind == RawDir:
+		m.Kind = core.KindDir
+	case raw.Kind == RawLink:
+		m.Kind = core.KindLink
+	case raw.Kind == RawHardlink:
+		c.hardlink(&m, raw)
+	case raw.Kind == RawFile:
+		m.Kind = core.KindFile
+		err = c.file(&m, body)
+	}
+	c.members = append(c.members, m)
+	return err
+}
+
+// hardlink gives a second name of a file the content of the first.
+func (c *collector) hardlink(m *plan.SurveyMember, raw RawMember) {
+	d, ok := c.digests[raw.Target]
+	if !ok {
+		m.Fault = "a hard link to something outside the workspace"
+		return
+	}
+	m.Kind, m.Digest, m.Target = core.KindFile, d, ""
+	for i := range c.members {
+		if c.members[i].Name == raw.Target {
+			m.Size = c.members[i].Size
+		}
+	}
+}
+
+func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
+	var err error
+	switch {
+	case plan.KeepsData(m.Name) && m.Size <= maxKeptMember:
+		if m.Data, err = io.ReadAll(body); err == nil {
+			m.Digest = sha256.Sum256(m.Data)
+			if m.Data == nil {
+				m.Data = []byte{}
+			}
+		}
+	case plan.KeepsData(m.Name):
+		m.Fault = "larger than 64 MiB"
+		return nil
+	case c.stage == nil:
+		h := sha256.New()
+		if _, err = io.Copy(h, body); err == nil {
+			m.Digest = core.Digest(h.Sum(nil))
+		}
+	default:
+		var staged bool
+		m.Digest, staged, err = c.stage.PutUnless(body, m.Size, func(d core.Digest) bool { return c.localHas(m.Name, d) })
+		if staged {
+			c.session.report.DownloadedFiles++
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.digests[m.Name] = m.Digest
+	c.files, c.bytes = c.files+1, c.bytes+m.Size
+	if c.files%64 == 0 {
+		c.session.progress(c.files, c.bytes)
+	}
+	return nil
+}
+
+// localHas reports whether the workspace has this content under this name, so
+// that no decision can need the body.
+func (c *collector) localHas(name string, d core.Digest) bool {
+	if repo, _ := core.RepoPath(name); repo != "" {
+		return true // nothing of a repository ever comes home
+	}
+	i, ok := core.Find(c.session.request.Local.Entries, name)
+	return ok && c.session.request.Local.Entries[i].Digest == d
+}
+
+// tailReader keeps back the last n bytes of a stream and hashes all before.
+type tailReader struct {
+	src  io.Reader
+	n    int
+	buf  []byte
+	hash hash.Hash
+	err  error
+}
+
+func newTailReader(src io.Reader, n int) *tailReader {
+	return &tailReader{src: src, n: n, buf: make([]byte, 0, 64<<10), hash: sha256.New()}
+}
+
+// Read hands out bytes only once n more have been seen.
+func (t *tailReader) Read(p []byte) (int, error) {
+	for len(t.buf) <= t.n && t.err == nil {
+		var n int
+		n, t.err = t.src.Read(t.buf[len(t.buf):cap(t.buf)])
+		t.buf = t.buf[:len(t.buf)+n]
+	}
+	if len(t.buf) <= t.n {
+		return 0, t.err
+	}
+	n := copy(p, t.buf[:len(t.buf)-t.n])
+	t.hash.Write(p[:n])
+	t.buf = t.buf[:copy(t.buf, t.buf[n:])]
+	return n, nil
+}
+
+func (t *tailReader) tail() string        { return string(t.buf) }
+func (t *tailReader) digest() core.Digest { return core.Digest(t.hash.Sum(nil)) }
