@@ -1,0 +1,95 @@
+package dir
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// drainTime bounds how long a call waits for pipes that an escaped child holds
+// open after its process group is gone.
+const drainTime = 2 * time.Second
+
+// Run implements [hostgo.Client]. The command's whole process group is killed
+// on timeout and when ctx ends.
+func (c *Client) Run(ctx context.Context, command string, timeout time.Duration) error {
+	const what = "a command in the sandbox"
+	if err := ctx.Err(); err != nil {
+		return hostgo.ClientError(ctx, what, "", err)
+	}
+	if len(command) >= maxArg {
+		return &core.Error{Code: core.CodeLimit, Message: "the command is longer than one argument may be"}
+	}
+	inner := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		inner, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	var stderr hostgo.Tail
+	cmd := group(inner, "sh", "-c", command)
+	cmd.Dir, cmd.Stderr = c.root, &stderr
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() && inner.Err() == nil:
+		return nil
+	case ctx.Err() == nil && inner.Err() != nil:
+		return &core.Error{Code: core.CodeTimeout, Message: what + " took longer than " + timeout.String(), Hint: "allow more with --timeout", Err: inner.Err()}
+	case errors.As(err, &exit):
+		err = &hostgo.ExitError{Status: status(exit.ProcessState), Stderr: stderr.String()}
+	}
+	return hostgo.ClientError(ctx, what, "", err)
+}
+
+// Exec implements [hostgo.Commander].
+func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) {
+	const what = "the command"
+	if len(req.Argv) == 0 {
+		return -1, &core.Error{Code: core.CodeInvalidRequest, Field: "argv", Message: "there is no command to run"}
+	}
+	cmd := group(ctx, req.Argv[0], req.Argv[1:]...)
+	cmd.Dir, cmd.Stdin = req.Dir, req.Stdin
+	cmd.Stdout, cmd.Stderr = req.Stdout, req.Stderr
+	cmd.Env = append(os.Environ(), req.Env...)
+	if cmd.Dir == "" {
+		cmd.Dir = c.root
+	}
+	if err := cmd.Start(); err != nil {
+		return -1, hostgo.ClientError(ctx, what, "", err)
+	}
+	ended := make(chan struct{})
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		for {
+			select {
+			case s, ok := <-req.Signals:
+				if !ok {
+					return
+				}
+				// A command that is just ending need not get it any more.
+				_ = signal(cmd.Process, s)
+			case <-ended:
+				return
+			}
+		}
+	}()
+	err := cmd.Wait()
+	close(ended)
+	<-passed
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return -1, hostgo.ClientError(ctx, what, "", ctx.Err())
+	case err == nil, errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay):
+		return status(cmd.ProcessState), nil
+	}
+	return -1, hostgo.ClientError(ctx, what, "", err)
+}
