@@ -1,0 +1,132 @@
+// Command planner takes a workspace into a sandbox, runs a command there, and
+// brings it home merged. See "planner help".
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// The exit statuses of the command line.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitConflicts   = 3
+	exitPartial     = 4
+	exitRefused     = 5
+	exitInterrupted = 130
+)
+
+func main() { os.Exit(planner(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// app is one call of the command line.
+type app struct {
+	name   string
+	args   []string
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	out    *output
+	// signals gets what a person sends to stop the program.
+	signals chan os.Signal
+}
+
+// command is one word of the command line.
+type command struct {
+	name string
+	run  func(*app) error
+	sync bool // takes the flags of a sync, --json among them
+}
+
+func commands() []command {
+	return []command{
+		{"run", (*app).run, true},
+		{"push", (*app).push, true},
+		{"pull", (*app).pull, true},
+		{"status", (*app).status, true},
+		{"scan", (*app).scan, false},
+		{"plan", (*app).plan, false},
+		{"conformance", (*app).conformance, false},
+		{"version", (*app).version, false},
+		{"help", (*app).help, false},
+	}
+}
+
+// planner runs one command and returns the exit status.
+func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, signals: make(chan os.Signal, 4)}
+	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(a.signals)
+	a.out = newOutput(a, wantsJSON(args))
+	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
+		args[0] = "help"
+	}
+	if len(args) == 0 || args[0] == "--json" {
+		return a.out.end(usage("no command is named", "run \"planner help\" to see them"))
+	}
+	a.name, a.args = args[0], args[1:]
+	list := commands()
+	i := slices.IndexFunc(list, func(c command) bool { return c.name == a.name })
+	if i < 0 {
+		return a.out.end(usage("unknown command \""+core.DisplayPath(a.name)+"\"", "run \"planner help\" to see the commands"))
+	}
+	if slices.Contains(untilDashes(a.args), "--help") || slices.Contains(untilDashes(a.args), "-h") {
+		a.args = []string{a.name}
+		return a.out.end(a.help())
+	}
+	return a.out.end(list[i].run(a))
+}
+
+// context returns one that ends with the first signal.
+func (a *app) context() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-a.signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+func usage(message, hint string) error {
+	return &core.Error{Code: core.CodeUsage, Message: message, Hint: hint}
+}
+
+// exitOf returns the exit status of an error.
+func exitOf(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, core.CodeUsage):
+		return exitUsage
+	case errors.Is(err, core.CodeCancelled):
+		return exitInterrupted
+	case errors.Is(err, core.CodeStalePlan):
+		return exitRefused
+	}
+	return exitError
+}
+
+// untilDashes returns the arguments before "--": what follows belongs to
+// another program.
+func untilDashes(args []string) []string {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i]
+	}
+	return args
+}
+
+func wantsJSON(args []string) bool {
+	args = untilDashes(args)
+	return slices.Contains(args, "--json") || slices.Contains(args, "-json") || slices.Contains(args, "--json=true")
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+	"github.com/paperclipai/syncplan/hostgo/dir"
+)
+
+// sandbox is where a workspace goes.
+type sandbox struct {
+	client hostgo.Client
+	root   string // of the workspace in it
+	state  string // "" is the default state folder
+	top    string // of a throwaway sandbox; else ""
+}
+
+// openSandbox finds the client of a URL.
+func openSandbox(f *syncFlags) (*sandbox, error) {
+	if f.sandbox == "" {
+		return nil, usage("no sandbox is named", "name one: --sandbox dir:/absolute/path")
+	}
+	scheme, rest, ok := strings.Cut(f.sandbox, ":")
+	switch {
+	case !ok:
+		return nil, usage("the sandbox is no URL", "write it as dir:/absolute/path")
+	case scheme == "ssh":
+		return nil, &core.Error{Code: core.CodeUnsupported, Message: "ssh sandboxes are not available in this release", Hint: "use dir:/absolute/path"}
+	case scheme != "dir":
+		return nil, usage("unknown kind of sandbox \""+core.DisplayPath(scheme)+"\"", "the kinds are dir:/absolute/path and ssh://user@host/path")
+	}
+	if path, isURL := strings.CutPrefix(rest, "//"); isURL {
+		u, err := url.PathUnescape(path)
+		if err != nil || !strings.HasPrefix(u, "/") {
+			return nil, usage("the sandbox's URL can't be read", "write it as dir:/absolute/path")
+		}
+		rest = u
+	}
+	if !filepath.IsAbs(rest) {
+		return nil, usage("the sandbox's folder is not an absolute path", "write it as dir:/absolute/path")
+	}
+	client, err := dir.New(rest)
+	if err != nil {
+		return nil, err
+	}
+	return &sandbox{client: client, root: filepath.ToSlash(client.LocalRoot())}, nil
+}
+
+// openThrowaway makes a sandbox for one run, with a state folder of its own, so
+// that nothing of it stays anywhere else.
+func openThrowaway() (*sandbox, error) {
+	top, err := os.MkdirTemp("", "planner-")
+	if err != nil {
+		return nil, &core.Error{Code: core.CodeIO, Message: "no throwaway sandbox can be made", Hint: "name one with --sandbox dir:/absolute/path", Err: err}
+	}
+	box := &sandbox{top: top, state: filepath.Join(top, "state")}
+	work := filepath.Join(top, "workspace")
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return nil, errors.Join(&core.Error{Code: core.CodeIO, Message: "no throwaway sandbox can be made", Err: err}, os.RemoveAll(top))
+	}
+	client, err := dir.New(work)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(top))
+	}
+	box.client, box.root = client, filepath.ToSlash(client.LocalRoot())
+	return box, nil
+}
+
+// release removes a throwaway sandbox if everything came home, and says where
+// it is if not.
+func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
+	if b.top == "" {
+		return nil
+	}
+	if !home {
+		a.out.note("not everything came home, so the sandbox is kept; try again with\n  planner pull --sandbox dir:" + plan.Quote(b.root) +
+			" --state " + plan.Quote(b.state) + " " + plan.Quote(f.workspace))
+		return nil
+	}
+	err := os.RemoveAll(b.top)
+	if err != nil {
+		// A directory that the command made read-only stops the removal.
+		_ = filepath.WalkDir(b.top, func(p string, d os.DirEntry, err error) error {
+			if d != nil && d.IsDir() {
+				return os.Chmod(p, 0o700)
+			}
+			return nil
+		})
+		err = os.RemoveAll(b.top)
+	}
+	if err != nil {
+		return &core.Error{Code: core.CodeIO, Message: "the throwaway sandbox can't be removed", Path: b.top, Hint: "remove it by hand; everything came home", Err: err}
+	}
+	return nil
+}
