@@ -1,6 +1,7 @@
 package hostgo
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -128,7 +129,12 @@ func (s *session) send(ctx context.Context, path string, produce func(io.Writer)
 	r, w := io.Pipe()
 	made := make(chan error, 1)
 	go func() {
-		err := produce(w)
+		// A pipe hands over each write by itself, and an archive has many small ones.
+		buffered := bufio.NewWriterSize(w, 256<<10)
+		err := produce(buffered)
+		if err == nil {
+			err = buffered.Flush()
+		}
 		w.CloseWithError(err)
 		made <- err
 	}()

@@ -99,7 +99,7 @@ func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size in
 	if err != nil {
 		return hostgo.ClientError(ctx, what, p, err)
 	}
-	n, err := io.CopyBuffer(f, &stoppable{ctx, r}, make([]byte, 256<<10))
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, &stoppable{ctx, r}, make([]byte, 256<<10))
 	if e := f.Close(); err == nil {
 		err = e
 	}
