@@ -61,7 +61,8 @@ type refusal struct {
 	hint   string
 }
 
-// judge returns the first guard that forbids the outcome, or nil.
+// judge returns the first guard that forbids the outcome, or nil. Whoever allows
+// an emptied sandbox has allowed the deletions that follow from it.
 func (r *Request) judge(out *merge.Outcome) *refusal {
 	o := &r.Options
 	switch {
@@ -71,7 +72,7 @@ func (r *Request) judge(out *merge.Outcome) *refusal {
 	case r.Op == merge.Pull && out.SourceEmpty && !o.allows(GuardEmptied):
 		return &refusal{GuardEmptied, "the sandbox's workspace holds no file; a pull would delete every file that the last sync left there",
 			"push to fill it again, or use --allow sandbox_emptied to take the deletions"}
-	case r.Op == merge.Pull && o.tooMany(out.Deletes, out.Deletable) && !o.allows(GuardMassDelete):
+	case r.Op == merge.Pull && !out.SourceEmpty && o.tooMany(out.Deletes, out.Deletable) && !o.allows(GuardMassDelete):
 		return &refusal{GuardMassDelete, "the pull would delete " + itoa(out.Deletes) + " of " + itoa(out.Deletable) + " files",
 			"look at the sandbox; then use --allow mass_delete, or raise --max-delete"}
 	case failing(out.Conflicts):

@@ -11,7 +11,9 @@ import (
 // quoted words and fixed text alone. The scripts use the tools of DESIGN R2
 // with options that GNU, busybox and toybox share. Names reach a tool only
 // behind "./" or "--", so that none is taken for an option, and results travel
-// as files, because output may be cut or mangled on its way.
+// as files, because output may be cut or mangled on its way. GNU tar takes a
+// backslash in an argument for the start of an escape unless it is told not to,
+// which the other tars neither do nor understand.
 
 // Quote returns s as one word of a POSIX shell. Single quotes protect all
 // bytes but the single quote itself.
@@ -104,7 +106,8 @@ if [ -n "$M" ] && [ ! -f "$R/marker" ]; then printf %s "$M" >"$R/marker" || exit
 if [ -f "$R/marker" ]; then cat "$R/marker" >"$D/marker"; else : >"$D/marker"; fi
 walk() { find . -mindepth 1 \( ` + prunes + ` \) -prune -o "$@"; }
 list() { n=$1; shift; walk "$@" -print0 >"$D/$n" 2>/dev/null; echo "$n $?" >>"$E"; }
-pack() { n=$1; shift; walk "$@" -exec tar -cf - {} + >>"$O" 2>/dev/null; echo "$n $?" >>"$E"; }
+U=; if tar --no-unquote -cf - "$L/marker" >/dev/null 2>&1; then U=--no-unquote; fi
+pack() { n=$1; shift; walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null; echo "$n $?" >>"$E"; }
 echo "` + surveyHead + `$MODE $ID" >"$E"
 list dirs -type d
 list files -type f
@@ -118,7 +121,7 @@ if command -v sha256sum >/dev/null 2>&1; then H=1; walk -type f -exec sha256sum 
 tar -cf - "$L/marker" "$L/dirs" "$L/files" "$L/execs" "$L/links" "$L/others" "$L/pruned" "$L/blind" "$L/sums" >"$O" || exit 1
 if [ "$MODE" = pull ] || [ -z "$H" ]; then
   pack bodies \( -type f -o -type l \)
-  if tar --no-recursion -cf - "$L" >/dev/null 2>&1; then walk -type d -exec tar --no-recursion -cf - {} + >>"$O" 2>/dev/null; fi
+  if tar --no-recursion -cf - "$L" >/dev/null 2>&1; then walk -type d -exec tar $U --no-recursion -cf - {} + >>"$O" 2>/dev/null; fi
 else
   pack bodies -type l
   pack repos -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/*' -type f

@@ -32,6 +32,9 @@ func New(root string) (*Client, error) {
 	if !filepath.IsAbs(root) {
 		return nil, unsafe("the sandbox's folder is not an absolute path", "write it as /path/to/folder")
 	}
+	if err := plan.ValidateRoot(filepath.ToSlash(filepath.Clean(root))); err != nil {
+		return nil, err // such as /lib, which may be a link to /usr/lib
+	}
 	real, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, unsafe("the sandbox's folder does not exist or can't be reached", "make it first: mkdir -p "+plan.Quote(root))

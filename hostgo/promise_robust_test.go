@@ -1,0 +1,144 @@
+//go:build unix
+
+package hostgo_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// oddNames are names that break careless scripts.
+var oddNames = []string{"new\nline", "-rf", "--", "*", "?", "[a]", "it's", `"quoted"`, `back\slash`, " lead and trail ", "$(x)", "`y`", "~", "#", "!", ";", "&",
+	"tab\there", "\\n", strings.Repeat("n", 255), "ünï", "😀", "a=b", "%s", "end."}
+
+// plantOdd makes a tree of everything that a real one may hold.
+func plantOdd(t *testing.T, root string) {
+	t.Helper()
+	for _, n := range oddNames {
+		write(t, root, n, "content of "+n)
+		write(t, root, "d "+n[:min(len(n), 200)]+"/in", "x")
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "empty"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, strings.Repeat("deep/", 300)), 0o755))
+	write(t, root, strings.Repeat("deep/", 300)+"file", "deep")
+	link(t, "nowhere", root, "dangling")
+	require.NoError(t, syscall.Mkfifo(filepath.Join(root, "fifo"), 0o644))
+	// A socket's own path may be no longer than about 100 bytes.
+	t.Chdir(root)
+	l, err := net.Listen("unix", "socket")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	require.NoError(t, os.WriteFile(filepath.Join(root, "bad\xffname"), []byte("x"), 0o644))
+}
+
+func TestR1_OddTreesGoOutAndComeHome(t *testing.T) {
+	b := newPair(t)
+	plantOdd(t, b.local)
+	r := b.push()
+	require.Equal(t, plan.StatusOK, r.Status, "%+v", r.Problems)
+	require.Equal(t, []string{`bad\xffname invalid_name`, "fifo special_file", "socket special_file"}, problemCodes(r))
+	want := listing(t, b.local)
+	for _, p := range []string{"bad\xffname", "fifo", "socket"} {
+		delete(want, p)
+	}
+	require.Empty(t, cmp.Diff(want, listing(t, b.sandbox)))
+	require.Empty(t, b.pull().Lines)
+	for _, n := range oddNames {
+		write(t, b.sandbox, n, "edited "+n)
+	}
+	r = b.pull()
+	require.Len(t, r.Lines, len(oddNames))
+	for _, n := range oddNames {
+		require.Equal(t, "edited "+n, read(t, b.local, n))
+		remove(t, b.sandbox, n)
+	}
+	b.opts.Plan.Allow = []plan.Guard{plan.GuardMassDelete}
+	require.Equal(t, len(oddNames), b.pull().Deletes)
+}
+
+func TestR1_OddTreesOfTheSandboxComeHome(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	b.push()
+	plantOdd(t, b.sandbox)
+	r := b.pull()
+	require.Equal(t, plan.StatusOK, r.Status, "%+v", r.Problems)
+	require.Equal(t, []string{`bad\xffname invalid_name`, "fifo special_file", "socket special_file"}, problemCodes(r))
+	got := listing(t, b.local)
+	want := listing(t, b.sandbox)
+	for _, p := range []string{"bad\xffname", "fifo", "socket"} {
+		delete(want, p)
+	}
+	require.Empty(t, cmp.Diff(want, got))
+	require.Empty(t, b.pull().Lines)
+}
+
+func TestR1_AnEmptyWorkspaceTravels(t *testing.T) {
+	b := newPair(t)
+	require.Empty(t, b.push().Lines)
+	write(t, b.sandbox, "a", "1")
+	require.Len(t, b.pull().Lines, 1)
+	require.Equal(t, "1", read(t, b.local, "a"))
+}
+
+// TestR1_UnreadableFilesAreReported runs its body as an ordinary user, for whom
+// permissions count.
+func TestR1_UnreadableFilesAreReported(t *testing.T) {
+	asOrdinaryUser(t, func(t *testing.T) {
+		b := newPair(t)
+		write(t, b.local, "secret", "1")
+		write(t, b.local, "open", "1")
+		write(t, b.local, "locked/in", "1")
+		b.push()
+		require.NoError(t, os.Chmod(filepath.Join(b.local, "secret"), 0))
+		require.NoError(t, os.Chmod(filepath.Join(b.local, "locked"), 0))
+		t.Cleanup(func() { os.Chmod(filepath.Join(b.local, "locked"), 0o755) })
+		r := b.push()
+		require.Equal(t, []string{"locked unreadable", "secret unreadable"}, problemCodes(r))
+		require.Empty(t, r.Lines, "what can't be read is not deleted there")
+		require.NoError(t, os.Chmod(filepath.Join(b.sandbox, "locked"), 0))
+		t.Cleanup(func() { os.Chmod(filepath.Join(b.sandbox, "locked"), 0o755) })
+		require.NoError(t, os.Chmod(filepath.Join(b.local, "locked"), 0o755))
+		require.Empty(t, b.pull().Lines, "what can't be read there is not deleted here")
+		require.Equal(t, "1", read(t, b.local, "locked/in"))
+	})
+}
+
+func TestR1_FilesThatVanishDuringTheScan(t *testing.T) {
+	b := newPair(t)
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		wait.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				dir := filepath.Join(b.local, "busy", name)
+				_ = os.MkdirAll(dir, 0o755)
+				_ = os.WriteFile(filepath.Join(dir, "f"), []byte(name), 0o644)
+				_ = os.RemoveAll(dir)
+			}
+		})
+	}
+	for range 200 {
+		s, err := hostgo.Scan(t.Context(), b.local, hostgo.ScanOptions{})
+		require.NoError(t, err)
+		require.NoError(t, s.Snapshot.Validate())
+	}
+	close(stop)
+	wait.Wait()
+}

@@ -1,0 +1,257 @@
+package hostgo_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+	"github.com/paperclipai/syncplan/hostgo/dir"
+)
+
+// The promises about security, DESIGN section 6. S1 is tested with apply.
+
+func link(t *testing.T, target, root, path string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
+	require.NoError(t, os.Symlink(target, filepath.Join(root, path)))
+}
+
+func TestS2_LinksThatLeadOutAreRefused(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	link(t, "/etc/hostname", b.local, "mine")
+	link(t, "../elsewhere", b.local, "mine2")
+	b.push()
+	require.Equal(t, "link /etc/hostname", listing(t, b.sandbox)["mine"], "a local link travels as a link")
+	link(t, "/etc/passwd", b.sandbox, "abs")
+	link(t, "../../x", b.sandbox, "d/up")
+	link(t, ".", b.sandbox, "p/q/r/dot")
+	link(t, "dot/../../../..", b.sandbox, "p/q/r/trap")
+	link(t, "../a", b.sandbox, "d/good")
+	r := b.pull()
+	require.Equal(t, []string{"abs unsafe_link", "d/up unsafe_link", "p/q/r/trap unsafe_link"}, problemCodes(r))
+	got := listing(t, b.local)
+	require.Equal(t, "link ../a", got["d/good"])
+	require.Equal(t, "link /etc/hostname", got["mine"])
+	for _, p := range []string{"abs", "d/up", "p/q/r/trap"} {
+		require.NotContains(t, got, p)
+	}
+}
+
+func git(t *testing.T, root string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+func TestS3_GitTravelsOutAndNeverHome(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1\n")
+	git(t, b.local, "init", "-q", ".")
+	git(t, b.local, "add", "-A")
+	git(t, b.local, "commit", "-qm", "first")
+	b.push()
+	require.Contains(t, git(t, b.sandbox, "log", "--oneline"), "first")
+	git(t, b.sandbox, "status") // rewrites the index, which is no use of the repository
+	write(t, b.local, "a", "2\n")
+	git(t, b.local, "commit", "-qam", "second")
+	require.Empty(t, problemCodes(b.push()))
+	require.Contains(t, git(t, b.sandbox, "log", "--oneline"), "second")
+	require.Empty(t, strings.TrimSpace(git(t, b.sandbox, "status", "--porcelain", "--untracked-files=no")))
+
+	write(t, b.sandbox, "a", "3\n")
+	git(t, b.sandbox, "commit", "-qam", "third")
+	write(t, b.sandbox, ".git/hooks/pre-commit", "#!/bin/sh\nevil\n")
+	write(t, b.sandbox, "sub/.GIT/config", "evil")
+	write(t, b.sandbox, ".envrc", "evil")
+	before := listing(t, filepath.Join(b.local, ".git"))
+	r := b.pull()
+	require.Contains(t, problemCodes(r), ".git git_kept")
+	require.Contains(t, r.Flagged, ".envrc")
+	require.Equal(t, "3\n", read(t, b.local, "a"))
+	require.Empty(t, cmp.Diff(before, listing(t, filepath.Join(b.local, ".git"))))
+	require.NoFileExists(t, filepath.Join(b.local, "sub/.GIT/config"))
+
+	write(t, b.local, "b", "4\n")
+	git(t, b.local, "add", "b")
+	git(t, b.local, "commit", "-qm", "fourth")
+	r = b.push()
+	require.Contains(t, problemCodes(r), ".git git_kept")
+	require.Contains(t, git(t, b.sandbox, "log", "--oneline"), "third", "commits in the sandbox are not overwritten")
+}
+
+func TestS4_KeysAreSingleSafeSegments(t *testing.T) {
+	for _, key := range []string{"../x", "a/b", "workspace", ".", "-rf", "a b"} {
+		b := newPair(t)
+		write(t, b.local, "a", "1")
+		b.opts.Adapter = key
+		_, err := hostgo.Push(t.Context(), b.opts)
+		require.ErrorIs(t, err, core.CodeInvalidRequest, key)
+		b.opts.Adapter = ""
+		b.opts.Assets = []hostgo.Asset{{Key: key, Dir: b.local}}
+		_, err = hostgo.Push(t.Context(), b.opts)
+		require.ErrorIs(t, err, core.CodeInvalidRequest, key)
+		require.Empty(t, listing(t, b.sandbox))
+	}
+}
+
+func TestS5_SystemFoldersAreNoSandbox(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	for _, root := range []string{"/", "/etc", "/usr", "/home", "/lib", "/lib64", "/var", "relative", "/a/../b", "/a/", ""} {
+		b.opts.Root = root
+		_, err := hostgo.Push(t.Context(), b.opts)
+		require.ErrorIs(t, err, core.CodeUnsafeRoot, root)
+		_, err = dir.New(root)
+		require.Error(t, err, root)
+	}
+	b.opts.Root = b.sandbox
+	for _, workspace := range []string{"/", "/etc", "/usr", "/nonexistent", "", filepath.Join(b.local, "a"), b.sandbox, filepath.Dir(b.local)} {
+		b.opts.Workspace = workspace
+		_, err := hostgo.Push(t.Context(), b.opts)
+		require.ErrorIs(t, err, core.CodeUnsafeRoot, workspace)
+	}
+	require.Empty(t, listing(t, b.sandbox))
+}
+
+func TestS6_ErrorsAreShortAndHoldNoPayload(t *testing.T) {
+	b := newPair(t)
+	const secret = "TOP-SECRET-PAYLOAD"
+	write(t, b.local, "a", strings.Repeat(secret, 1000))
+	for _, call := range []string{"write", "run", "read"} {
+		c := &hooked{b.opts.Client, nil}
+		c.before = func(name, detail string) error {
+			if name != call {
+				return nil
+			}
+			return hostgo.ClientError(t.Context(), "a call", "", errors.New(strings.Repeat("noise ", 10000)))
+		}
+		o := b.opts
+		o.Client = c
+		_, err := hostgo.Push(t.Context(), o)
+		require.Error(t, err)
+		require.LessOrEqual(t, len(err.Error()), core.MaxMessage)
+		require.NotContains(t, err.Error(), secret)
+	}
+	err := b.opts.Client.Run(t.Context(), "echo "+secret+" >/dev/null; head -c 100000 /dev/zero | tr '\\0' x >&2; exit 3", 0)
+	require.Error(t, err)
+	require.LessOrEqual(t, len(err.Error()), core.MaxMessage)
+	require.NotContains(t, err.Error(), secret)
+	var exit *hostgo.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 3, exit.Status)
+}
+
+func TestS7_HostileMembersAreRefused(t *testing.T) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, h := range []tar.Header{
+		{Name: "/etc/passwd", Typeflag: tar.TypeReg},
+		{Name: "../up", Typeflag: tar.TypeReg},
+		{Name: "a/../../up", Typeflag: tar.TypeReg},
+		{Name: "dev", Typeflag: tar.TypeChar},
+		{Name: "fifo", Typeflag: tar.TypeFifo},
+		{Name: "suid", Typeflag: tar.TypeReg, Mode: 0o4755},
+	} {
+		require.NoError(t, w.WriteHeader(&h))
+	}
+	require.NoError(t, w.Close())
+	var faults []string
+	err := hostgo.ReadArchives(t.Context(), &archive, hostgo.ArchiveLimits{}, func(m hostgo.RawMember, _ io.Reader) error {
+		if m.Fault != "" {
+			faults = append(faults, m.Name)
+		} else {
+			require.Equal(t, uint16(0o755), m.Mode)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/etc/passwd", "../up", "a/../../up", "dev", "fifo"}, faults)
+}
+
+func TestS7_BoundsAreKept(t *testing.T) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for range 3 {
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: "name", Size: 10}))
+		_, err := w.Write(make([]byte, 10))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	none := func(hostgo.RawMember, io.Reader) error { return nil }
+	for _, l := range []hostgo.ArchiveLimits{{Members: 2}, {Bytes: 25}, {Path: 3}} {
+		err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), l, none)
+		require.ErrorIs(t, err, core.CodeLimit, "%+v", l)
+	}
+	require.NoError(t, hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), hostgo.ArchiveLimits{}, none))
+}
+
+// TestS7_AHardLinkToOutsideIsNoFile has tar itself make the member.
+func TestS7_AHardLinkToOutsideIsNoFile(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	b.push()
+	write(t, filepath.Dir(b.sandbox), "secret", "outside")
+	require.NoError(t, os.Link(filepath.Join(filepath.Dir(b.sandbox), "secret"), filepath.Join(b.sandbox, "h1")))
+	require.NoError(t, os.Link(filepath.Join(b.sandbox, "h1"), filepath.Join(b.sandbox, "h2")))
+	r := b.pull()
+	// Both names are files of the sandbox; only the sandbox's own content comes home.
+	require.Equal(t, plan.StatusOK, r.Status, "%+v", r.Report)
+	require.Equal(t, "outside", read(t, b.local, "h1"))
+	require.Equal(t, "outside", read(t, b.local, "h2"))
+}
+
+func TestS8_ControlCharactersAreEscaped(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	b.push()
+	write(t, b.sandbox, "evil\x1b[2J\nname", "x")
+	r := b.pull()
+	text := plan.Render(r.Report, false, false)
+	require.NotContains(t, text, "\x1b")
+	require.Contains(t, text, `evil\x1b[2J\x0aname`)
+	_, err := os.Lstat(filepath.Join(b.local, "evil\x1b[2J\nname"))
+	require.NoError(t, err)
+}
+
+func TestS9_AssetsInsideTheWorkspaceFollowNoLinkOut(t *testing.T) {
+	for _, inside := range []bool{true, false} {
+		b := newPair(t)
+		top := filepath.Dir(b.local)
+		write(t, top, "secret", "secret")
+		folder := filepath.Join(top, "tools")
+		if inside {
+			folder = filepath.Join(b.local, "tools")
+		}
+		write(t, folder, "plain", "plain")
+		link(t, filepath.Join(top, "secret"), folder, "leak")
+		link(t, "plain", folder, "inner")
+		b.opts.Assets = []hostgo.Asset{{Key: "tools", Dir: folder, FollowSymlinks: true}}
+		r := b.push()
+		asset := listing(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "tools"))
+		require.Equal(t, "-rw-r--r-- plain", asset["inner"])
+		if inside {
+			require.NotContains(t, asset, "leak")
+			require.Equal(t, []string{"asset tools/leak unsafe_link"}, problemCodes(r))
+		} else {
+			require.Equal(t, "-rw-r--r-- secret", asset["leak"])
+		}
+	}
+}
