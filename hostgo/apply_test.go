@@ -1,0 +1,494 @@
+package hostgo
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// memory is a Bodies of contents that a test made up.
+type memory map[core.Digest]string
+
+func (m memory) Open(d core.Digest) (io.ReadCloser, error) {
+	s, ok := m[d]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(strings.NewReader(s)), nil
+}
+
+func fileEntry(path, content string) *core.Entry {
+	return &core.Entry{Path: path, Kind: core.KindFile, Mode: 0o644, Size: int64(len(content)), Digest: sha256.Sum256([]byte(content))}
+}
+
+func dirEntry(path string) *core.Entry {
+	return &core.Entry{Path: path, Kind: core.KindDir, Mode: 0o755}
+}
+
+func linkEntry(path, target string) *core.Entry {
+	return &core.Entry{Path: path, Kind: core.KindLink, Mode: 0o777, Target: target}
+}
+
+// world is a workspace, a state folder and bodies.
+type world struct {
+	t           *testing.T
+	root, state string
+	bodies      memory
+	runs        int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	w := &world{t: t, root: filepath.Join(top, "root"), state: filepath.Join(top, "state"), bodies: memory{}}
+	require.NoError(t, os.Mkdir(w.root, 0o755))
+	require.NoError(t, os.Mkdir(w.state, 0o755))
+	return w
+}
+
+func (w *world) put(path, content string) {
+	w.t.Helper()
+	full := filepath.Join(w.root, path)
+	require.NoError(w.t, os.MkdirAll(filepath.Dir(full), 0o755))
+	require.NoError(w.t, os.WriteFile(full, []byte(content), 0o644))
+}
+
+func (w *world) body(path, content string) *core.Entry {
+	e := fileEntry(path, content)
+	w.bodies[e.Digest] = content
+	return e
+}
+
+func (w *world) request(decisions []merge.Decision) ApplyRequest {
+	w.runs++
+	for i := range decisions {
+		if decisions[i].Dest == "" {
+			decisions[i].Dest = decisions[i].Path
+		}
+	}
+	return ApplyRequest{Root: w.root, Run: fmt.Sprintf("run%05d", w.runs), StateDir: w.state, Decisions: decisions, Bodies: w.bodies}
+}
+
+// tree maps each path to what it is; what is kept in displaced counts by its
+// content under "kept".
+func (w *world) tree() map[string]string {
+	w.t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(w.root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(w.root, p)
+		if err != nil || rel == "." || rel == core.RuntimeDir {
+			return err
+		}
+		if rel == core.RuntimeDir+"/staging" {
+			return filepath.SkipDir
+		}
+		var text string
+		switch {
+		case d.IsDir():
+			text = "dir"
+		case d.Type()&fs.ModeSymlink != 0:
+			text, err = os.Readlink(p)
+			text = "link " + text
+		default:
+			var data []byte
+			data, err = os.ReadFile(p)
+			info, e := d.Info()
+			err = errors.Join(err, e)
+			text = string(data)
+			if err == nil && info.Mode()&0o100 != 0 {
+				text = "x " + text
+			}
+		}
+		if strings.HasPrefix(rel, core.RuntimeDir+"/displaced") {
+			if text == "dir" {
+				return err
+			}
+			rel = "kept " + text
+		}
+		out[rel] = text
+		return err
+	})
+	require.NoError(w.t, err)
+	return out
+}
+
+// everything is a plan with each kind of action, on the tree that it expects.
+func everything(w *world) []merge.Decision {
+	for p, c := range map[string]string{"replace": "old", "to-link": "old", "to-dir": "old", "from-dir/in": "old", "delete": "old", "gone/in": "old",
+		"bit": "old", "conflict": "mine", "aside": "mine", "displace": "mine", "stay": "stay"} {
+		w.put(p, c)
+	}
+	x := func(e *core.Entry) *core.Entry { e.Mode = 0o755; return e }
+	return []merge.Decision{
+		{Path: "aside", Action: merge.Aside, Want: w.body("aside", "theirs")},
+		{Path: "bit", Action: merge.Chmod, Expect: fileEntry("bit", "old"), Want: x(fileEntry("bit", "old"))},
+		{Path: "conflict", Action: merge.Copy, Dest: "conflict.copy", Want: w.body("conflict", "theirs too")},
+		{Path: "delete", Action: merge.Delete, Expect: fileEntry("delete", "old")},
+		{Path: "displace", Action: merge.Write, Displace: true, Expect: fileEntry("displace", "mine"), Want: w.body("displace", "new 1")},
+		{Path: "from-dir", Action: merge.Write, Expect: dirEntry("from-dir"), Want: w.body("from-dir", "new 2")},
+		{Path: "from-dir/in", Action: merge.Delete, Expect: fileEntry("from-dir/in", "old")},
+		{Path: "gone", Action: merge.Delete, Expect: dirEntry("gone")},
+		{Path: "gone/in", Action: merge.Delete, Expect: fileEntry("gone/in", "old")},
+		{Path: "made", Action: merge.Write, Want: dirEntry("made")},
+		{Path: "made/in", Action: merge.Write, Want: x(w.body("made/in", "new 3"))},
+		{Path: "made/link", Action: merge.Write, Want: linkEntry("made/link", "in")},
+		{Path: "merged", Action: merge.Write, Want: fileEntry("merged", "both"), Merged: []byte("both")},
+		{Path: "replace", Action: merge.Write, Expect: fileEntry("replace", "old"), Want: w.body("replace", "new 4")},
+		{Path: "to-dir", Action: merge.Write, Expect: fileEntry("to-dir", "old"), Want: dirEntry("to-dir")},
+		{Path: "to-dir/in", Action: merge.Write, Want: w.body("to-dir/in", "new 5")},
+		{Path: "to-link", Action: merge.Write, Expect: fileEntry("to-link", "old"), Want: linkEntry("to-link", "stay")},
+	}
+}
+
+var everythingApplied = map[string]string{"aside": "mine", "bit": "x old", "conflict": "mine", "conflict.copy": "theirs too", "displace": "new 1",
+	"from-dir": "new 2", "made": "dir", "made/in": "x new 3", "made/link": "link in", "merged": "both", "replace": "new 4",
+	"stay": "stay", "to-dir": "dir", "to-dir/in": "new 5", "to-link": "link stay", "kept mine": "mine", "kept theirs": "theirs"}
+
+func TestApplyDoesEverything(t *testing.T) {
+	for _, noExchange := range []bool{false, true} {
+		w := newWorld(t)
+		req := w.request(everything(w))
+		req.NoExchange = noExchange
+		results, err := Apply(t.Context(), req)
+		require.NoError(t, err)
+		for i := range results {
+			require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.Decisions[i].Path, results[i])
+		}
+		require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
+		require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir, "staging"))
+		require.NoFileExists(t, journalPath(w.state))
+	}
+}
+
+// crash is what a test panics with at the point where the process "dies".
+type crash struct{}
+
+func crashing(ctx context.Context, req ApplyRequest, at int) (points int, crashed bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(crash); !ok {
+				panic(r)
+			}
+			crashed = true
+		}
+	}()
+	req.Fault = func(string) error {
+		if points++; points == at {
+			panic(crash{})
+		}
+		return nil
+	}
+	_, err = Apply(ctx, req)
+	return points, false, err
+}
+
+// remaining drops the decisions that are carried out already, as planning anew
+// would.
+func (w *world) remaining(decisions []merge.Decision) []merge.Decision {
+	now := w.tree()
+	var out []merge.Decision
+	for _, d := range decisions {
+		want := ""
+		if d.Want != nil {
+			switch d.Want.Kind {
+			case core.KindDir:
+				want = "dir"
+			case core.KindLink:
+				want = "link " + d.Want.Target
+			default:
+				if want = w.bodies[d.Want.Digest]; d.Merged != nil {
+					want = string(d.Merged)
+				}
+				if d.Action == merge.Chmod {
+					want = "old"
+				}
+				if d.Want.Executable() {
+					want = "x " + want
+				}
+			}
+		}
+		have, there := now[d.Dest]
+		switch {
+		case d.Action == merge.Aside && now["kept "+want] == want:
+		case d.Action == merge.Delete && !there:
+		case d.Action != merge.Delete && d.Action != merge.Aside && there && have == want:
+		default:
+			if d.Expect != nil && !there {
+				d.Expect = nil
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func TestD11_ACrashLeavesEachPathOldOrNewAndTheNextRunRecovers(t *testing.T) {
+	for _, noExchange := range []bool{false, true} {
+		for at := 1; ; at++ {
+			w := newWorld(t)
+			req := w.request(everything(w))
+			req.NoExchange = noExchange
+			before := w.tree()
+			_, crashed, err := crashing(t.Context(), req, at)
+			require.NoError(t, err)
+			if !crashed {
+				require.Greater(t, at, 30, "the points were reached")
+				break
+			}
+			name := fmt.Sprintf("point %d, without exchange %v", at, noExchange)
+			if !noExchange {
+				w.oldOrNew(name, before, w.tree())
+			}
+			r, err := Recover(t.Context(), w.root, w.state)
+			require.NoError(t, err, name)
+			w.oldOrNew(name, before, w.tree())
+			if now := w.tree(); now["displace"] != "mine" {
+				require.Contains(t, now, "kept mine", name)
+			}
+			again, err := Recover(t.Context(), w.root, w.state)
+			require.NoError(t, err)
+			require.Empty(t, again.Problems, "%s: after %v", name, r.Problems)
+			require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir, "staging"), name)
+			next := w.request(w.remaining(req.Decisions))
+			_, err = Apply(t.Context(), next)
+			require.NoError(t, err, name)
+			require.Empty(t, cmp.Diff(everythingApplied, w.tree()), name)
+		}
+	}
+}
+
+func (w *world) oldOrNew(name string, before, now map[string]string) {
+	w.t.Helper()
+	for path := range before {
+		is, there := now[path]
+		if strings.HasPrefix(path, "kept ") {
+			continue
+		}
+		old, fresh := before[path], everythingApplied[path]
+		_, stays := everythingApplied[path]
+		if there {
+			require.Contains(w.t, []string{old, fresh}, is, "%s: %s", name, path)
+		} else {
+			require.False(w.t, stays, "%s: %s is gone", name, path)
+		}
+	}
+	for path, is := range now {
+		if _, was := before[path]; !was && !strings.HasPrefix(path, "kept ") {
+			require.Equal(w.t, everythingApplied[path], is, "%s: %s", name, path)
+		}
+	}
+}
+
+func TestD11_ADamagedJournalLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	req := w.request(everything(w))
+	req.NoExchange = true
+	req.Fault = func(point string) error {
+		if point == "moved replace" {
+			panic(crash{})
+		}
+		return nil
+	}
+	func() {
+		defer func() { recover() }()
+		_, _ = Apply(t.Context(), req)
+	}()
+	data, err := os.ReadFile(journalPath(w.state))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(journalPath(w.state), data[:len(data)/2], 0o600))
+	r, err := Recover(t.Context(), w.root, w.state)
+	require.NoError(t, err)
+	require.Len(t, r.Problems, 1)
+	staged, err := filepath.Glob(filepath.Join(w.root, core.RuntimeDir, "staging", req.Run, "o*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, staged, "the old version still lies there")
+	r, err = Recover(t.Context(), w.root, w.state)
+	require.NoError(t, err)
+	require.Equal(t, core.ProblemStaleStaging, r.Problems[0].Code)
+}
+
+// TestD12_ASaveDuringApplyIsNeverLost races an editor that saves by rename.
+func TestD12_ASaveDuringApplyIsNeverLost(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(w.root, "f")
+	for round := range 400 {
+		w.put("f", "base")
+		want := w.body("f", fmt.Sprintf("agent %d", round))
+		req := w.request([]merge.Decision{{Path: "f", Action: merge.Write, Expect: fileEntry("f", "base"), Want: want}})
+		req.NoExchange = round%2 == 1
+		last := ""
+		start := make(chan struct{})
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			<-start
+			for n := range 1 + round%4 {
+				last = fmt.Sprintf("save %d.%d", round, n)
+				if os.WriteFile(path+".swp", []byte(last), 0o644) != nil || os.Rename(path+".swp", path) != nil {
+					panic("the editor can't save")
+				}
+			}
+		})
+		close(start)
+		_, err := Apply(t.Context(), req)
+		wait.Wait()
+		require.NoError(t, err)
+		have := contentsOf(w.tree())
+		require.Contains(t, have, last, "round %d", round)
+		require.NoError(t, os.RemoveAll(w.root))
+		require.NoError(t, os.Mkdir(w.root, 0o755))
+	}
+}
+
+func contentsOf(tree map[string]string) []string {
+	var out []string
+	for _, c := range tree {
+		out = append(out, c)
+	}
+	return out
+}
+
+// TestD12_AWriteThroughAnOldHandleIsKept has a program hold the file open while
+// it is replaced, and write before the run ends.
+func TestD12_AWriteThroughAnOldHandleIsKept(t *testing.T) {
+	for _, point := range []string{"exchanged f", "after 0"} {
+		w := newWorld(t)
+		w.put("f", "base")
+		f, err := os.OpenFile(filepath.Join(w.root, "f"), os.O_WRONLY|os.O_APPEND, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		req := w.request([]merge.Decision{{Path: "f", Action: merge.Write, Expect: fileEntry("f", "base"), Want: w.body("f", "agent")}})
+		req.Fault = func(p string) error {
+			if p == point {
+				_, err := f.WriteString(" and more")
+				return err
+			}
+			return nil
+		}
+		results, err := Apply(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, merge.Slipped, results[0].Status, point)
+		have := contentsOf(w.tree())
+		require.Contains(t, have, "base and more", point)
+		require.Contains(t, have, "agent", point)
+	}
+}
+
+func TestD14_AFullDiskChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	req := w.request(everything(w))
+	before := w.tree()
+	req.Fault = func(point string) error {
+		if point == "stage replace" {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	results, err := Apply(t.Context(), req)
+	require.ErrorIs(t, err, core.CodeNoSpace)
+	require.Nil(t, results)
+	require.Empty(t, cmp.Diff(before, w.tree()))
+	require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir))
+	req.Fault = nil
+	_, err = Apply(t.Context(), req)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
+}
+
+func TestD14_OnePathThatFailsStopsNoOther(t *testing.T) {
+	w := newWorld(t)
+	req := w.request(everything(w))
+	req.Fault = func(point string) error {
+		if point == "stage replace" || point == "exchanged to-link" {
+			return syscall.EACCES
+		}
+		return nil
+	}
+	results, err := Apply(t.Context(), req)
+	require.NoError(t, err)
+	failed := 0
+	for i := range results {
+		if results[i].Status == merge.Failed {
+			failed++
+			require.Equal(t, "permission denied", results[i].Detail)
+		}
+	}
+	require.Equal(t, 2, failed)
+	req = w.request(w.remaining(req.Decisions))
+	_, err = Apply(t.Context(), req)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
+}
+
+// TestS1_NothingPassesThroughALink plants links in place of directories, to the
+// outside and to elsewhere inside.
+func TestS1_NothingPassesThroughALink(t *testing.T) {
+	for _, inside := range []bool{false, true} {
+		w := newWorld(t)
+		other := filepath.Join(filepath.Dir(w.root), "outside")
+		if inside {
+			other = filepath.Join(w.root, "other")
+		}
+		require.NoError(t, os.Mkdir(other, 0o755))
+		for _, n := range []string{"delete", "replace", "bit"} {
+			require.NoError(t, os.WriteFile(filepath.Join(other, n), []byte("old"), 0o644))
+		}
+		require.NoError(t, os.Symlink(other, filepath.Join(w.root, "d")))
+		x := fileEntry("d/bit", "old")
+		x.Mode = 0o755
+		results, err := Apply(t.Context(), w.request([]merge.Decision{
+			{Path: "d/bit", Action: merge.Chmod, Expect: fileEntry("d/bit", "old"), Want: x},
+			{Path: "d/copy", Action: merge.Copy, Want: w.body("d/copy", "evil")},
+			{Path: "d/delete", Action: merge.Delete, Expect: fileEntry("d/delete", "old")},
+			{Path: "d/dir", Action: merge.Write, Want: dirEntry("d/dir")},
+			{Path: "d/link", Action: merge.Write, Want: linkEntry("d/link", "x")},
+			{Path: "d/new", Action: merge.Write, Want: w.body("d/new", "evil")},
+			{Path: "d/replace", Action: merge.Write, Expect: fileEntry("d/replace", "old"), Want: w.body("d/replace", "evil")},
+		}))
+		require.NoError(t, err)
+		for i := range results {
+			require.Equal(t, merge.Failed, results[i].Status, "%d", i)
+		}
+		var names bytes.Buffer
+		list, err := os.ReadDir(other)
+		require.NoError(t, err)
+		for _, d := range list {
+			info, err := d.Info()
+			require.NoError(t, err)
+			fmt.Fprintln(&names, info.Mode(), d.Name())
+		}
+		require.Equal(t, "-rw-r--r-- bit\n-rw-r--r-- delete\n-rw-r--r-- replace\n", names.String())
+	}
+}
+
+// TestS1_AChmodOfALinkIsRefused would reach the link's target.
+func TestS1_AChmodOfALinkIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.put("target", "old")
+	require.NoError(t, os.Symlink("target", filepath.Join(w.root, "l")))
+	x := fileEntry("l", "old")
+	x.Mode = 0o755
+	results, err := Apply(t.Context(), w.request([]merge.Decision{{Path: "l", Action: merge.Chmod, Expect: fileEntry("l", "old"), Want: x}}))
+	require.NoError(t, err)
+	require.Equal(t, merge.Failed, results[0].Status)
+	require.Equal(t, "old", w.tree()["target"])
+}
