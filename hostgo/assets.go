@@ -39,9 +39,9 @@ func writeAsset(ctx context.Context, w io.Writer, s *session, key string) ([]cor
 	if err != nil {
 		return nil, err
 	}
-	real, err := workspacePath(asset.Dir)
+	real, err := asset.path()
 	if err != nil {
-		return nil, &core.Error{Code: core.CodeUnsafeRoot, Path: asset.Dir, Field: "asset " + key, Message: "the asset's folder can't be used", Err: err}
+		return nil, err
 	}
 	walk := &assetWalk{ctx: ctx, asset: asset, rules: rules}
 	if real == s.root || strings.HasPrefix(real, s.root+string(filepath.Separator)) {
@@ -65,6 +65,15 @@ func writeAsset(ctx context.Context, w io.Writer, s *session, key string) ([]cor
 		}
 	}
 	return walk.problems, a.Close()
+}
+
+// path returns the real path of the asset's folder.
+func (a *Asset) path() (string, error) {
+	real, err := workspacePath(a.Dir)
+	if err != nil {
+		return "", &core.Error{Code: core.CodeUnsafeRoot, Path: a.Dir, Field: "asset " + a.Key, Message: "the asset's folder can't be used", Err: err}
+	}
+	return real, nil
 }
 
 func (a *assetWalk) problem(rel string, code core.ProblemCode, detail string) {

@@ -122,6 +122,10 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Options: s.opts.Plan}
 	s.request.Run = s.run
 	for _, a := range s.opts.Assets {
+		// Found now, it stops the push before the workspace has travelled.
+		if _, err := a.path(); err != nil && op == merge.Push {
+			return nil, err
+		}
 		s.request.Assets = append(s.request.Assets, plan.Asset{Key: a.Key})
 	}
 	if err := s.request.Validate(); err != nil {

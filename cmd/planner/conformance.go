@@ -16,18 +16,28 @@ import (
 	"github.com/paperclipai/syncplan/internal/golden"
 )
 
+type conformanceFlags struct {
+	program string
+	update  bool
+}
+
+func (f *conformanceFlags) define(set *flag.FlagSet) {
+	set.StringVar(&f.program, "cmd", "", "")
+	set.BoolVar(&f.update, "update", false, "")
+}
+
 // conformance runs the golden vectors against this binary's core, or against
 // any program that answers one call on its stdin with one response on stdout.
 func (a *app) conformance() error {
 	set := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	program := set.String("cmd", "", "")
-	update := set.Bool("update", false, "")
+	var f conformanceFlags
+	f.define(set)
 	rest, err := parseMixed(set, a.args, "conformance")
 	if err != nil {
 		return err
 	}
-	if len(rest) > 1 || *update && *program != "" {
+	if len(rest) > 1 || f.update && f.program != "" {
 		return usage("name one folder at most, and -update without --cmd", "write it as: planner conformance [--cmd CMD] [DIR]")
 	}
 	folder := "testdata/golden"
@@ -36,7 +46,7 @@ func (a *app) conformance() error {
 	}
 	ctx, cancel := a.context()
 	defer cancel()
-	if *update {
+	if f.update {
 		return updateVectors(ctx, folder)
 	}
 	vectors, err := golden.Load(os.DirFS(folder))
@@ -47,14 +57,14 @@ func (a *app) conformance() error {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "there are no vectors", Hint: "name the folder: planner conformance testdata/golden"}
 	}
 	impl := func(call []byte) ([]byte, error) { return plan.Call(call), nil }
-	if *program != "" {
-		impl = func(call []byte) ([]byte, error) { return ask(ctx, *program, call) }
+	if f.program != "" {
+		impl = func(call []byte) ([]byte, error) { return ask(ctx, f.program, call) }
 	}
 	failures := golden.Run(vectors, impl)
 	for _, f := range failures {
-		fmt.Fprintf(a.stdout, "FAIL %s: %s\n  harm: %s\n", f.Name, f.Why, f.Harm)
+		a.out.write(a.stdout, fmt.Sprintf("FAIL %s: %s\n  harm: %s\n", f.Name, f.Why, f.Harm))
 	}
-	fmt.Fprintf(a.stdout, "%d of %d vectors hold\n", len(vectors)-len(failures), len(vectors))
+	a.out.write(a.stdout, fmt.Sprintf("%d of %d vectors hold\n", len(vectors)-len(failures), len(vectors)))
 	if len(failures) > 0 {
 		a.out.exit = exitError
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ func (a *app) parseSync() (*syncFlags, error) {
 		return nil, err
 	}
 	switch {
-	case len(rest) == 0:
+	case len(rest) == 0 || rest[0] == "":
 		return nil, usage("no workspace is named", "name the folder: planner "+a.name+" [flags] .")
 	case len(rest) > 1 && a.name == "run":
 		return nil, usage("more than one workspace, or a command without \"--\" before it", "write it as: planner run [flags] WORKSPACE -- COMMAND [ARG...]")
@@ -76,11 +77,7 @@ func parseMixed(set *flag.FlagSet, args []string, name string) ([]string, error)
 	var rest []string
 	for {
 		if err := set.Parse(args); err != nil {
-			var known *core.Error
-			if errors.As(err, &known) {
-				return nil, err
-			}
-			return nil, usage(strings.Replace(err.Error(), "provided but not defined", "unknown", 1), "run \"planner help "+name+"\" to see the flags")
+			return nil, usage(flagFault(err.Error()), "run \"planner help "+name+"\" to see the flags")
 		}
 		if set.NArg() == 0 {
 			return rest, nil
@@ -89,20 +86,41 @@ func parseMixed(set *flag.FlagSet, args []string, name string) ([]string, error)
 	}
 }
 
+// flagFault puts what package flag says into the words of this program.
+func flagFault(text string) string {
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		return "unknown flag " + dashes(core.DisplayPath(name))
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		return "flag " + dashes(core.DisplayPath(name)) + " needs a value"
+	}
+	before, rest, ok := strings.Cut(text, " for flag -")
+	if name, why, found := strings.Cut(rest, ": "); ok && found {
+		return before + " for " + dashes(name) + ": " + why
+	}
+	return printable(text)
+}
+
+func dashes(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
 func (f *syncFlags) define(set *flag.FlagSet) {
 	set.StringVar(&f.sandbox, "sandbox", "", "")
-	set.StringVar(&f.adapter, "adapter", "", "")
+	set.Var(list{f.setAdapter}, "adapter", "")
 	set.StringVar(&f.state, "state", "", "")
-	set.DurationVar(&f.timeout, "timeout", 0, "")
+	set.Var(list{f.setTimeout}, "timeout", "")
 	set.BoolVar(&f.dryRun, "dry-run", false, "")
 	set.Bool("json", false, "")
 	set.BoolVar(&f.noProgress, "no-progress", false, "")
 	set.BoolVar(&f.quiet, "q", false, "")
 	set.BoolVar(&f.verbose, "v", false, "")
 	set.BoolVar(&f.follow, "follow-symlinks", false, "")
-	set.BoolVar(&f.gitignore, "gitignore", false, "")
+	f.defineScan(set)
 	set.BoolVar(&f.plan.NoTextMerge, "no-text-merge", false, "")
-	set.Var(list{f.exclude}, "exclude", "")
 	set.Var(list{f.preserve}, "preserve", "")
 	set.Var(list{f.asset}, "asset", "")
 	set.Var(list{f.conflict}, "conflict", "")
@@ -134,8 +152,16 @@ func (f *syncFlags) asset(s string) error {
 	if err := plan.ValidateSegment("asset", key); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(f.assets, func(a hostgo.Asset) bool { return a.Key == key }) {
+		return errors.New("the key is given twice")
+	}
 	f.assets = append(f.assets, hostgo.Asset{Key: key, Dir: dir})
 	return nil
+}
+
+func (f *syncFlags) setAdapter(s string) error {
+	f.adapter = s
+	return plan.ValidateSegment("adapter", s)
 }
 
 func (f *syncFlags) conflict(s string) (err error) {
@@ -165,6 +191,14 @@ func policy(s string) (merge.Policy, error) {
 		return "", errors.New("the policies are keep-both, remote, local and fail")
 	}
 	return p, nil
+}
+
+func (f *syncFlags) setTimeout(s string) (err error) {
+	f.timeout, err = time.ParseDuration(s)
+	if err != nil || f.timeout <= 0 {
+		return errors.New("write a time above zero, such as 90s or 15m")
+	}
+	return nil
 }
 
 // maxDelete reads a number of files, or a percentage.
@@ -213,5 +247,8 @@ func (f *syncFlags) options(a *app, box *sandbox) hostgo.Options {
 		a.out.note("waiting for another sync of this workspace (" + holder + "); Ctrl-C stops")
 	}
 	a.out.clear, a.out.quiet, a.out.verbose = p.clear, f.quiet, f.verbose
+	if filepath.Clean(f.workspace) != "." {
+		a.out.folder = f.workspace
+	}
 	return o
 }

@@ -1,19 +1,27 @@
 package main
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+)
 
 // help prints what the program, or one command, does.
 func (a *app) help() error {
 	name := ""
-	if len(a.args) > 0 {
-		name = a.args[0]
+	for _, arg := range a.args {
+		if arg != "--json" && arg != "-json" {
+			name = arg
+		}
 	}
 	text, ok := helpTexts[name]
 	if !ok {
-		return usage("no help for \""+name+"\"", "run \"planner help\" to see the commands")
+		return usage("no help for \""+core.DisplayPath(name)+"\"", "run \"planner help\" to see the commands")
 	}
-	if strings.Contains(text, "%FLAGS%") {
-		text = strings.Replace(text, "%FLAGS%\n", syncFlagsHelp, 1)
+	text = strings.Replace(text, "%FLAGS%\n", syncFlagsHelp, 1)
+	if a.out.json {
+		a.out.line(map[string]string{"type": "help", "text": text})
+		return nil
 	}
 	a.out.write(a.stdout, text)
 	return nil
@@ -55,7 +63,8 @@ home merged while you keep editing.
   planner scan   [--exclude GLOB] DIR                    a snapshot as JSON
   planner plan   [FILE]                                  one request to the pure core
   planner conformance [--cmd CMD] [DIR]                  run the golden vectors
-  planner version
+  planner version                                        what speaks which format
+  planner completion bash|zsh|fish                       words for your shell
   planner help   COMMAND
 
 Try it on a copy: planner run . -- sh -c 'echo hello >hello.txt'
@@ -135,6 +144,14 @@ Example:
 
 Prints the versions of the program, of the WebAssembly calls, and of the plan and
 base formats.
+`,
+	"completion": `planner completion bash|zsh|fish
+
+Prints a script that completes commands and flags.
+
+Examples:
+  eval "$(planner completion bash)"
+  planner completion fish >~/.config/fish/completions/planner.fish
 `,
 	"help": `planner help [COMMAND]
 `,

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"os/signal"
@@ -41,29 +42,31 @@ type app struct {
 
 // command is one word of the command line.
 type command struct {
-	name string
-	run  func(*app) error
-	sync bool // takes the flags of a sync, --json among them
+	name  string
+	run   func(*app) error
+	flags func(*flag.FlagSet) // nil: it has none
 }
 
 func commands() []command {
+	sync := func(set *flag.FlagSet) { (&syncFlags{}).define(set) }
 	return []command{
-		{"run", (*app).run, true},
-		{"push", (*app).push, true},
-		{"pull", (*app).pull, true},
-		{"status", (*app).status, true},
-		{"scan", (*app).scan, false},
-		{"plan", (*app).plan, false},
-		{"conformance", (*app).conformance, false},
-		{"version", (*app).version, false},
-		{"help", (*app).help, false},
+		{"run", (*app).run, sync},
+		{"push", (*app).push, sync},
+		{"pull", (*app).pull, sync},
+		{"status", (*app).status, sync},
+		{"scan", (*app).scan, func(set *flag.FlagSet) { (&syncFlags{}).defineScan(set) }},
+		{"plan", (*app).plan, nil},
+		{"conformance", (*app).conformance, func(set *flag.FlagSet) { (&conformanceFlags{}).define(set) }},
+		{"version", (*app).version, func(set *flag.FlagSet) { set.Bool("json", false, "") }},
+		{"completion", (*app).completion, nil},
+		{"help", (*app).help, nil},
 	}
 }
 
 // planner runs one command and returns the exit status.
 func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, signals: make(chan os.Signal, 4)}
-	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
+	a.listen()
 	defer signal.Stop(a.signals)
 	a.out = newOutput(a, wantsJSON(args))
 	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
@@ -85,12 +88,25 @@ func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return a.out.end(list[i].run(a))
 }
 
-// context returns one that ends with the first signal.
+// listen asks for the signals that stop a program, but not for one that it was
+// started to ignore, as under nohup.
+func (a *app) listen() {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(a.signals, s)
+		}
+	}
+}
+
+// context returns one that ends with the first signal. A further one kills the
+// program: what stopping leaves behind is no worse than that, and the next run
+// completes it.
 func (a *app) context() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		select {
 		case <-a.signals:
+			signal.Stop(a.signals)
 			cancel()
 		case <-ctx.Done():
 		}

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,11 +21,13 @@ type output struct {
 	json    bool
 	quiet   bool
 	verbose bool
+	folder  string // the workspace, unless it is the working directory
 	clear   func() // removes the progress line
 	start   time.Time
 	sum     summary
 	// exit is the status of a sync that ended without an error.
 	exit int
+	lost error // why stdout did not take the result
 }
 
 // summary is the last line of --json.
@@ -94,13 +96,31 @@ func (o *output) line(v any) {
 	o.write(o.a.stdout, string(data)+"\n")
 }
 
-// write ignores a reader that went away: there is nobody left to tell.
-func (o *output) write(w io.Writer, s string) { _, _ = io.WriteString(w, s) }
+// write keeps the first error of stdout, so that half a result does not look
+// like a whole one. If stderr fails there is nobody left to tell.
+func (o *output) write(w io.Writer, s string) {
+	if _, err := io.WriteString(w, s); err != nil && w == o.a.stdout && o.lost == nil {
+		o.lost = &core.Error{Code: core.CodeIO, Message: "the result can't be written to stdout", Err: err}
+	}
+}
 
 // note tells a person something on stderr.
 func (o *output) note(s string) {
 	o.clear()
 	o.write(o.a.stderr, "planner: "+s+"\n")
+}
+
+// keptSandbox says where a throwaway sandbox is that holds work that did not
+// come home, and how to fetch it.
+func (o *output) keptSandbox(url, again string) {
+	if o.json {
+		o.line(struct {
+			Type string `json:"type"`
+			URL  string `json:"url"`
+			Pull string `json:"pull"`
+		}{"kept_sandbox", url, again})
+	}
+	o.note("not everything came home, so the sandbox is kept: " + printable(url) + "\n  try again with: " + printable(again))
 }
 
 // report shows what one push or pull did, or would do, and adds it to the
@@ -137,6 +157,9 @@ func (o *output) show(r *hostgo.Report, would bool) {
 		}
 	}
 	o.write(o.a.stdout, plan.Render(&shown, would, o.verbose))
+	if r.Op == merge.Pull && o.folder != "" && slices.ContainsFunc(r.Conflicts, func(c merge.Conflict) bool { return c.Copy != "" }) {
+		o.write(o.a.stdout, "The commands are for the folder "+printable(o.folder)+"\n")
+	}
 	if r.Displaced != "" {
 		o.write(o.a.stdout, "What was replaced here is kept in "+r.Displaced+"\n")
 	}
@@ -162,7 +185,11 @@ func (o *output) add(r *hostgo.Report) {
 	for _, p := range r.Problems {
 		s.addProblem(problemOut{p.Path, string(p.Code), p.Detail})
 	}
-	s.Flagged = append(s.Flagged, r.Flagged...)
+	for _, p := range r.Flagged {
+		if !slices.Contains(s.Flagged, p) {
+			s.Flagged = append(s.Flagged, p)
+		}
+	}
 	if r.Guard != "" {
 		s.Guard = orNull(string(r.Guard))
 	}
@@ -177,9 +204,14 @@ func (o *output) worst(status plan.Status) {
 	}
 }
 
+// addConflict adds a conflict once. What a pull says of a path tells more than
+// the push before it, if it names a copy.
 func (s *summary) addConflict(c conflictOut) {
 	for i := range s.Conflicts {
 		if s.Conflicts[i].Path == c.Path && s.Conflicts[i].Kind == c.Kind {
+			if s.Conflicts[i].Copy == nil && c.Copy != nil {
+				s.Conflicts[i] = c
+			}
 			return
 		}
 	}
@@ -206,6 +238,9 @@ func orNull(s string) *string {
 func (o *output) end(err error) int {
 	o.clear()
 	exit := o.exit
+	if err == nil {
+		err = o.lost
+	}
 	if err != nil {
 		exit = exitOf(err)
 		o.sum.Status = string(plan.StatusError)
@@ -230,35 +265,19 @@ func (o *output) showError(err error) {
 		out.Code, out.Message, out.Hint = string(known.Code), known.Error(), orNull(known.Hint)
 	}
 	o.sum.Error = out
-	text := "planner: " + out.Message + "\n"
+	text := "planner: " + printable(out.Message) + "\n"
 	if out.Hint != nil {
-		text += "  hint: " + *out.Hint + "\n"
+		text += "  hint: " + printable(*out.Hint) + "\n"
 	}
 	o.write(o.a.stderr, text)
 }
 
-type versionLine struct {
-	Type       string `json:"type"`
-	Version    string `json:"version"`
-	ABI        string `json:"abi"`
-	PlanFormat int    `json:"plan_format"`
-	BaseFormat int    `json:"base_format"`
-}
-
-func versionOut() versionLine {
-	return versionLine{"version", core.ModuleVersion, strconv.Itoa(core.ABIMajor) + "." + strconv.Itoa(core.ABIMinor), core.PlanFormat, core.BaseFormat}
-}
-
-// version prints the four versions.
-func (a *app) version() error {
-	if len(a.args) > 0 && a.args[0] != "--json" {
-		return usage("\"version\" takes no arguments", "")
+// printable escapes what could steer a terminal (promise S8), and leaves the
+// backslashes of names that are escaped already.
+func printable(s string) string {
+	parts := strings.Split(s, `\`)
+	for i := range parts {
+		parts[i] = core.DisplayPath(parts[i])
 	}
-	if a.out.json {
-		return nil
-	}
-	v := versionOut()
-	a.out.write(a.stdout, strings.Join([]string{"planner " + v.Version, "abi " + v.ABI,
-		"plan format " + strconv.Itoa(v.PlanFormat), "base format " + strconv.Itoa(v.BaseFormat)}, "\n")+"\n")
-	return nil
+	return strings.Join(parts, `\`)
 }

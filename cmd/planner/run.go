@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
 	"sync"
 
 	"github.com/paperclipai/syncplan/core/plan"
@@ -61,7 +62,7 @@ func (a *app) runIn(f *syncFlags, box *sandbox, home *bool) error {
 	if execErr == nil {
 		a.out.sum.CommandExit = &exit
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && execErr != nil {
 		return execErr
 	}
 	// A command that could not start changed nothing, but the sandbox may hold
@@ -91,6 +92,7 @@ func newInterrupts(a *app, cancel context.CancelFunc) *interrupts {
 			select {
 			case s := <-a.signals:
 				if !k.give(s) {
+					signal.Stop(a.signals) // as in app.context
 					cancel()
 				}
 			case <-k.done:

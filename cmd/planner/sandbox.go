@@ -72,6 +72,31 @@ func openThrowaway() (*sandbox, error) {
 	return box, nil
 }
 
+// pullAgain returns the command line that brings home what is left in a
+// throwaway sandbox, with the flags that the run was given.
+func (b *sandbox) pullAgain(a *app, f *syncFlags) string {
+	words := []string{"--sandbox", "dir:" + b.root}
+	if f.state == "" {
+		words = append(words, "--state", b.state)
+	}
+	line := "planner pull"
+	for _, w := range append(words, untilDashes(a.args)...) {
+		line += " " + shellWord(w)
+	}
+	return line
+}
+
+// shellWord quotes a word for a shell where it needs it.
+func shellWord(w string) string {
+	plain := func(c rune) bool {
+		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.ContainsRune("_-./+,:@%=", c)
+	}
+	if w != "" && !strings.ContainsFunc(w, func(c rune) bool { return !plain(c) }) {
+		return w
+	}
+	return plan.Quote(w)
+}
+
 // release removes a throwaway sandbox if everything came home, and says where
 // it is if not.
 func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
@@ -79,8 +104,7 @@ func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
 		return nil
 	}
 	if !home {
-		a.out.note("not everything came home, so the sandbox is kept; try again with\n  planner pull --sandbox dir:" + plan.Quote(b.root) +
-			" --state " + plan.Quote(b.state) + " " + plan.Quote(f.workspace))
+		a.out.keptSandbox("dir:"+b.root, b.pullAgain(a, f))
 		return nil
 	}
 	err := os.RemoveAll(b.top)

@@ -13,8 +13,7 @@ func (a *app) scan() error {
 	set := flag.NewFlagSet("scan", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	f := &syncFlags{}
-	set.Var(list{f.exclude}, "exclude", "")
-	set.BoolVar(&f.gitignore, "gitignore", false, "")
+	f.defineScan(set)
 	rest, err := parseMixed(set, a.args, "scan")
 	if err != nil {
 		return err
@@ -40,4 +39,9 @@ func (a *app) scan() error {
 	}
 	a.out.write(a.stdout, string(core.EncodeSnapshot(&scanned.Snapshot))+"\n")
 	return nil
+}
+
+func (f *syncFlags) defineScan(set *flag.FlagSet) {
+	set.Var(list{f.exclude}, "exclude", "")
+	set.BoolVar(&f.gitignore, "gitignore", false, "")
 }
