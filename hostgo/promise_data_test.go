@@ -234,8 +234,14 @@ func TestD9_AFileSavedDuringUploadIsNotReverted(t *testing.T) {
 			r := b.pull()
 			require.Empty(t, r.Lines, "%s", when)
 			require.Equal(t, "saved meanwhile", read(t, b.local, "a"))
+			// Base must hold what was sent: else the next save looks like an edit
+			// against the sandbox's.
+			write(t, b.local, "a", "saved again")
+			r = b.pull()
+			require.Equal(t, plan.StatusOK, r.Status, "%+v", r.Conflicts)
+			require.Equal(t, "saved again", read(t, b.local, "a"))
 			b.push()
-			require.Equal(t, "saved meanwhile", read(t, b.sandbox, "a"))
+			require.Equal(t, "saved again", read(t, b.sandbox, "a"))
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 )
@@ -138,6 +139,9 @@ func TestR1_FilesThatVanishDuringTheScan(t *testing.T) {
 		s, err := hostgo.Scan(t.Context(), b.local, hostgo.ScanOptions{})
 		require.NoError(t, err)
 		require.NoError(t, s.Snapshot.Validate())
+		for _, p := range s.Snapshot.Problems {
+			require.Equal(t, core.ProblemChanging, p.Code, "%s: what vanished is absent", p.Path)
+		}
 	}
 	close(stop)
 	wait.Wait()

@@ -115,6 +115,12 @@ func TestS4_KeysAreSingleSafeSegments(t *testing.T) {
 func TestS5_SystemFoldersAreNoSandbox(t *testing.T) {
 	b := newPair(t)
 	write(t, b.local, "a", "1")
+	// Were the guard gone, no call may reach a real system folder from here.
+	real := b.opts.Client
+	b.opts.Client = &hooked{real, func(call, _ string) error {
+		t.Errorf("the client was called: %s", call)
+		return errors.New("refused by the test")
+	}}
 	for _, root := range []string{"/", "/etc", "/usr", "/home", "/lib", "/lib64", "/var", "relative", "/a/../b", "/a/", ""} {
 		b.opts.Root = root
 		_, err := hostgo.Push(t.Context(), b.opts)
@@ -122,7 +128,7 @@ func TestS5_SystemFoldersAreNoSandbox(t *testing.T) {
 		_, err = dir.New(root)
 		require.Error(t, err, root)
 	}
-	b.opts.Root = b.sandbox
+	b.opts.Root, b.opts.Client = b.sandbox, &localRooted{b.opts.Client, b.sandbox}
 	for _, workspace := range []string{"/", "/etc", "/usr", "/nonexistent", "", filepath.Join(b.local, "a"), b.sandbox, filepath.Dir(b.local)} {
 		b.opts.Workspace = workspace
 		_, err := hostgo.Push(t.Context(), b.opts)
@@ -130,6 +136,14 @@ func TestS5_SystemFoldersAreNoSandbox(t *testing.T) {
 	}
 	require.Empty(t, listing(t, b.sandbox))
 }
+
+// localRooted keeps what a wrapped client says of where it lies.
+type localRooted struct {
+	hostgo.Client
+	root string
+}
+
+func (c *localRooted) LocalRoot() string { return c.root }
 
 func TestS6_ErrorsAreShortAndHoldNoPayload(t *testing.T) {
 	b := newPair(t)
