@@ -78,26 +78,37 @@ func CompileRules(globs []string, ignores []IgnoreFile) (*Rules, error) {
 
 // add puts a pattern where it is cheapest to look up.
 func (r *Rules) add(g *Glob) {
-	rest := &Glob{anchored: g.anchored, dirOnly: g.dirOnly}
+	rest := &Glob{anchored: true, dirOnly: g.dirOnly}
+	names := &Glob{dirOnly: g.dirOnly}
 	for _, segs := range g.alternatives {
+		anchored := g.anchored
+		if len(segs) == 2 && segs[0].deep && !segs[1].deep {
+			segs, anchored = segs[1:], false // "**/x" is x at any depth
+		}
 		text, isText := literal(segs)
 		switch {
-		case isText && g.anchored:
+		case isText && anchored:
 			r.paths.add(text, g.dirOnly)
 			r.prunes = append(r.prunes, Prune{Path: text, DirOnly: g.dirOnly})
 		case isText:
 			r.names.add(text, g.dirOnly)
 			r.prunes = append(r.prunes, Prune{Name: text, DirOnly: g.dirOnly})
 		default:
-			if s, ok := segs[0].suffix(); ok && !g.anchored {
+			s, ok := segs[0].suffix()
+			switch {
+			case ok && !anchored:
 				r.suffix = append(r.suffix, suffixRule{s, g.dirOnly})
-				continue
+			case anchored:
+				rest.alternatives = append(rest.alternatives, segs)
+			default:
+				names.alternatives = append(names.alternatives, segs)
 			}
-			rest.alternatives = append(rest.alternatives, segs)
 		}
 	}
-	if len(rest.alternatives) > 0 {
-		r.general = append(r.general, rest)
+	for _, g := range [2]*Glob{rest, names} {
+		if len(g.alternatives) > 0 {
+			r.general = append(r.general, g)
+		}
 	}
 }
 
@@ -118,11 +129,25 @@ func (r *Rules) Excluded(path string, dir bool) bool {
 		}
 	}
 	for _, g := range r.general {
-		if g.matchOne(path, dir) {
-			return true
+		if g.dirOnly && !dir {
+			continue
+		}
+		text := name
+		if g.anchored {
+			text = path
+		}
+		for _, a := range g.alternatives {
+			if mayMatch(&a[0], text) && matchSegments(a, text, false, 0) {
+				return true
+			}
 		}
 	}
 	return len(r.ignores) > 0 && r.ignored(path, dir)
+}
+
+// mayMatch rules most paths out by the text that a pattern begins with.
+func mayMatch(first *segment, path string) bool {
+	return len(first.atoms) == 0 || first.atoms[0].kind != atomText || strings.HasPrefix(path, first.atoms[0].text)
 }
 
 // ExcludedBelow reports whether path or a directory above it is left out.

@@ -44,6 +44,8 @@ func CompileGlob(pattern string) (*Glob, error) {
 		return nil, bad("is not valid UTF-8")
 	case strings.IndexByte(p, 0) >= 0:
 		return nil, bad("holds a NUL byte")
+	case strings.Contains(strings.ReplaceAll(p, `\\`, ""), `\/`):
+		return nil, bad("escapes a slash, which no name can hold")
 	}
 	g.anchored = strings.HasPrefix(p, "/") || strings.HasPrefix(p, "./")
 	p = strings.TrimPrefix(strings.TrimPrefix(p, "."), "/")
