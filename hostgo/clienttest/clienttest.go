@@ -1,0 +1,405 @@
+// Package clienttest checks that a sandbox client keeps the promises of
+// [hostgo.Client], in the manner of testing/fstest. A client's own test calls
+// [TestClient] in one line.
+package clienttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// TestClient runs every check on a fresh client, each in a subtest. newClient
+// returns a client and an empty directory in its sandbox, absolute, and cleans
+// up with t.Cleanup.
+func TestClient(t *testing.T, newClient func(t testing.TB) (c hostgo.Client, root string)) {
+	t.Helper()
+	for _, k := range checks {
+		t.Run(k.name, func(t *testing.T) {
+			c, root := newClient(t)
+			if err := k.run(&env{t.Context(), c, root}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Check runs every check on one client, in the directory root of its sandbox,
+// and returns what it found. It may take half a minute.
+func Check(ctx context.Context, c hostgo.Client, root string) []error {
+	var errs []error
+	for i, k := range checks {
+		e := &env{ctx, c, fmt.Sprintf("%s/check%d", root, i)}
+		err := c.MakeDir(ctx, e.root)
+		if err == nil {
+			err = k.run(e)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", k.name, err))
+		}
+	}
+	return errs
+}
+
+type env struct {
+	ctx  context.Context
+	c    hostgo.Client
+	root string
+}
+
+type check struct {
+	name string
+	run  func(*env) error
+}
+
+var checks = []check{
+	{"bodies", checkBodies}, {"names", checkNames}, {"overwrite", checkOverwrite}, {"missing", checkMissing},
+	{"make_dir", checkMakeDir}, {"list", checkList}, {"remove", checkRemove}, {"run", checkRun}, {"quoting", checkQuoting},
+	{"stderr", checkStderr}, {"timeout", checkTimeout}, {"cancel", checkCancel}, {"done_context", checkDone},
+	{"streams", checkStreams}, {"concurrency", checkConcurrency}, {"exec", checkExec}, {"identity", checkIdentity},
+}
+
+func (e *env) at(name string) string { return e.root + "/" + name }
+
+func (e *env) write(name string, data []byte) error {
+	if err := e.c.WriteFile(e.ctx, e.at(name), data); err != nil {
+		return fmt.Errorf("calling WriteFile %q: %w", name, err)
+	}
+	return nil
+}
+
+func (e *env) holds(name string, want []byte) error {
+	got, err := e.c.ReadFile(e.ctx, e.at(name))
+	if err != nil {
+		return fmt.Errorf("calling ReadFile %q: %w", name, err)
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("calling ReadFile %q: got %d bytes, want %d; they differ at byte %d", name, len(got), len(want), firstDifference(got, want))
+	}
+	return nil
+}
+
+func firstDifference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+// pattern makes a body of every byte value, NUL and newline among them.
+func pattern(n int) []byte {
+	data := make([]byte, n)
+	for i := range data {
+		data[i] = byte(i ^ i>>8 ^ i>>16)
+	}
+	return data
+}
+
+func checkBodies(e *env) error {
+	for _, n := range []int{0, 1, 4096, 65536, 131073, 5 << 20} {
+		name := fmt.Sprint("body", n)
+		if err := e.write(name, pattern(n)); err != nil {
+			return err
+		}
+		if err := e.holds(name, pattern(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var oddNames = []string{"new\nline", " space ", "it's", `"q"`, "-rf", `back\slash`, "*?[a]", "$(x)`y`", "ünï😀", "~", "#", "%s", strings.Repeat("n", 255)}
+
+func checkNames(e *env) error {
+	for _, n := range oddNames {
+		if err := e.write(n, []byte(n)); err != nil {
+			return err
+		}
+	}
+	for _, n := range oddNames {
+		if err := e.holds(n, []byte(n)); err != nil {
+			return err
+		}
+	}
+	names, err := e.c.ListFiles(e.ctx, e.root)
+	if err != nil {
+		return fmt.Errorf("calling ListFiles: %w", err)
+	}
+	if len(names) != len(oddNames) {
+		return fmt.Errorf("calling ListFiles: got %d names, want %d: %q", len(names), len(oddNames), names)
+	}
+	return nil
+}
+
+func checkOverwrite(e *env) error {
+	return errors.Join(e.write("f", pattern(10000)), e.write("f", []byte("short")), e.holds("f", []byte("short")))
+}
+
+func checkMissing(e *env) error {
+	if data, err := e.c.ReadFile(e.ctx, e.at("missing")); err == nil {
+		return fmt.Errorf("calling ReadFile of a missing file returned %d bytes and no error", len(data))
+	} else if err := typed(err, core.CodeClient); err != nil {
+		return err
+	}
+	if _, err := e.c.ListFiles(e.ctx, e.at("missing")); err == nil {
+		return errors.New("calling ListFiles of a missing directory returned no error: it would read as \"all gone\"")
+	}
+	if err := e.c.WriteFile(e.ctx, e.at("missing/f"), nil); err == nil {
+		return errors.New("calling WriteFile into a missing directory returned no error")
+	}
+	return nil
+}
+
+// typed checks that an error is one of this project, of the code and length
+// that it must have.
+func typed(err error, code core.Code) error {
+	var known *core.Error
+	switch {
+	case !errors.As(err, &known):
+		return fmt.Errorf("the error is no *core.Error: %w", err)
+	case known.Code != code:
+		return fmt.Errorf("the error has code %s, want %s: %w", known.Code, code, err)
+	case len(err.Error()) > core.MaxMessage:
+		return fmt.Errorf("the error's text is %d bytes long, more than %d", len(err.Error()), core.MaxMessage)
+	}
+	return nil
+}
+
+func checkMakeDir(e *env) error {
+	for range 2 {
+		if err := e.c.MakeDir(e.ctx, e.at("a/b/c")); err != nil {
+			return fmt.Errorf("calling MakeDir: %w", err)
+		}
+	}
+	return errors.Join(e.write("a/b/c/f", []byte("x")), e.holds("a/b/c/f", []byte("x")))
+}
+
+func checkList(e *env) error {
+	if err := errors.Join(e.c.MakeDir(e.ctx, e.at("d/sub")), e.write("d/b", nil), e.write("d/.a", nil)); err != nil {
+		return err
+	}
+	if err := e.c.Run(e.ctx, "ln -s nowhere "+plan.Quote(e.at("d/link")), 0); err != nil {
+		return err
+	}
+	names, err := e.c.ListFiles(e.ctx, e.at("d"))
+	if err != nil {
+		return err
+	}
+	if strings.Join(names, " ") != ".a b link" {
+		return fmt.Errorf("calling ListFiles: got %q, want the files and links in byte order", names)
+	}
+	return nil
+}
+
+func checkRemove(e *env) error {
+	if err := errors.Join(e.c.MakeDir(e.ctx, e.at("d/sub")), e.write("d/sub/f", nil), e.write("target", []byte("kept"))); err != nil {
+		return err
+	}
+	if err := e.c.Run(e.ctx, "ln -s "+plan.Quote(e.at("target"))+" "+plan.Quote(e.at("link")), 0); err != nil {
+		return err
+	}
+	for _, n := range []string{"d", "link", "never-there", "d"} {
+		if err := e.c.Remove(e.ctx, e.at(n)); err != nil {
+			return fmt.Errorf("calling Remove %s: %w", n, err)
+		}
+	}
+	if _, err := e.c.ListFiles(e.ctx, e.at("d")); err == nil {
+		return errors.New("calling Remove left a directory")
+	}
+	return e.holds("target", []byte("kept"))
+}
+
+func checkRun(e *env) error {
+	if err := e.c.Run(e.ctx, "printf ok >"+plan.Quote(e.at("out")), 0); err != nil {
+		return fmt.Errorf("calling Run: %w", err)
+	}
+	if err := e.holds("out", []byte("ok")); err != nil {
+		return err
+	}
+	for _, status := range []int{1, 9, 75} {
+		err := e.c.Run(e.ctx, fmt.Sprintf("exit %d", status), 0)
+		if err == nil {
+			return fmt.Errorf("calling Run returned no error for exit status %d", status)
+		}
+		var exit *hostgo.ExitError
+		if !errors.As(err, &exit) || exit.Status != status {
+			return fmt.Errorf("calling Run does not report exit status %d: %w", status, err)
+		}
+	}
+	return nil
+}
+
+func checkQuoting(e *env) error {
+	want := strings.Join(oddNames, "\x01")
+	// A long command, though shorter than one argument may be.
+	word := plan.Quote(want + strings.Repeat("x", 100_000))
+	if err := e.c.Run(e.ctx, "printf %s "+word+" >"+plan.Quote(e.at("out")), 0); err != nil {
+		return err
+	}
+	return e.holds("out", []byte(want+strings.Repeat("x", 100_000)))
+}
+
+func checkStderr(e *env) error {
+	err := e.c.Run(e.ctx, "i=0; while [ $i -lt 3000 ]; do echo 'noise noise noise' >&2; i=$((i+1)); done; echo the-end >&2; exit 3", 0)
+	if err == nil {
+		return errors.New("calling Run returned no error")
+	}
+	if e := typed(err, core.CodeClient); e != nil {
+		return e
+	}
+	if !strings.Contains(err.Error(), "the-end") {
+		return fmt.Errorf("the end of stderr is not in the error: %w", err)
+	}
+	return nil
+}
+
+// checkTimeout has a child of a child hold everything open.
+func checkTimeout(e *env) error {
+	start := time.Now()
+	err := e.c.Run(e.ctx, "(sleep 4; echo late >"+plan.Quote(e.at("late"))+") & sleep 30", time.Second)
+	if err == nil {
+		return errors.New("calling Run returned no error after its timeout")
+	}
+	if spent := time.Since(start); spent > 20*time.Second {
+		return fmt.Errorf("calling Run returned %s after a timeout of one second", spent)
+	}
+	if err := typed(err, core.CodeTimeout); err != nil {
+		return err
+	}
+	if err := e.c.Run(e.ctx, "sleep 4", 0); err != nil {
+		return err
+	}
+	if _, err := e.c.ReadFile(e.ctx, e.at("late")); err == nil {
+		return errors.New("a child outlived the timeout")
+	}
+	return nil
+}
+
+func checkCancel(e *env) error {
+	ctx, cancel := context.WithCancel(e.ctx)
+	time.AfterFunc(200*time.Millisecond, cancel)
+	start := time.Now()
+	err := e.c.Run(ctx, "sleep 30", 0)
+	if err == nil {
+		return errors.New("calling Run returned no error after it was cancelled")
+	}
+	if spent := time.Since(start); spent > 10*time.Second {
+		return fmt.Errorf("calling Run returned %s after it was cancelled", spent)
+	}
+	return typed(err, core.CodeCancelled)
+}
+
+func checkDone(e *env) error {
+	ctx, cancel := context.WithCancel(e.ctx)
+	cancel()
+	if err := e.c.WriteFile(ctx, e.at("f"), []byte("x")); err == nil {
+		return errors.New("calling WriteFile with a context that is done returned no error")
+	}
+	if err := e.c.Run(ctx, "touch "+plan.Quote(e.at("g")), 0); err == nil {
+		return errors.New("calling Run with a context that is done returned no error")
+	}
+	names, err := e.c.ListFiles(e.ctx, e.root)
+	if err == nil && len(names) > 0 {
+		err = fmt.Errorf("calls with a context that is done left %q", names)
+	}
+	return err
+}
+
+func checkStreams(e *env) error {
+	s, ok := e.c.(hostgo.Streamer)
+	if !ok {
+		return nil // an optional promise
+	}
+	data := pattern(3 << 20)
+	for i, size := range []int64{int64(len(data)), -1} {
+		name := fmt.Sprint("s", i)
+		if err := s.WriteStream(e.ctx, e.at(name), bytes.NewReader(data), size); err != nil {
+			return fmt.Errorf("calling WriteStream: %w", err)
+		}
+		if err := e.holds(name, data); err != nil {
+			return err
+		}
+	}
+	var got bytes.Buffer
+	n, err := s.ReadStream(e.ctx, e.at("s0"), &got)
+	if err != nil || n != int64(len(data)) || !bytes.Equal(got.Bytes(), data) {
+		return fmt.Errorf("calling ReadStream: %d bytes, error %v", n, err)
+	}
+	if err := s.WriteStream(e.ctx, e.at("short"), bytes.NewReader(data), int64(len(data)+1)); err == nil {
+		return errors.New("calling WriteStream accepted a stream that is shorter than announced")
+	}
+	boom := errors.New("the source broke")
+	err = s.WriteStream(e.ctx, e.at("broken"), io.MultiReader(bytes.NewReader(data), &brokenReader{boom}), -1)
+	if !errors.Is(err, boom) {
+		return fmt.Errorf("calling WriteStream hides an error of its source: %v", err)
+	}
+	if _, err := s.ReadStream(e.ctx, e.at("missing"), io.Discard); err == nil {
+		return errors.New("calling ReadStream of a missing file returned no error")
+	}
+	return nil
+}
+
+type brokenReader struct{ err error }
+
+func (r *brokenReader) Read([]byte) (int, error) { return 0, r.err }
+
+func checkConcurrency(e *env) error {
+	if hostgo.CapabilitiesOf(e.c).NoConcurrency {
+		return nil
+	}
+	errs := make([]error, 8)
+	var wait sync.WaitGroup
+	for i := range errs {
+		wait.Go(func() {
+			name, data := fmt.Sprint("c", i), pattern(10000+i)
+			errs[i] = errors.Join(e.write(name, data), e.holds(name, data), e.c.Run(e.ctx, "true", 0))
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func checkExec(e *env) error {
+	x, ok := e.c.(hostgo.Commander)
+	if !ok {
+		return nil // an optional promise
+	}
+	var out bytes.Buffer
+	argv := append([]string{"sh", "-c", `cat; for a do printf '%s\001' "$a"; done; pwd; printf %s "$V"; exit 7`, "sh"}, oddNames...)
+	exit, err := x.Exec(e.ctx, hostgo.ExecRequest{Dir: e.root, Argv: argv, Env: []string{"V=val"}, Stdin: strings.NewReader("in\n"), Stdout: &out})
+	if err != nil || exit != 7 {
+		return fmt.Errorf("calling Exec: exit %d, error %v; want 7 and none", exit, err)
+	}
+	want := "in\n" + strings.Join(oddNames, "\x01") + "\x01" + e.root + "\nval"
+	if out.String() != want {
+		return fmt.Errorf("calling Exec: the command saw %q, want %q", out.String(), want)
+	}
+	if exit, err := x.Exec(e.ctx, hostgo.ExecRequest{Argv: []string{"/no/such/program"}}); err == nil {
+		return fmt.Errorf("calling Exec of a program that does not exist: exit %d and no error", exit)
+	}
+	return nil
+}
+
+func checkIdentity(e *env) error {
+	i, ok := e.c.(hostgo.Identified)
+	if !ok {
+		return nil // an optional promise
+	}
+	first, second := i.Identity(), i.Identity()
+	if first == "" || first != second {
+		return fmt.Errorf("the identity is %q, then %q", first, second)
+	}
+	return nil
+}

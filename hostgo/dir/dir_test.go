@@ -1,0 +1,76 @@
+package dir_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo"
+	"github.com/paperclipai/syncplan/hostgo/clienttest"
+	"github.com/paperclipai/syncplan/hostgo/dir"
+)
+
+var (
+	_ hostgo.Streamer   = (*dir.Client)(nil)
+	_ hostgo.Capable    = (*dir.Client)(nil)
+	_ hostgo.Identified = (*dir.Client)(nil)
+	_ hostgo.Commander  = (*dir.Client)(nil)
+)
+
+func newClient(t testing.TB) (hostgo.Client, string) {
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	c, err := dir.New(root)
+	require.NoError(t, err)
+	return c, root
+}
+
+func TestClient(t *testing.T) { clienttest.TestClient(t, newClient) }
+
+func TestNewRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	for _, root := range []string{"", "relative", "/no/such/folder", file, "/", "/usr", "/etc"} {
+		_, err := dir.New(root)
+		require.ErrorIs(t, err, core.CodeUnsafeRoot, "%q", root)
+	}
+}
+
+func TestPathsAreNormalised(t *testing.T) {
+	c, root := newClient(t)
+	for _, p := range []string{"relative", root + "/../x", root + "//x", root + "/x/", ""} {
+		require.ErrorIs(t, c.WriteFile(t.Context(), p, nil), core.CodeInvalidPath, "%q", p)
+	}
+}
+
+// TestSignalsReachTheCommand sends one to the whole group of a command.
+func TestSignalsReachTheCommand(t *testing.T) {
+	c, _ := newClient(t)
+	signals := make(chan os.Signal, 1)
+	var out bytes.Buffer
+	ready := &notifier{out: &out, do: func() { signals <- syscall.SIGINT }}
+	exit, err := c.(hostgo.Commander).Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done"},
+		Stdout: ready, Signals: signals})
+	require.NoError(t, err)
+	require.Equal(t, 5, exit)
+	require.Equal(t, "ready\ncaught\n", out.String())
+}
+
+// notifier acts at the first write.
+type notifier struct {
+	out *bytes.Buffer
+	do  func()
+}
+
+func (n *notifier) Write(p []byte) (int, error) {
+	if n.do != nil {
+		n.do()
+		n.do = nil
+	}
+	return n.out.Write(p)
+}
