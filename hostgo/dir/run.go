@@ -3,9 +3,12 @@ package dir
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/hostgo"
@@ -54,7 +57,11 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 	if len(req.Argv) == 0 {
 		return -1, &core.Error{Code: core.CodeInvalidRequest, Field: "argv", Message: "there is no command to run"}
 	}
+	atTerminal := isTerminal(req.Stdin)
 	cmd := group(ctx, req.Argv[0], req.Argv[1:]...)
+	if atTerminal {
+		shareTerminal(cmd)
+	}
 	cmd.Dir, cmd.Stdin = req.Dir, req.Stdin
 	cmd.Stdout, cmd.Stderr = req.Stdout, req.Stderr
 	cmd.Env = append(os.Environ(), req.Env...)
@@ -74,8 +81,11 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 				if !ok {
 					return
 				}
+				if atTerminal && s == os.Interrupt {
+					continue // the terminal has sent it to the command already
+				}
 				// A command that is just ending need not get it any more.
-				_ = signal(cmd.Process, s)
+				_ = signal(cmd, s)
 			case <-ended:
 				return
 			}
@@ -92,4 +102,10 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		return status(cmd.ProcessState), nil
 	}
 	return -1, hostgo.ClientError(ctx, what, "", err)
+}
+
+// isTerminal reports whether a command reads from a person's terminal.
+func isTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

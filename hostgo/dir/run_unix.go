@@ -19,11 +19,21 @@ func group(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func signal(p *os.Process, s os.Signal) error {
-	if sig, ok := s.(syscall.Signal); ok {
-		return syscall.Kill(-p.Pid, sig)
+// shareTerminal leaves a command in this process's own group: the kernel stops a
+// program of any other group that reads from the terminal. It ends alone then,
+// and what it started ends with the terminal's own signals.
+func shareTerminal(cmd *exec.Cmd) {
+	cmd.SysProcAttr.Setpgid = false
+	cmd.Cancel = func() error { return cmd.Process.Kill() }
+}
+
+// signal sends s to a command, and to its group where it has one of its own.
+func signal(cmd *exec.Cmd, s os.Signal) error {
+	sig, ok := s.(syscall.Signal)
+	if !ok || !cmd.SysProcAttr.Setpgid {
+		return cmd.Process.Signal(s)
 	}
-	return p.Signal(s)
+	return syscall.Kill(-cmd.Process.Pid, sig)
 }
 
 // status returns the exit status as a shell gives it.

@@ -17,6 +17,9 @@ func group(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func signal(p *os.Process, s os.Signal) error { return p.Signal(s) }
+// shareTerminal has nothing to do: a console is shared by all groups.
+func shareTerminal(*exec.Cmd) {}
+
+func signal(cmd *exec.Cmd, s os.Signal) error { return cmd.Process.Signal(s) }
 
 func status(p *os.ProcessState) int { return p.ExitCode() }
