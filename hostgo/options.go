@@ -119,7 +119,7 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 		return nil, err
 	}
 	s.client, s.counts = Count(s.opts.Client)
-	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Options: s.opts.Plan}
+	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
 	s.request.Run = s.run
 	for _, a := range s.opts.Assets {
 		// Found now, it stops the push before the workspace has travelled.

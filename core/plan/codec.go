@@ -23,6 +23,7 @@ func requestFields(o *core.Object, r *Request) {
 	o.Str("root", &r.Root)
 	o.Str("adapter", &r.Adapter)
 	o.OptStr("dialect", (*string)(&r.Dialect))
+	o.Bool("preview", &r.Preview)
 	o.Str("marker", &r.Marker)
 	core.Opt(o, "base", &r.Base, core.BaseFields)
 	object(o, "local", &r.Local, core.SnapshotFields)

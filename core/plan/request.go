@@ -14,6 +14,7 @@ type Request struct {
 	Root    string // W: the workspace in the sandbox, absolute and normalised
 	Adapter string // one safe path segment; names the runtime directory
 	Dialect Dialect
+	Preview bool   // nothing is going to be applied: the survey leaves no marker behind
 	Marker  string // 32 hexadecimal digits, fresh and random; used where the sandbox has none that counts
 	Base    *core.Base
 	Local   core.Snapshot

@@ -93,7 +93,7 @@ func survey(r *Request, rules *core.Rules) *Plan {
 // stage and a digest of it all. See ReadSurvey for the form.
 func surveyScript(r *Request, rules *core.Rules) string {
 	newMarker := ""
-	if r.Op == merge.Pull && (r.Base == nil || r.Options.allows(GuardReplaced)) {
+	if r.Op == merge.Pull && !r.Preview && (r.Base == nil || r.Options.allows(GuardReplaced)) {
 		newMarker = r.Marker // a pull without a base binds the sandbox to the next one
 	}
 	prunes := pruneTests(rules)
