@@ -12,6 +12,9 @@ type Base struct {
 	// Delivered lists versions that a push set aside in the sandbox and a later
 	// pull brought home, so that another pull does not bring them again.
 	Delivered []Aside // sorted by path, then digest
+	// Seen is what the sandbox was last known to hold; nil where that is not
+	// known, and the next look compares everything.
+	Seen *Seen
 }
 
 // Repo is the state of one .git directory as a person understands it; see
@@ -63,6 +66,9 @@ func (b *Base) Validate() error {
 		if i > 0 && CompareAsides(b.Delivered[i-1], *a) >= 0 {
 			return &Error{Code: CodeInvalidRequest, Field: field, Message: "delivered versions are not sorted, or repeat"}
 		}
+	}
+	if b.Seen != nil {
+		return b.Seen.validate()
 	}
 	return nil
 }

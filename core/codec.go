@@ -70,6 +70,7 @@ func BaseFields(o *Object, b *Base) {
 	List(o, "entries", &b.Entries, EntryFields)
 	List(o, "repos", &b.Repos, RepoFields)
 	List(o, "delivered", &b.Delivered, AsideFields)
+	Opt(o, "seen", &b.Seen, SeenFields)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(b.Validate())
 	}

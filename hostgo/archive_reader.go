@@ -36,9 +36,10 @@ type RawMember struct {
 
 // ArchiveLimits bound an archive from a sandbox. Zero values are the defaults.
 type ArchiveLimits struct {
-	Members int   // default [core.MaxEntries] and some lists
-	Bytes   int64 // of all bodies; default 16 TiB
-	Path    int   // bytes of a name; default 32 KiB: longer ones can't be made by any tool
+	Members int    // default [core.MaxEntries] and some lists
+	Bytes   int64  // of all bodies; default 16 TiB
+	Path    int    // bytes of a name; default 32 KiB: longer ones can't be made by any tool
+	Text    string // what begins the text after the archives, where there may be one
 }
 
 func (l *ArchiveLimits) defaults() {
@@ -55,23 +56,27 @@ func (l *ArchiveLimits) defaults() {
 
 // ReadArchives calls fn for each member of one or more tar archives, one after
 // another in r, as find makes them with "-exec tar -cf - {} +". body is valid
-// during the call. Bytes that are no archive are an error of [core.CodeCorrupt],
+// during the call. It returns what follows the archives, which is nothing unless
+// limits.Text allows it. Bytes that are no archive are an error of [core.CodeCorrupt],
 // too many of them one of [core.CodeLimit]; errors of r and fn come back as they
 // are.
-func ReadArchives(ctx context.Context, r io.Reader, limits ArchiveLimits, fn func(m RawMember, body io.Reader) error) error {
+func ReadArchives(ctx context.Context, r io.Reader, limits ArchiveLimits, fn func(m RawMember, body io.Reader) error) (io.Reader, error) {
 	limits.defaults()
 	src := &source{r: r}
 	br := bufio.NewReaderSize(src, 256<<10)
 	for {
-		more, err := skipZeros(br)
+		more, err := skipZeros(br, limits.Text)
+		if head, _ := br.Peek(len(limits.Text)); limits.Text != "" && string(head) == limits.Text {
+			return br, nil
+		}
 		if err == nil && more {
 			err = readArchive(ctx, br, &limits, fn)
 		}
 		if src.err != nil {
-			return src.err
+			return br, src.err
 		}
 		if err != nil || !more {
-			return err
+			return br, err
 		}
 	}
 }
@@ -94,8 +99,11 @@ const tarBlock = 512
 
 // skipZeros skips what pads an archive to a whole record, and reports whether
 // another one follows.
-func skipZeros(br *bufio.Reader) (bool, error) {
+func skipZeros(br *bufio.Reader, text string) (bool, error) {
 	for {
+		if head, _ := br.Peek(len(text)); text != "" && string(head) == text {
+			return true, nil
+		}
 		block, err := br.Peek(tarBlock)
 		if len(block) == 0 && err == io.EOF {
 			return false, nil

@@ -29,7 +29,7 @@ func (s *session) preview(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer cleanup()
+	defer cleanup(false)
 	contents, err := s.state.openContents()
 	if err != nil {
 		return nil, err

@@ -283,9 +283,10 @@ func TestD10_ExcludedFoldersOfAWarmSandboxSurvive(t *testing.T) {
 func TestD13_AFailedPushChangesNothingThere(t *testing.T) {
 	boom := errors.New("the link is down")
 	for _, c := range []struct {
-		call string
-		n    int
-	}{{"run", 1}, {"read", 1}, {"make_dir", 1}, {"write", 1}, {"run", 2}} {
+		call   string
+		n      int
+		edited bool // there, so that the push looks and plans again
+	}{{"make_dir", 1, false}, {"write", 1, false}, {"run", 1, false}, {"run", 2, true}, {"read", 2, true}, {"write", 2, true}, {"run", 3, true}} {
 		t.Run(fmt.Sprint(c.call, c.n), func(t *testing.T) {
 			b := newPair(t)
 			b.opts.Identity = "the same sandbox"
@@ -294,6 +295,9 @@ func TestD13_AFailedPushChangesNothingThere(t *testing.T) {
 			b.push()
 			write(t, b.local, "a", "2")
 			remove(t, b.local, "d")
+			if c.edited {
+				write(t, b.sandbox, "there", "1")
+			}
 			before := listing(t, b.sandbox)
 			plain := b.opts.Client
 			b.hook(c.call, c.n, func() error { return boom })
@@ -302,6 +306,7 @@ func TestD13_AFailedPushChangesNothingThere(t *testing.T) {
 			require.Empty(t, cmp.Diff(before, listing(t, b.sandbox)))
 			b.opts.Client = plain
 			b.push()
+			b.pull()
 			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
 		})
 	}

@@ -159,7 +159,11 @@ func TestS6_ErrorsAreShortAndHoldNoPayload(t *testing.T) {
 		}
 		o := b.opts
 		o.Client = c
-		_, err := hostgo.Push(t.Context(), o)
+		sync := hostgo.Push
+		if call == "read" {
+			sync = hostgo.Pull
+		}
+		_, err := sync(t.Context(), o)
 		require.Error(t, err)
 		require.LessOrEqual(t, len(err.Error()), core.MaxMessage)
 		require.NotContains(t, err.Error(), secret)
@@ -188,7 +192,7 @@ func TestS7_HostileMembersAreRefused(t *testing.T) {
 	}
 	require.NoError(t, w.Close())
 	var faults []string
-	err := hostgo.ReadArchives(t.Context(), &archive, hostgo.ArchiveLimits{}, func(m hostgo.RawMember, _ io.Reader) error {
+	_, err := hostgo.ReadArchives(t.Context(), &archive, hostgo.ArchiveLimits{}, func(m hostgo.RawMember, _ io.Reader) error {
 		if m.Fault != "" {
 			faults = append(faults, m.Name)
 		} else {
@@ -211,10 +215,11 @@ func TestS7_BoundsAreKept(t *testing.T) {
 	require.NoError(t, w.Close())
 	none := func(hostgo.RawMember, io.Reader) error { return nil }
 	for _, l := range []hostgo.ArchiveLimits{{Members: 2}, {Bytes: 25}, {Path: 3}} {
-		err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), l, none)
+		_, err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), l, none)
 		require.ErrorIs(t, err, core.CodeLimit, "%+v", l)
 	}
-	require.NoError(t, hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), hostgo.ArchiveLimits{}, none))
+	_, err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), hostgo.ArchiveLimits{}, none)
+	require.NoError(t, err)
 }
 
 // TestS7_AHardLinkToOutsideIsNoFile has tar itself make the member.

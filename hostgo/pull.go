@@ -29,7 +29,8 @@ func (s *session) pull(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer cleanup()
+	done := false
+	defer func() { cleanup(done) }()
 	contents, err := s.state.openContents()
 	if err != nil {
 		return err
@@ -58,22 +59,27 @@ func (s *session) pull(ctx context.Context) error {
 	if err := s.keepPulled(p, results, stage, contents, base); err != nil {
 		return err
 	}
-	if err := s.state.saveBase(base); err != nil {
+	if err := s.state.saveBase(base, s.request.Base); err != nil {
 		return err
 	}
+	done = applyErr == nil
 	return applyErr
 }
 
 // planPull surveys the sandbox and asks the core until it knows what to do.
 func (s *session) planPull(ctx context.Context, stage *Stage, contents *contents) (*plan.Plan, error) {
+	var err error
+	s.request.Fetched = stage.Digests()
+	if s.request.Remote, err = s.survey(ctx, stage); err != nil {
+		return nil, err
+	}
 	p, err := plan.Next(s.request)
-	if err != nil {
-		return nil, err
+	if err == nil && p.Phase == plan.PhaseFetch {
+		if err = s.fetch(ctx, p, stage); err != nil {
+			return nil, err
+		}
+		p, err = plan.Next(s.request)
 	}
-	if s.request.Remote, err = s.survey(ctx, p, stage); err != nil {
-		return nil, err
-	}
-	p, err = plan.Next(s.request)
 	if err != nil || p.Phase != plan.PhaseContent {
 		return p, err
 	}
@@ -184,23 +190,28 @@ func (s *session) keepPulled(p *plan.Plan, results []merge.Result, stage *Stage,
 	return contents.close(base)
 }
 
-// openStage makes the folder for downloaded bodies: on the workspace's own file
-// system when they are going to be moved into it, elsewhere for a dry run.
-func (s *session) openStage() (*Stage, func(), error) {
+// openStage opens the folder for downloaded bodies. Those that a pull fetched
+// before it was cut off are still there, and need not be fetched again; cleanup
+// keeps them until a pull is done. A dry run has a folder of its own.
+func (s *session) openStage() (stage *Stage, cleanup func(done bool), err error) {
 	if s.opts.DryRun {
 		dir, err := os.MkdirTemp("", "syncplan-")
 		if err != nil {
 			return nil, nil, ioError("no temporary folder can be made", "", err)
 		}
-		stage, err := NewStage(dir)
-		return stage, func() { os.RemoveAll(dir) }, err
+		stage, err = NewStage(dir)
+		return stage, func(bool) { os.RemoveAll(dir) }, err
 	}
-	dir := filepath.Join(s.state.dir, "bodies-"+s.run)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir := filepath.Join(s.state.dir, "bodies")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, ioError("no folder for downloads can be made", dir, err)
 	}
-	stage, err := NewStage(dir)
-	return stage, func() { os.RemoveAll(dir) }, err
+	stage, err = NewStage(dir)
+	return stage, func(done bool) {
+		if done || len(stage.sizes) == 0 {
+			os.RemoveAll(dir)
+		}
+	}, err
 }
 
 // noteDisplaced says in the report where displaced versions lie.

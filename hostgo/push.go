@@ -33,7 +33,7 @@ func (s *session) push(ctx context.Context) error {
 		if !errors.Is(err, core.CodeStalePlan) || try == maxPushTries {
 			return err
 		}
-		s.request.Remote, s.run = nil, randomHex(8)
+		s.request.Remote, s.request.Look, s.run = nil, true, randomHex(8)
 		s.request.Run = s.run
 	}
 }
@@ -67,15 +67,15 @@ func (s *session) pushOnce(ctx context.Context) error {
 	if err := contents.close(base); err != nil {
 		return err
 	}
-	return s.state.saveBase(base)
+	return s.state.saveBase(base, s.request.Base)
 }
 
 func (s *session) planPush(ctx context.Context) (*plan.Plan, error) {
 	p, err := plan.Next(s.request)
-	if err != nil {
-		return nil, err
+	if err != nil || p.Phase != plan.PhaseSurvey {
+		return p, err
 	}
-	if s.request.Remote, err = s.survey(ctx, p, nil); err != nil {
+	if s.request.Remote, err = s.survey(ctx, nil); err != nil {
 		return nil, err
 	}
 	return plan.Next(s.request)
@@ -168,7 +168,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	var bytes int64
 	err := a.AddAll(ctx, s.root, members, u.contents.add, func(i int, got Sent) {
 		d := u.plan.Uploads[i].Decision
-		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem}
+		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
 		if got.Problem != "" {
 			u.results[d] = merge.Result{Status: merge.Failed, Code: got.Problem, Detail: got.Detail}
 			return
@@ -197,17 +197,10 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	return a.Close()
 }
 
-// explain turns a failed apply command into what it means. The script leaves
-// its reason in a file, because a client need not report an exit status.
+// explain turns a failed command into what it means.
 func (u *upload) explain(ctx context.Context, err error) error {
-	why, readErr := u.session.client.ReadFile(ctx, plan.WhyFile(u.session.request))
-	if readErr != nil {
-		return err // the command failed before or after the script's own checks
-	}
-	// It is swept later if this fails.
-	_ = u.session.client.Remove(ctx, plan.WhyFile(u.session.request))
-	switch string(bytes.TrimSpace(why)) {
-	case "stale":
+	switch u.session.why(ctx, err) {
+	case "stale", "script":
 		return &core.Error{Code: core.CodeStalePlan, Message: "the sandbox changed while the push was planned; nothing was changed there",
 			Hint: "run it again"}
 	case "busy":

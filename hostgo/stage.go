@@ -17,7 +17,8 @@ type Stage struct {
 	sizes map[core.Digest]int64
 }
 
-// NewStage returns an empty stage in a folder that belongs to it alone.
+// NewStage returns a stage in a folder that belongs to it alone, with what an
+// earlier one kept there.
 func NewStage(dir string) (*Stage, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -26,7 +27,42 @@ func NewStage(dir string) (*Stage, error) {
 	if !info.IsDir() {
 		return nil, &core.Error{Code: core.CodeIO, Path: dir, Message: "the folder for downloads is no folder"}
 	}
-	return &Stage{dir, map[core.Digest]int64{}}, nil
+	s := &Stage{dir, map[core.Digest]int64{}}
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, ioError("the folder for downloads can't be used", dir, err)
+	}
+	for _, f := range list {
+		d, ok := core.ParseDigest(f.Name())
+		if info, err := f.Info(); ok && err == nil && info.Mode().IsRegular() && s.intact(d) {
+			s.sizes[d] = info.Size()
+		} else if err := os.RemoveAll(filepath.Join(dir, f.Name())); err != nil {
+			return nil, ioError("an unfinished download can't be removed", dir, err)
+		}
+	}
+	return s, nil
+}
+
+// intact reports whether a kept content is what its name says: the run that
+// wrote it may have died half way.
+func (s *Stage) intact(d core.Digest) bool {
+	f, err := os.Open(s.path(d))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return err == nil && core.Digest(h.Sum(nil)) == d
+}
+
+// Digests lists the contents that are here, in no order.
+func (s *Stage) Digests() []core.Digest {
+	out := make([]core.Digest, 0, len(s.sizes))
+	for d := range s.sizes {
+		out = append(out, d)
+	}
+	return out
 }
 
 // PutUnless reads a body of the given size, in bytes, and keeps it unless known

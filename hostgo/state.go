@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
@@ -55,8 +56,12 @@ func (s *state) loadBase() (*core.Base, error) {
 	return base, nil
 }
 
-// saveBase replaces the stored base, whole or not at all.
-func (s *state) saveBase(b *core.Base) error {
+// saveBase replaces the stored base, whole or not at all, unless it is the same
+// as was loaded.
+func (s *state) saveBase(b, loaded *core.Base) error {
+	if loaded != nil && reflect.DeepEqual(b, loaded) {
+		return nil
+	}
 	body := core.EncodeBase(b)
 	sum := sha256.Sum256(body)
 	return writeFileAtomic(filepath.Join(s.dir, "base"), []byte(stateHead+hex.EncodeToString(sum[:])+"\n"), body)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"io"
+	"strings"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
@@ -15,45 +17,123 @@ import (
 // file beyond it counts as unreadable, which leaves its repository alone.
 const maxKeptMember = 64 << 20
 
-// survey executes the steps of a survey plan and returns what is known of the
-// sandbox. Bodies that differ from the local file of the same name are staged.
-func (s *session) survey(ctx context.Context, p *plan.Plan, stage *Stage) (*plan.Remote, error) {
-	var remote *plan.Remote
+// maxSurveyText bounds the text of a download: some 200 bytes for each of the
+// entries that a tree may have.
+const maxSurveyText = 2 << 30
+
+// survey asks for a survey and returns what is known of the sandbox. Where the
+// answer can't be relied on, because the script or the listing that an earlier
+// run left there is gone, altered or contradicts what was told then, it asks
+// again for everything.
+func (s *session) survey(ctx context.Context, stage *Stage) (*plan.Remote, error) {
+	for {
+		p, err := plan.Next(s.request)
+		if err != nil {
+			return nil, err
+		}
+		var remote *plan.Remote
+		err = s.look(ctx, p, func(path string) (err error) {
+			remote, err = s.download(ctx, path, stage)
+			return err
+		})
+		if err == nil || s.request.Forget || !s.mayForget(ctx, err) {
+			return remote, err
+		}
+		s.request.Forget = true
+	}
+}
+
+// mayForget reports whether an error is one that a full survey would not have.
+func (s *session) mayForget(ctx context.Context, err error) bool {
+	var known *core.Error
+	if errors.As(err, &known) && known.Code == core.CodeCorrupt {
+		return known.Field == plan.FieldSeen
+	}
+	return s.why(ctx, err) == "script"
+}
+
+// why returns the reason that a script left when it refused. A client need not
+// report an exit status, so a file tells.
+func (s *session) why(ctx context.Context, err error) string {
+	var known *core.Error
+	if !errors.As(err, &known) || known.Code != core.CodeClient || ctx.Err() != nil {
+		return ""
+	}
+	path := plan.WhyFile(s.request)
+	text, readErr := s.client.ReadFile(ctx, path)
+	if readErr != nil {
+		return "" // the command failed before or after the script's own checks
+	}
+	_ = s.client.Remove(ctx, path) // it is swept later if this fails
+	return string(bytes.TrimSpace(text))
+}
+
+// look executes the steps of a survey or a fetch.
+func (s *session) look(ctx context.Context, p *plan.Plan, read func(path string) error) error {
 	for _, step := range p.Steps {
 		var err error
 		switch step.Do {
+		case plan.StepMakeDir:
+			err = s.client.MakeDir(ctx, step.Path)
+		case plan.StepWrite:
+			err = s.client.WriteFile(ctx, step.Path, []byte(step.Data))
 		case plan.StepRun:
 			s.enter(StageSurvey)
 			err = s.client.Run(ctx, step.Command, s.opts.Timeout)
 		case plan.StepRead:
 			s.enter(StageReceive)
-			remote, err = s.download(ctx, step.Path, stage)
+			err = read(step.Path)
 		case plan.StepRemove:
 			// What stays there is swept by a later push; it is not worth failing for.
 			_ = s.client.Remove(ctx, step.Path)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return remote, nil
+	return nil
+}
+
+// fetch brings the contents that a survey did not.
+func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
+	for _, f := range p.Fetch {
+		s.request.Fetched = append(s.request.Fetched, f.Digest)
+	}
+	return s.look(ctx, p, func(path string) error {
+		_, text, sum, err := s.receive(ctx, path, stage)
+		if err != nil {
+			return err
+		}
+		return plan.ReadFetch(s.request, text, sum)
+	})
 }
 
 // download reads one survey from the sandbox.
 func (s *session) download(ctx context.Context, path string, stage *Stage) (*plan.Remote, error) {
+	members, text, sum, err := s.receive(ctx, path, stage)
+	if err != nil {
+		return nil, err
+	}
+	return plan.ReadSurvey(s.request, members, text, sum)
+}
+
+// receive reads one download: the members of its archives, the text after them,
+// and the digest of all but the tail.
+func (s *session) receive(ctx context.Context, path string, stage *Stage) ([]plan.SurveyMember, string, core.Digest, error) {
 	before := s.counts.Received()
 	src, finish := s.openRemote(ctx, path)
 	tail := newTailReader(src, plan.SurveyTail)
 	c := &collector{session: s, stage: stage, digests: map[string]core.Digest{}}
-	err := ReadArchives(ctx, tail, ArchiveLimits{}, c.member)
+	rest, err := ReadArchives(ctx, tail, ArchiveLimits{Text: plan.SurveyText}, c.member)
+	var text strings.Builder
 	if err == nil {
-		_, err = io.Copy(io.Discard, tail)
+		_, err = io.Copy(&text, io.LimitReader(rest, maxSurveyText))
 	}
 	if e := finish(err); e != nil {
-		return nil, e
+		return nil, "", core.Digest{}, e
 	}
 	s.report.DownloadedBytes += s.counts.Received() - before
-	return plan.ReadSurvey(s.request, c.members, tail.tail(), tail.digest())
+	return c.members, text.String() + tail.tail(), tail.digest(), nil
 }
 
 // openRemote streams a file from the sandbox where the client can, and reads it

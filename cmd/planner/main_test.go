@@ -97,6 +97,12 @@ func summaryHas(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// leftForNextRun holds for the script and the listing that a sandbox keeps.
+func leftForNextRun(rel string) bool {
+	rest, ok := strings.CutPrefix(rel, ".paperclip-runtime/planner/")
+	return ok && (strings.HasPrefix(rest, "seen-") || strings.HasPrefix(rest, "script-") || rest == "sums")
+}
+
 func tree(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: tree DIR [NAME...]")
@@ -104,8 +110,8 @@ func tree(ts *testscript.TestScript, neg bool, args []string) {
 	root := ts.MkAbs(args[0])
 	var got bytes.Buffer
 	ts.Check(filepath.WalkDir(root, func(p string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			rel, _ := filepath.Rel(root, p) // p lies below root
+		rel, _ := filepath.Rel(root, p) // p lies below root
+		if err == nil && !d.IsDir() && !leftForNextRun(rel) {
 			got.WriteString(rel + "\n")
 		}
 		return err

@@ -24,7 +24,7 @@ type call struct {
 
 type texts struct {
 	base, local, remote []byte
-	text                string // survey: the tail
+	text                []byte // survey: what follows the archives
 	digest              core.Digest
 }
 
@@ -50,12 +50,13 @@ func callFields(o *core.Object, c *call) {
 	core.List(o, "sent", &c.sent, func(o *core.Object, s *Sent) {
 		o.OptStr("name", &s.Name)
 		core.Enum(o, "problem", &s.Problem, false, core.ProblemCodes()...)
+		o.Digest("digest", &s.Digest, false)
 	})
 	core.List(o, "members", &c.members, memberFields)
 	o.Bytes("text_base", &c.texts.base)
 	o.Bytes("text_local", &c.texts.local)
 	o.Bytes("text_remote", &c.texts.remote)
-	o.OptStr("tail", &c.texts.text)
+	o.Bytes("text", &c.texts.text)
 	o.Digest("digest", &c.texts.digest, false)
 	o.Strings("exclude", &c.match.exclude)
 	core.List(o, "ignores", &c.match.ignores, func(o *core.Object, f *core.IgnoreFile) {
@@ -224,7 +225,7 @@ func (c *call) readSurvey() (func(*core.Object), error) {
 	if c.request == nil {
 		return nil, missing("request")
 	}
-	r, err := ReadSurvey(c.request, c.members, c.texts.text, c.texts.digest)
+	r, err := ReadSurvey(c.request, c.members, string(c.texts.text), c.texts.digest)
 	return func(o *core.Object) { remoteFields(o, r) }, err
 }
 

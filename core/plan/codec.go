@@ -32,6 +32,9 @@ func requestFields(o *core.Object, r *Request) {
 	object(o, "options", &r.Options, optionFields)
 	core.List(o, "assets", &r.Assets, func(o *core.Object, a *Asset) { o.Str("key", &a.Key) })
 	core.List(o, "contents", &r.Contents, contentFields)
+	o.Bool("look", &r.Look)
+	o.Bool("forget", &r.Forget)
+	digests(o, "fetched", &r.Fetched)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(r.Validate())
 	}
@@ -58,9 +61,32 @@ func remoteFields(o *core.Object, r *Remote) {
 		o.Path("path", &v.Path)
 		core.List(o, "entries", &v.Entries, core.EntryFields)
 	})
-	o.Bool("listed", &r.Listed)
+	o.OptStr("id", &r.ID)
+	core.List(o, "left", &r.Left, core.LeftFields)
+	o.Bool("partial", &r.Partial)
+	digests(o, "bodies", &r.Bodies)
 	if o.Reading() && r.Marker != "" && !core.ValidMarker(r.Marker) {
 		o.Fail("marker", "a marker is 32 lower-case hexadecimal digits")
+	}
+}
+
+// digests is a list of digests in hexadecimal.
+func digests(o *core.Object, name string, p *[]core.Digest) {
+	words := make([]string, len(*p))
+	for i, d := range *p {
+		words[i] = d.String()
+	}
+	o.Strings(name, &words)
+	if !o.Reading() {
+		return
+	}
+	for i, w := range words {
+		d, ok := core.ParseDigest(w)
+		if !ok {
+			o.Fail(name+"["+itoa(i)+"]", "a digest is 64 lower-case hexadecimal digits")
+			return
+		}
+		*p = append(*p, d)
 	}
 }
 
@@ -110,14 +136,19 @@ func planFields(o *core.Object, p *Plan) {
 	version(o)
 	core.Enum(o, "op", &p.Op, true, merge.Push, merge.Pull)
 	o.Str("run", &p.Run)
-	core.Enum(o, "phase", &p.Phase, true, PhaseSurvey, PhaseContent, PhaseBlocked, PhaseApply)
+	core.Enum(o, "phase", &p.Phase, true, PhaseSurvey, PhaseFetch, PhaseContent, PhaseBlocked, PhaseApply)
 	core.List(o, "steps", &p.Steps, func(o *core.Object, s *Step) {
-		core.Enum(o, "do", &s.Do, true, StepMakeDir, StepUpload, StepRun, StepRead, StepRemove)
+		core.Enum(o, "do", &s.Do, true, StepMakeDir, StepWrite, StepUpload, StepRun, StepRead, StepRemove)
 		o.OptStr("path", &s.Path)
 		o.OptStr("command", &s.Command)
+		o.OptStr("data", &s.Data)
 		o.OptStr("asset", &s.Asset)
 	})
 	o.OptStr("download", &p.Download)
+	core.List(o, "fetch", &p.Fetch, func(o *core.Object, f *Fetch) {
+		o.Path("path", &f.Path)
+		o.Digest("digest", &f.Digest, true)
+	})
 	core.List(o, "needs", &p.Needs, func(o *core.Object, n *merge.Need) {
 		o.Path("path", &n.Path)
 		o.Digest("base", &n.Base, true)
@@ -138,6 +169,10 @@ func planFields(o *core.Object, p *Plan) {
 	o.Strings("kept", &p.Kept)
 	o.Count("mode_only", &p.ModeOnly)
 	o.Bool("base_reset", &p.BaseReset)
+	o.Bool("assumed", &p.Assumed)
+	o.OptStr("found", &p.Found)
+	o.OptStr("compare", &p.Compare)
+	core.Opt(o, "seen", &p.Seen, core.SeenFields)
 	o.OptStr("marker", &p.Marker)
 	core.List(o, "repos", &p.Repos, core.RepoFields)
 	core.List(o, "delivered", &p.Delivered, core.AsideFields)

@@ -29,6 +29,7 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 	}
 	next.Entries = advance(old, p.Decisions, results)
 	next.Repos = keepRepos(next.Repos, next.Entries)
+	next.Seen = seenAfter(old, next, p, results)
 	return next, next.Validate()
 }
 

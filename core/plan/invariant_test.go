@@ -115,7 +115,7 @@ func ask(t *testing.T, op merge.Direction, base *core.Base, local, remote model,
 	t.Helper()
 	p, err := plan.Next(&plan.Request{Op: op, Run: testRun, Root: "/w", Adapter: "planner", Marker: markerB, Base: base,
 		Local:   core.Snapshot{Entries: local.entries()},
-		Remote:  &plan.Remote{Marker: markerA, Snapshot: core.Snapshot{Entries: remote.entries()}, Listed: op == merge.Push},
+		Remote:  &plan.Remote{Marker: markerA, Snapshot: core.Snapshot{Entries: remote.entries()}},
 		Options: plan.Options{NoTextMerge: true, Policy: policy, Allow: []plan.Guard{plan.GuardEmptied, plan.GuardMassDelete}}})
 	require.NoError(t, err)
 	require.Equal(t, plan.PhaseApply, p.Phase)

@@ -16,6 +16,7 @@ type Phase string
 // The phases.
 const (
 	PhaseSurvey  Phase = "survey"  // look at the sandbox
+	PhaseFetch   Phase = "fetch"   // bring contents that the survey did not
 	PhaseContent Phase = "content" // supply contents for text merges
 	PhaseBlocked Phase = "blocked" // a guard refused; write nothing
 	PhaseApply   Phase = "apply"   // do it
@@ -28,7 +29,9 @@ type Plan struct {
 	Phase Phase
 
 	Steps    []Step // client calls, in order
-	Download string // survey: the file that the read step fetches
+	Download string // survey, fetch: the file that the read step fetches
+
+	Fetch []Fetch // fetch
 
 	Needs []merge.Need // content
 
@@ -47,6 +50,15 @@ type Plan struct {
 	// and was not used.
 	BaseReset bool
 
+	// Assumed says that a push was planned without looking: the sandbox is taken
+	// to be as it was seen, and the steps prove it before anything changes there.
+	Assumed bool
+	Found   string // the marker that the sandbox must have now
+	Compare string // the listing that the sandbox must still agree with
+	// Seen is what the sandbox holds before the plan, told as the difference from
+	// base, under the name of the listing that is there afterwards; nil if none is.
+	Seen *core.Seen
+
 	// What Commit needs to know. A host passes it through.
 	Marker    string
 	Repos     []core.Repo
@@ -59,6 +71,7 @@ type StepKind string
 // The kinds of step.
 const (
 	StepMakeDir StepKind = "make_dir"
+	StepWrite   StepKind = "write"  // write Data to Path
 	StepUpload  StepKind = "upload" // write the archive of Uploads, or of an asset, to Path
 	StepRun     StepKind = "run"
 	StepRead    StepKind = "read"   // fetch Path
@@ -70,7 +83,14 @@ type Step struct {
 	Do      StepKind
 	Path    string // of all kinds but run
 	Command string // run: a whole command line for sh
+	Data    string // write: the content of a script
 	Asset   string // upload and run: the key of the asset they are about, if any
+}
+
+// Fetch is a content that a pull needs and that did not come with the survey.
+type Fetch struct {
+	Path   string // where it stands in the sandbox
+	Digest core.Digest
 }
 
 // Upload is one member of the push archive. A host writes a directory with its
@@ -90,10 +110,18 @@ func Next(r *Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Remote == nil {
-		return survey(r, rules), nil
+	remote, assumed := r.Remote, false
+	if remote == nil {
+		if remote = r.assume(rules); remote == nil {
+			return survey(r, rules), nil
+		}
+		assumed = true
 	}
-	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker}
+	if assumed {
+		q := *r
+		q.Remote, r = remote, &q
+	}
+	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: assumed}
 	base := r.Base
 	if base != nil && r.Remote.Marker != base.Marker {
 		if r.Op == merge.Pull && !r.Options.allows(GuardReplaced) {
@@ -125,6 +153,9 @@ func Next(r *Request) (*Plan, error) {
 		p.Decisions = out.Decisions
 		return p.block(refused), nil
 	}
+	if r.Op == merge.Pull && r.fetches(p, out) {
+		return p, nil
+	}
 	if len(out.Needs) > 0 {
 		p.Phase, p.Needs = PhaseContent, out.Needs
 		return p, nil
@@ -133,8 +164,9 @@ func Next(r *Request) (*Plan, error) {
 	if base != nil {
 		p.Delivered = base.Delivered
 	}
+	p.Seen = r.describe(base)
 	if r.Op == merge.Push {
-		p.push(r, base)
+		p.push(r, base, rules)
 	} else {
 		p.deliver(r)
 	}

@@ -14,16 +14,23 @@ import (
 // directory that it goes into, so that a whole new directory is one move and
 // the entries of one directory are one command (promise D13: what stands is
 // replaced by a rename, never unpacked over).
-func (p *Plan) push(r *Request, base *core.Base) {
+func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
+	p.Found, p.Compare = r.Remote.Marker, r.Remote.ID
 	p.listKept(r, base)
 	p.Uploads = uploads(p.Decisions)
 	rt := RuntimeDir(r.Root, r.Adapter)
 	archive := rt + "/up-" + r.Run + ".tar"
-	if p.changes() || base == nil {
+	switch {
+	case p.changes() || base == nil:
 		p.Steps = append(p.Steps,
 			Step{Do: StepMakeDir, Path: rt},
 			Step{Do: StepUpload, Path: archive},
 			Step{Do: StepRun, Command: applyCommand(rt, r.Run)})
+		if p.Seen != nil {
+			p.Seen.ID = r.Run
+		}
+	case p.Assumed:
+		p.Steps = append(p.Steps, Step{Do: StepRun, Command: checkCommand(r, rules)})
 	}
 	for i := range r.Assets {
 		key := r.Assets[i].Key
@@ -99,6 +106,9 @@ type Sent struct {
 	Name string
 	// Problem says that no good copy was sent; "" is success.
 	Problem core.ProblemCode
+	// Digest is that of a file's bytes as they were sent. The sandbox keeps it, so
+	// that it need not send back what is already known.
+	Digest core.Digest
 }
 
 // Seal returns the last members of the archive, made once it is known what was
@@ -108,17 +118,23 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	if len(sent) != len(p.Uploads) {
 		return nil, invalid("sent", "there must be one report for each upload")
 	}
-	if r.Remote == nil || p.Phase != PhaseApply {
+	if p.Op != merge.Push || p.Phase != PhaseApply {
 		return nil, invalid("plan", "only the apply phase of a push is sealed")
 	}
-	s := &script{}
+	rules, err := core.CompileRules(r.Options.Exclude, r.Options.Ignores)
+	if err != nil {
+		return nil, err
+	}
+	s := &applyScript{}
 	bad := badUploads(p, sent)
 	s.check(p, bad)
 	s.remove(p, bad)
 	s.place(p, sent, bad)
 	s.clearDelivered(p.Delivered)
-	text := header(r) + s.checks.String() + middle + s.changes.String() + footer
-	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "apply.sh", Data: []byte(text)}}, nil
+	s.list(p, sent, bad)
+	lib, name := scriptFor(rules)
+	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: []byte(s.sent.String())},
+		{Name: "script.sh", Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}}, nil
 }
 
 // badUploads marks decisions that can't be carried out.
@@ -132,7 +148,7 @@ func badUploads(p *Plan, sent []Sent) map[int]bool {
 	return bad
 }
 
-func (s *script) check(p *Plan, bad map[int]bool) {
+func (s *applyScript) check(p *Plan, bad map[int]bool) {
 	kinds := map[string][]string{}
 	fresh := "\x00"
 	for i := range p.Decisions {
@@ -151,7 +167,7 @@ func (s *script) check(p *Plan, bad map[int]bool) {
 
 // remove takes away what is deleted, displaced, or of another kind than what
 // comes; deepest first.
-func (s *script) remove(p *Plan, bad map[int]bool) {
+func (s *applyScript) remove(p *Plan, bad map[int]bool) {
 	var files, dirs []string
 	for i := len(p.Decisions) - 1; i >= 0; i-- {
 		d := &p.Decisions[i]
@@ -183,7 +199,7 @@ func displacedID(d *merge.Decision) core.Digest {
 }
 
 // place moves the uploaded entries to their paths and sets permissions.
-func (s *script) place(p *Plan, sent []Sent, bad map[int]bool) {
+func (s *applyScript) place(p *Plan, sent []Sent, bad map[int]bool) {
 	b := &s.changes
 	b.WriteString("cd \"$I\"\n")
 	var torn, parents []string
@@ -221,7 +237,7 @@ func (s *script) place(p *Plan, sent []Sent, bad map[int]bool) {
 // files whose content stays, and the permissions of directories that their
 // owner may not write, which the archive carries writable so that they can be
 // filled and moved.
-func (s *script) chmod(p *Plan, bad map[int]bool) {
+func (s *applyScript) chmod(p *Plan, bad map[int]bool) {
 	var on, off []string
 	modes := map[uint16][]string{}
 	var order []uint16

@@ -24,6 +24,12 @@ type Request struct {
 	Options    Options
 	Assets     []Asset
 	Contents   []Content // answers to Needs; nil until asked
+	// Look says that the sandbox was not as a push assumed: survey it first.
+	Look bool
+	// Forget says that what was seen earlier is not to be relied on: compare all.
+	Forget bool
+	// Fetched lists contents that the host has from an earlier run or a fetch.
+	Fetched []core.Digest
 }
 
 // Dialect selects the form of remote commands.
@@ -75,9 +81,14 @@ type Remote struct {
 	Snapshot core.Snapshot
 	Repos    []core.Repo
 	Aside    []AsideVersion
-	// Listed says that contents were not fetched: a pull needs a survey that
-	// packs them.
-	Listed bool
+	// ID names the listing that the survey left there, or found still right; ""
+	// is none.
+	ID string
+	// Left are the names there that are no entries.
+	Left []core.Left
+	// Partial says that only the contents in Bodies came along, sorted.
+	Partial bool
+	Bodies  []core.Digest
 }
 
 // AsideVersion is a version that an earlier push set aside in the sandbox.
@@ -93,7 +104,7 @@ func (r *Request) Validate() error {
 	switch {
 	case r.Op != merge.Push && r.Op != merge.Pull:
 		return invalid("op", "op is neither push nor pull")
-	case !validRun(r.Run):
+	case !core.ValidRun(r.Run):
 		return invalid("run", "a run id is 8 to 32 characters of 0-9 and a-z")
 	case !core.ValidMarker(r.Marker):
 		return invalid("marker", "a marker is 32 lower-case hexadecimal digits")
@@ -153,18 +164,6 @@ func invalid(field, why string) error {
 	return &core.Error{Code: core.CodeInvalidRequest, Field: field, Message: why}
 }
 
-func validRun(s string) bool {
-	if len(s) < 8 || len(s) > 32 {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return true
-}
-
 // ValidateSegment checks an adapter or asset key (promise S4): one path segment
 // of letters, digits, "_", "-" and ".", at most 64 bytes, not beginning with "."
 // or "-", not "workspace", and not a name that syncplan uses itself.
@@ -179,8 +178,8 @@ func ValidateSegment(field, s string) error {
 		why = "key begins with \".\" or \"-\""
 	case s == "workspace":
 		why = "\"workspace\" is reserved"
-	case s == "displaced" || s == "marker" || s == "lock" || s == "staging" || s == "manifest" ||
-		strings.HasPrefix(s, "in-") || strings.HasPrefix(s, "up-") || strings.HasPrefix(s, "down-") || strings.HasPrefix(s, "run-") || strings.HasPrefix(s, "why-"):
+	case s == "displaced" || s == "marker" || s == "lock" || s == "staging" || s == "sums" ||
+		strings.HasPrefix(s, "in-") || strings.HasPrefix(s, "up-") || strings.HasPrefix(s, "down-") || strings.HasPrefix(s, "run-") || strings.HasPrefix(s, "seen-") || strings.HasPrefix(s, "script-") || strings.HasPrefix(s, "why-"):
 		why = "key is a name that syncplan uses itself"
 	}
 	for i := 0; i < len(s) && why == ""; i++ {

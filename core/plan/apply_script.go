@@ -1,0 +1,181 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// applyScript gathers the parts of an apply script. It runs with the functions
+// of script.go, in the workspace.
+type applyScript struct {
+	checks  strings.Builder // exit ExitStale unless all hold
+	sums    strings.Builder // what must stand there, in the form of sha256sum -c
+	before  strings.Builder // lists the paths that are going to change
+	changes strings.Builder
+	after   strings.Builder // lists the paths that were written
+	sent    strings.Builder // what now stands there, in the form of sha256sum
+}
+
+// header takes the lock, proves that the sandbox is the one that the plan is
+// about, and sweeps what runs of days ago left. With ALL=1 nothing may differ
+// from the listing X, or where there is none the sandbox must be empty; else
+// only what the plan touches must be as it was listed.
+func header(r *Request, p *Plan, scriptName string) string {
+	all := ""
+	if p.Assumed {
+		all = "1"
+	}
+	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` S=` + scriptName + `
+I=$R/in-$ID
+. "$I/script.sh"
+umask 022
+cd "$R" || exit 1
+if ! mkdir lock 2>/dev/null; then
+  p=; [ -f lock/pid ] && read -r p <lock/pid
+  case $p in ''|*[!0-9]*) p= ;; esac
+  if [ -n "$p" ] && kill -0 "$p" 2>/dev/null; then leave busy ` + exitBusy + `; fi
+  rm -rf lock; mkdir lock || leave busy ` + exitBusy + `
+fi
+echo $$ >lock/pid
+trap 'rm -rf "$R/lock"' EXIT
+find . -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +
+begin
+[ "$m" = "$MARKER" ] || stale
+LISTED=
+if known; then LISTED=1
+elif [ -n "$ALL" ] && [ -z "$X" ] && [ $LIST != plain ]; then K=$D/none LISTED=1; printf '0 0 x ./` + core.RuntimeDir + `\n' >"$K"; fi
+if [ -n "$ALL" ]; then
+  [ -n "$LISTED" ] || stale
+  now; comm -3 "$K" "$D/now" >"$D/diff"
+  [ $F = 0 ] && [ ! -s "$D/diff" ] || stale
+fi
+file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
+dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
+link() { for p do [ -L "$p" ] || stale; done; }
+none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
+at() { lines "$@" -maxdepth 0 >>"$D/before" 2>/dev/null || stale; }
+new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
+`
+}
+
+// middle ends the checks. From here on the workspace changes, and the first
+// failure stops it; the next push completes what this one began.
+const middle = `if [ -n "$LISTED" ]; then
+  sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" || exit 1
+  [ ! -s "$D/diff" ] || stale
+elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
+set -e
+`
+
+// footer leaves the listing of what is there now: the old one, without what
+// changed, with what was written. Nothing else is looked at again, because an
+// edit that somebody made meanwhile would enter the listing as known. What was
+// written is listed only once the clock has moved on, and if its mtime is older
+// than this run: the archive's members bring theirs along.
+const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; fi
+set +e
+umask 077
+for s in "$R"/script-*; do rm -f "$s"; done
+mv -f "$I/script.sh" "$R/$S"
+ticked() {
+  : >"$D/c1"; a=$(stamp "$D/c1") n=0
+  while : >"$D/c2"; b=$(stamp "$D/c2"); [ "$a" = "$b" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
+}
+listed() {
+  [ ! -s "$I/sums" ] || learn "$I/sums" || return 1
+  : >"$D/after"; ticked; late=$?
+  written || return 1
+  sort "$D/after" >"$D/is" || return 1
+  if [ $late = 0 ]; then mark m "$D/is" "$C0"; else say "?$ID" <"$D/is"; fi >"$D/marked"
+  comm -23 "$K" "$D/was" >"$D/list" && cat "$D/marked" >>"$D/list" && keep "$D/list"
+}
+[ -z "$LISTED" ] || listed || rm -rf "$R/seen-$ID"
+rm -rf "$I" "$D"
+`
+
+func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {
+	return header(r, p, scriptName) + "written() {\n:\n" + s.after.String() + "}\n" +
+		s.checks.String() + `: >"$D/before"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
+		middle + s.changes.String() + footer
+}
+
+// expect adds the checks of what stands at a path now.
+func (s *applyScript) expect(path string, e *core.Entry, kinds map[string][]string) {
+	switch {
+	case e == nil:
+		kinds["none"] = append(kinds["none"], at(path))
+		return
+	case e.Kind == core.KindDir:
+		kinds["dir"] = append(kinds["dir"], at(path))
+	case e.Kind == core.KindLink:
+		kinds["link"] = append(kinds["link"], at(path))
+	default:
+		kinds["file"] = append(kinds["file"], at(path))
+		s.sum(&s.sums, path, e.Digest)
+	}
+	// A name with a newline has no line.
+	if !strings.Contains(path, "\n") {
+		kinds["at"] = append(kinds["at"], at(path))
+	}
+}
+
+// sum adds a line of a checksum list, whose tools disagree on how two bytes are
+// escaped.
+func (s *applyScript) sum(b *strings.Builder, path string, d core.Digest) {
+	if !strings.ContainsAny(path, "\\\n\r") {
+		b.WriteString(d.String() + "  " + at(path) + "\n")
+	}
+}
+
+func (s *applyScript) writeChecks(kinds map[string][]string) {
+	for _, fn := range [4]string{"none", "dir", "link", "file"} {
+		commands(&s.checks, fn, kinds[fn], "")
+	}
+	commands(&s.before, "at", kinds["at"], "")
+}
+
+// displace moves what stands at path to where the next pull looks for it. The
+// file beside it says where it stood.
+func (s *applyScript) displace(path string, id core.Digest) {
+	d := `"$R/displaced/` + id.String() + `"`
+	b := &s.changes
+	b.WriteString(`mkdir -p "$R/displaced"; rm -rf ` + d + "\n")
+	b.WriteString("printf %s " + Quote(path) + ` >"$R/displaced/` + id.String() + `.path"` + "\n")
+	b.WriteString("mv -f -- " + Quote(at(path)) + " " + d + "\n")
+}
+
+// clearDelivered removes versions that a pull brought home.
+func (s *applyScript) clearDelivered(list []core.Aside) {
+	for i := range list {
+		id := list[i].Digest.String()
+		s.changes.WriteString(`rm -rf "$R/displaced/` + id + `" "$R/displaced/` + id + `.path"` + "\n")
+	}
+}
+
+// list adds what was written to the listing, a new directory with all that moved
+// there with it.
+func (s *applyScript) list(p *Plan, sent []Sent, bad map[int]bool) {
+	var paths []string
+	top := "\x00"
+	for i := range p.Decisions {
+		d := &p.Decisions[i]
+		if d.Action != merge.Write && d.Action != merge.Chmod || bad[i] || core.Under(d.Path, top) || strings.Contains(d.Path, "\n") {
+			continue
+		}
+		if d.Action == merge.Write && d.Want.Kind == core.KindDir {
+			top = d.Path
+		}
+		if n := len(paths); n == 0 || paths[n-1] != at(d.Path) {
+			paths = append(paths, at(d.Path))
+		}
+	}
+	commands(&s.after, "new", paths, " || return 1")
+	for i := range sent {
+		d := &p.Decisions[p.Uploads[i].Decision]
+		if d.Want.Kind == core.KindFile && sent[i].Problem == "" && !sent[i].Digest.IsZero() {
+			s.sum(&s.sent, d.Path, sent[i].Digest)
+		}
+	}
+}

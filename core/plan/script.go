@@ -1,0 +1,215 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// The script that every command of ours runs in the sandbox: it lists the
+// workspace, compares the listing with the one left by an earlier run, and
+// packs what differs. A push leaves it there as RT/script-<digest>, and a
+// command runs it only if it still has that digest.
+//
+// A listing has a line for each name, sorted by bytes:
+//
+//	<mtime> <ctime> <inode> <size> <kind and mode> ./path    files, links, special files
+//	0 0 d<mode> ./path                                       directories
+//	0 0 x ./path                                             excluded, and nothing below it is listed
+//	0 0 !                                                    some name holds a newline; see the NUL lists
+//
+// Two equal lines mean one unchanged file, because a file that is written gets
+// a new ctime, which nobody can set. That fails for a write in the same tick of
+// the clock as the listing, so what is as young as the listing itself gets a
+// mark that no other listing repeats, and is read again (the racily-clean rule
+// of DESIGN section 7).
+//
+// Variables that the caller sets: W workspace, A adapter, R runtime directory,
+// ID run, X run that left the listing to compare with, MODE, and for a survey M
+// a new marker, V=1 to leave nothing behind; for a check MARKER.
+const script = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
+L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID O=$R/down-$ID.tar
+NL='
+' TAB='	'
+leave() { rm -rf "$D" "$R/in-$ID"; echo "$1" >"$R/why-$ID"; exit "$2"; }
+stale() { leave stale ` + exitStale + `; }
+have() { command -v "$1" >/dev/null 2>&1; }
+stamp() { case $LIST in find) find "$1" -printf '%C@' ;; *) stat -c %z "$1" ;; esac; }
+begin() {
+  rm -rf "$D" && mkdir "$D" && cd "$W" && : >"$D/c0" && : >"$D/none" || exit 1
+  LIST=plain
+  if have comm; then
+    if C0=$(find "$D/c0" -printf '%C@' 2>/dev/null); then LIST=find
+    elif C0=$(stat -c %z "$D/c0" 2>/dev/null); then LIST=stat; fi
+  fi
+  m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
+}
+lines() { case $LIST in
+  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -printf '%T@ %C@ %i %s %y%m %p\n' ;;
+  *) find "$@" -path "*$NL*" -exec echo '0 0 !' \; -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
+esac; }
+walk() { find . -mindepth 1 \( @PRUNES@ \) -prune -o "$@"; }
+say() { while IFS= read -r l; do printf '%s %s\n' "$1" "$l"; done; }
+whole() { case $LIST in
+  find) lines . -mindepth 1 -path "*$NL*" -printf '0 0 !\n' -o \( @PRUNES@ \) -prune -printf '0 0 x %p\n' -o ;;
+  stat) lines . -mindepth 1 -path "*$NL*" -exec echo '0 0 !' \; -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
+  *) find . -mindepth 1 ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
+     walk ! -path "*$NL*" -type d -print | say '0 0 d755'
+     walk ! -path "*$NL*" -type f -perm -0100 -print | say '0 0 0 0 f755'
+     walk ! -path "*$NL*" -type f ! -perm -0100 -print | say '0 0 0 0 f644'
+     walk ! -path "*$NL*" -type l -print | say '0 0 0 0 l777'
+     walk ! -path "*$NL*" ! -type d ! -type f ! -type l -print | say '0 0 0 0 p644'
+     walk -path "*$NL*" -exec echo '0 0 !' \;
+     walk -type d -print >/dev/null ;;
+esac; }
+now() {
+  whole >"$D/raw" 2>/dev/null; F=$?
+  if [ $F != 0 ]; then whole >"$D/raw" 2>/dev/null; F=$?; fi
+  sort -u "$D/raw" >"$D/now" || exit 1
+}
+known() { K=$R/seen-$X/list; [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && read -r c <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null; }
+mark() {
+  case $1$LIST in mfind) k=1,1 n='' ;; mstat) k=1,2 n='' ;; cfind) k=2,2 n='* ' ;; *) k=4,5 n='* * * ' ;; esac
+  sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D/young"
+  if [ -s "$D/young" ]; then sort "$D/young" | comm -23 "$2" -; say "?$ID" <"$D/young"; else cat "$2"; fi
+}
+keep() {
+  rm -rf "$R/seen-$ID.new" && mkdir "$R/seen-$ID.new" && printf '%s\n' "$C0" >"$R/seen-$ID.new/clock" && sort "$1" >"$R/seen-$ID.new/list" && rm -rf "$R/seen-$ID" && mv "$R/seen-$ID.new" "$R/seen-$ID" || return 1
+  for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) rm -rf "$s" ;; esac; done
+}
+learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D/all" && mv -f "$D/all" "$R/sums"; }
+tars() { U=; if tar --no-unquote -cf - "$D/none" >/dev/null 2>&1; then U=--no-unquote; fi; }
+digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D/sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D/want"; fi; }
+pick() {
+  set --
+  while IFS= read -r l; do
+    p=./${l#*' ./'}
+    case $p in */.git/objects/*|*/.git/lfs/*) ;; */.git/*) G=1 ;; esac
+    case $l in "${TAB}0 0 "*) continue ;; "$TAB"*) ;; *) continue ;; esac
+    if [ -L "$p" ]; then printf '%s\n' "$p" >>"$D/want"
+    elif [ -f "$p" ]; then
+      case $p in *\\*) printf '%s\n' "$p" >>"$D/want" ;; esac
+      set -- "$@" "$p"
+      [ $# -lt 200 ] || { digest "$@"; set --; }
+    fi
+  done <"$D/diff"
+  [ $# = 0 ] || digest "$@"
+}
+fresh() {
+  if [ -f "$R/sums" ]; then sort "$D/sums" | comm -13 "$R/sums" -; else cat "$D/sums"; fi | while IFS= read -r l; do
+    case $l in \\*|*/.git/*) ;; *) printf '%s\n' "./${l#*' ./'}" ;; esac
+  done >>"$D/want"
+}
+wanted() {
+  set --
+  while IFS= read -r p; do
+    if [ $MODE = pull ] || [ -L "$p" ] || [ -z "$H" ]; then set -- "$@" "$p"; fi
+    [ $# -lt 200 ] || { tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1; set --; }
+  done <"$D/want"
+  [ $# = 0 ] || tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1
+}
+pack() { walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
+odd() {
+  for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" 2>/dev/null || F=1; done
+  walk -path "*$NL*" -type f -perm -0100 -print0 >"$D/odd-x" 2>/dev/null
+  walk -path "*$NL*" ! -type d ! -type f ! -type l -print0 >"$D/odd-p" 2>/dev/null
+  : >"$D/odd-sums"; [ -z "$H" ] || walk -path "*$NL*" -type f -exec sha256sum {} + >"$D/odd-sums" 2>/dev/null
+  (cd "$W" && tar -cf - "$L/odd-d" "$L/odd-f" "$L/odd-l" "$L/odd-x" "$L/odd-p" "$L/odd-sums") >>"$O" || exit 1
+  if [ $MODE = pull ] || [ -z "$H" ]; then pack -path "*$NL*" \( -type f -o -type l \); else pack -path "*$NL*" -type l; fi
+}
+survey() {
+  mkdir -p "$R" && begin
+  if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
+  now
+  S=0 P=0 G= H= U= N= Y=$D/diff; : >"$D/sums"; : >"$D/want"; : >"$D/blind"; : >"$O"
+  ! have sha256sum || H=1
+  if known; then
+    comm -3 "$K" "$D/now" >"$D/diff" || exit 1
+    [ ! -s "$D/diff" ] || { tars; pick; }
+    [ ! -s "$D/sums" ] || fresh
+  else
+    X= G=1 Y=$D/now; tars
+    if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D/sums" 2>/dev/null || S=1; fi
+    if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
+    elif [ $MODE = pull ] && [ ! -f "$R/sums" ]; then pack ! -path "*$NL*" ! -path '*/.git/*' \( -type f -o -type l \)
+    else pack ! -path "*$NL*" -type l; [ $MODE != pull ] || fresh; fi
+  fi
+  [ ! -s "$D/want" ] || wanted
+  read -r l <"$D/now"; [ "$l" != '0 0 !' ] || { tars; odd; }
+  [ -z "$G" ] || [ -z "$H" ] || pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f
+  if [ -d "$R/displaced" ]; then tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; fi
+  [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D/blind" 2>/dev/null
+  if [ -z "$V" ] && [ $LIST != plain ]; then
+    if [ -n "$X" ] && [ ! -s "$D/diff" ]; then N=$X
+    elif mark c "$D/now" "$C0" >"$D/list" && keep "$D/list"; then N=$ID; fi
+    [ $MODE != pull ] || [ ! -s "$D/sums" ] || learn "$D/sums"
+  fi
+  { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; cat "$Y"; echo .; cat "$D/sums"; echo .; cat "$D/blind"; echo .; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
+  T=` + zeroSum + `
+  if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
+  printf '%s\n' "$T" >>"$O" || exit 1
+  rm -rf "$D"
+}
+check() {
+  [ -d "$R" ] || { mkdir -p "$R"; stale; }
+  begin
+  [ "$m" = "$MARKER" ] && known || stale
+  now; comm -3 "$K" "$D/now" >"$D/diff"
+  [ $F = 0 ] && [ ! -s "$D/diff" ] || stale
+  rm -rf "$D"
+}
+case $MODE in push|pull) survey ;; check) check ;; esac
+`
+
+const zeroSum = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// scriptFor returns the script with what the rules exclude for sure, and the
+// name that it has in the runtime directory.
+func scriptFor(rules *core.Rules) (text, name string) {
+	text = strings.ReplaceAll(script, "@PRUNES@", pruneTests(rules))
+	return text, "script-" + core.Sum(text).String()
+}
+
+// pruneTests returns the find expression of what the exclude rules leave out
+// for sure. What they leave out beyond that is listed, and the host drops it.
+func pruneTests(rules *core.Rules) string {
+	tests := []string{"-path " + findLiteral("./"+core.RuntimeDir)}
+	for _, p := range rules.Prunes() {
+		test := "-name " + findLiteral(p.Name)
+		if p.Name == "" {
+			test = "-path " + findLiteral("./"+p.Path)
+		}
+		if p.DirOnly {
+			test += " -type d"
+		}
+		tests = append(tests, test)
+	}
+	return strings.Join(tests, " -o ")
+}
+
+// findLiteral returns the find test that matches exactly one literal name or path.
+func findLiteral(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if strings.IndexByte(`\*?[]`, s[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return Quote(b.String())
+}
+
+// rulesDigest names the rules under which a listing was made, and its form: one
+// made under others says nothing about what is excluded now.
+func rulesDigest(o *Options) core.Digest {
+	parts := []string{"listing 1\n"}
+	add := func(s string) { parts = append(parts, itoa(len(s)), " ", s) }
+	for _, p := range o.Exclude {
+		add(p)
+	}
+	for i := range o.Ignores {
+		add(o.Ignores[i].Dir)
+		add(o.Ignores[i].Text)
+	}
+	return core.Sum(parts...)
+}

@@ -1,0 +1,204 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// seen returns what is known of the sandbox from earlier runs, or nil. It says
+// nothing under other exclude rules than those it was made with.
+func (r *Request) seen() *core.Seen {
+	if r.Forget || r.Base == nil || r.Base.Seen == nil || r.Base.Seen.ID == "" || r.Base.Seen.Rules != rulesDigest(&r.Options) {
+		return nil
+	}
+	return r.Base.Seen
+}
+
+// assume returns what a push may take the sandbox to hold without looking: what
+// was seen last, or nothing in one that was never met. The steps of the plan
+// prove it before they change anything. Nil means that it must be surveyed.
+func (r *Request) assume(rules *core.Rules) *Remote {
+	if r.Op != merge.Push || r.Look || r.Preview {
+		return nil
+	}
+	if r.Base == nil {
+		return &Remote{Partial: true}
+	}
+	seen := r.seen()
+	if seen == nil {
+		return nil
+	}
+	remote := &Remote{Marker: r.Base.Marker, ID: seen.ID, Partial: true, Left: seen.Left, Repos: seen.Repos}
+	remote.Snapshot.Entries = seen.Entries(r.Base.Entries)
+	l := newLeftovers(rules)
+	for i := range seen.Left {
+		l.left(seen.Left[i])
+	}
+	l.finish(&remote.Snapshot)
+	if remote.Snapshot.Validate() != nil {
+		return nil // a stored state that contradicts itself is not relied on
+	}
+	return remote
+}
+
+// describe tells the sandbox as the difference from base. It is nil where the
+// next comparison could not rely on it: a listing was not left, or some name
+// there is not known well.
+func (r *Request) describe(base *core.Base) *core.Seen {
+	snap := &r.Remote.Snapshot
+	if r.Remote.ID == "" && (r.Op == merge.Pull || r.Base != nil) || len(snap.Incomplete) > 0 {
+		return nil
+	}
+	for i := range snap.Problems {
+		if c := snap.Problems[i].Code; c == core.ProblemUnreadable || c == core.ProblemChanging {
+			return nil
+		}
+	}
+	s := &core.Seen{ID: r.Remote.ID, Rules: rulesDigest(&r.Options), Left: r.Remote.Left, Repos: r.Remote.Repos}
+	s.SeenFrom(entriesOf(base), snap.Entries)
+	return s
+}
+
+func entriesOf(base *core.Base) []core.Entry {
+	if base == nil {
+		return nil
+	}
+	return base.Entries
+}
+
+// seenAfter tells what the sandbox holds after a plan as the difference from the
+// next base.
+func seenAfter(old []core.Entry, next *core.Base, p *Plan, results []merge.Result) *core.Seen {
+	if p.Seen == nil || p.Seen.ID == "" || len(results) < len(p.Decisions) {
+		return nil
+	}
+	out := *p.Seen
+	there := p.Seen.Entries(old)
+	if p.Op == merge.Push {
+		there = pushed(there, p.Decisions, results)
+		out.Repos = pushedRepos(p, results)
+	}
+	out.SeenFrom(next.Entries, there)
+	return &out
+}
+
+// pushed applies the decisions of a push that were carried out.
+func pushed(there []core.Entry, decisions []merge.Decision, results []merge.Result) []core.Entry {
+	out := make([]core.Entry, 0, len(there)+len(decisions))
+	i := 0
+	for k := 0; k < len(decisions); {
+		path := decisions[k].Path
+		for i < len(there) && core.ComparePaths(there[i].Path, path) < 0 {
+			out = append(out, there[i])
+			i++
+		}
+		var e *core.Entry
+		if i < len(there) && there[i].Path == path {
+			e = &there[i]
+			i++
+		}
+		for ; k < len(decisions) && decisions[k].Path == path; k++ {
+			e = pushedOne(e, &decisions[k], &results[k])
+		}
+		if e != nil {
+			c := *e
+			c.Path = path
+			out = append(out, c)
+		}
+	}
+	return append(out, there[i:]...)
+}
+
+func pushedOne(e *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry {
+	if r.Status != merge.Done {
+		return e
+	}
+	switch d.Action {
+	case merge.Delete:
+		return nil
+	case merge.Write:
+		w := *d.Want
+		if w.Kind == core.KindFile && !r.Digest.IsZero() {
+			w.Digest, w.Size = r.Digest, r.Size
+		}
+		return &w
+	case merge.Chmod:
+		if e == nil {
+			return nil
+		}
+		w := *e
+		w.Mode = w.Mode&^0o111 | d.Want.Mode&0o111
+		return &w
+	}
+	return e
+}
+
+// pushedRepos returns the states of the repositories after a push: its own
+// where it wrote one, else what was found.
+func pushedRepos(p *Plan, results []merge.Result) []core.Repo {
+	wrote := map[string]bool{}
+	for i := range p.Decisions {
+		if d := &p.Decisions[i]; d.Action != merge.Keep && results[i].Status == merge.Done {
+			repo, _ := core.RepoPath(d.Path + "/")
+			wrote[repo] = true
+		}
+	}
+	out := slices.DeleteFunc(slices.Clone(p.Seen.Repos), func(r core.Repo) bool { return wrote[r.Path] })
+	for _, r := range p.Repos {
+		if wrote[r.Path] {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b core.Repo) int { return core.ComparePaths(a.Path, b.Path) })
+	return out
+}
+
+// fetches adds the contents that decisions need and that neither came with the
+// survey nor lie in the workspace, and reports whether there are any. What was
+// fetched once and is still not there changed meanwhile, which Apply reports.
+func (r *Request) fetches(p *Plan, out *merge.Outcome) bool {
+	if !r.Remote.Partial {
+		return false
+	}
+	have := map[core.Digest]bool{}
+	for _, list := range [2][]core.Digest{r.Remote.Bodies, r.Fetched} {
+		for _, d := range list {
+			have[d] = true
+		}
+	}
+	local := false
+	need := func(path string, d core.Digest) {
+		if d.IsZero() || have[d] {
+			return
+		}
+		if !local {
+			local = true
+			for i := range r.Local.Entries {
+				have[r.Local.Entries[i].Digest] = true
+			}
+			if have[d] {
+				return
+			}
+		}
+		have[d] = true
+		if i, ok := core.Find(r.Remote.Snapshot.Entries, path); ok && r.Remote.Snapshot.Entries[i].Digest == d {
+			p.Fetch = append(p.Fetch, Fetch{Path: path, Digest: d})
+		}
+	}
+	for i := range out.Decisions {
+		if d := &out.Decisions[i]; d.Want != nil && d.Merged == nil && d.Action != merge.Chmod {
+			need(d.Path, d.Want.Digest)
+		}
+	}
+	for i := range out.Needs {
+		need(out.Needs[i].Path, out.Needs[i].Remote)
+	}
+	if len(p.Fetch) == 0 {
+		return false
+	}
+	p.Phase, p.Steps = PhaseFetch, fetch(r, p.Fetch)
+	p.Download = p.Steps[2].Path
+	return true
+}

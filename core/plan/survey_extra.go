@@ -1,0 +1,75 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// readRepos computes the state of each repository that is part of the snapshot.
+// Where nothing in any of them differs they are as they were.
+func (s *surveyReader) readRepos(members []SurveyMember) {
+	if s.seen != nil && !s.repos {
+		s.remote.Repos = s.seen.Repos
+		return
+	}
+	files := map[string][]core.RepoFile{}
+	for i := range members {
+		m := &members[i]
+		repo, below := core.RepoPath(m.Name)
+		if repo != "" && m.Data != nil && len(m.Data) <= maxKept && core.RepoStateName(below) {
+			files[repo] = append(files[repo], core.RepoFile{Name: below, Data: m.Data})
+		}
+	}
+	for i := range s.remote.Snapshot.Entries {
+		if e := &s.remote.Snapshot.Entries[i]; e.Kind == core.KindDir && core.Name(e.Path) == ".git" {
+			s.remote.Repos = append(s.remote.Repos, core.Repo{Path: e.Path, State: core.RepoState(files[e.Path])})
+		}
+	}
+}
+
+// readAside finds the versions that pushes set aside.
+func (s *surveyReader) readAside(members []SurveyMember) {
+	prefix := core.RuntimeDir + "/" + s.req.Adapter + "/displaced/"
+	byID := map[core.Digest]*AsideVersion{}
+	for i := range members {
+		m := &members[i]
+		rest, ok := strings.CutPrefix(m.Name, prefix)
+		hex, isPath := strings.CutSuffix(rest, ".path")
+		id, good := core.ParseDigest(hex)
+		if ok && isPath && good && core.ValidatePath(string(m.Data)) == nil {
+			byID[id] = &AsideVersion{ID: id, Path: string(m.Data)}
+		}
+	}
+	for i := range members {
+		m := &members[i]
+		rest, ok := strings.CutPrefix(m.Name, prefix)
+		if !ok || len(rest) < 64 || m.Fault != "" || m.Kind == 0 {
+			continue
+		}
+		id, good := core.ParseDigest(rest[:64])
+		v := byID[id]
+		if tail := rest[64:]; good && v != nil && (tail == "" || tail[0] == '/') {
+			v.Entries = append(v.Entries, core.Entry{Path: v.Path + tail, Kind: m.Kind, Mode: m.Mode & core.MaxMode, Size: m.Size, Digest: m.Digest, Target: m.Target})
+		}
+	}
+	for _, v := range byID {
+		core.SortEntries(v.Entries)
+		check := core.Snapshot{Entries: withParents(v.Entries)}
+		if len(v.Entries) > 0 && v.Entries[0].Path == v.Path && check.Validate() == nil {
+			s.remote.Aside = append(s.remote.Aside, *v)
+		}
+	}
+	slices.SortFunc(s.remote.Aside, func(a, b AsideVersion) int {
+		return core.CompareAsides(core.Aside{Path: a.Path, Digest: a.ID}, core.Aside{Path: b.Path, Digest: b.ID})
+	})
+}
+
+// withParents adds the directories that hold the first entry.
+func withParents(entries []core.Entry) []core.Entry {
+	if len(entries) == 0 {
+		return nil
+	}
+	return append(addParents(nil, core.Parent(entries[0].Path), nil), entries...)
+}
