@@ -48,8 +48,8 @@ if known; then LISTED=1
 elif [ -n "$ALL" ] && [ -z "$X" ] && [ $LIST != plain ]; then K=$D/none LISTED=1; printf '0 0 x ./` + core.RuntimeDir + `\n' >"$K"; fi
 if [ -n "$ALL" ]; then
   [ -n "$LISTED" ] || stale
-  now; comm -3 "$K" "$D/now" >"$D/diff"
-  [ $F = 0 ] && [ ! -s "$D/diff" ] || stale
+  now
+  [ $F = 0 ] && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
 fi
 file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
 dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
@@ -63,7 +63,7 @@ new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
 // middle ends the checks. From here on the workspace changes, and the first
 // failure stops it; the next push completes what this one began.
 const middle = `if [ -n "$LISTED" ]; then
-  sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" || exit 1
+  sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" 2>/dev/null || stale
   [ ! -s "$D/diff" ] || stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
 set -e
@@ -89,7 +89,7 @@ listed() {
   written || return 1
   sort "$D/after" >"$D/is" || return 1
   if [ $late = 0 ]; then mark m "$D/is" "$C0"; else say "?$ID" <"$D/is"; fi >"$D/marked"
-  comm -23 "$K" "$D/was" >"$D/list" && cat "$D/marked" >>"$D/list" && keep "$D/list"
+  comm -23 "$K" "$D/was" >"$D/list" 2>/dev/null && cat "$D/marked" >>"$D/list" && keep "$D/list"
 }
 [ -z "$LISTED" ] || listed || rm -rf "$R/seen-$ID"
 rm -rf "$I" "$D"

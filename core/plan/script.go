@@ -123,8 +123,7 @@ survey() {
   now
   S=0 P=0 G= H= U= N= Y=$D/diff; : >"$D/sums"; : >"$D/want"; : >"$D/blind"; : >"$O"
   ! have sha256sum || H=1
-  if known; then
-    comm -3 "$K" "$D/now" >"$D/diff" || exit 1
+  if known && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null; then
     [ ! -s "$D/diff" ] || { tars; pick; }
     [ ! -s "$D/sums" ] || fresh
   else
@@ -154,8 +153,8 @@ check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
   begin
   [ "$m" = "$MARKER" ] && known || stale
-  now; comm -3 "$K" "$D/now" >"$D/diff"
-  [ $F = 0 ] && [ ! -s "$D/diff" ] || stale
+  now
+  [ $F = 0 ] && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
   rm -rf "$D"
 }
 case $MODE in push|pull) survey ;; check) check ;; esac

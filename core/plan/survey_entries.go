@@ -83,6 +83,8 @@ func (s *surveyReader) readLines() error {
 		}
 		l, ok := parseLine(text)
 		switch {
+		case !ok && s.seen != nil:
+			return contradiction("")
 		case !ok:
 			return corrupt("the download holds a line that is none")
 		case l.kind == '!' || l.path == core.RuntimeDir:
