@@ -156,19 +156,23 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	s := u.session
 	a := NewArchiveWriter(w)
 	sent := make([]plan.Sent, len(u.plan.Uploads))
-	members := make([]Member, len(u.plan.Uploads))
+	var members []Member
+	var index []int // of the uploads
 	for i, up := range u.plan.Uploads {
+		if up.From != "" {
+			continue
+		}
 		e := *u.plan.Decisions[up.Decision].Want
 		e.Path = u.plan.Decisions[up.Decision].Path
 		if e.Kind == core.KindDir {
 			e.Mode |= 0o700
 		}
-		members[i] = Member{Name: up.Name, Entry: e}
+		members, index = append(members, Member{Name: up.Name, Entry: e}), append(index, i)
 	}
 	var bytes int64
 	err := a.AddAll(ctx, s.root, members, u.contents.add, func(i int, got Sent) {
-		d := u.plan.Uploads[i].Decision
-		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
+		d := u.plan.Uploads[index[i]].Decision
+		sent[index[i]] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
 		if got.Problem != "" {
 			u.results[d] = merge.Result{Status: merge.Failed, Code: got.Problem, Detail: got.Detail}
 			return

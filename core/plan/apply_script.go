@@ -15,7 +15,7 @@ type applyScript struct {
 	before  strings.Builder // lists the paths that are going to change
 	changes strings.Builder
 	after   strings.Builder // lists the paths that were written
-	sent    strings.Builder // what now stands there, in the form of sha256sum
+	sent    strings.Builder // the digests of what was sent, a line each
 }
 
 // header takes the lock, proves that the sandbox is the one that the plan is
@@ -23,11 +23,17 @@ type applyScript struct {
 // from the listing X, or where there is none the sandbox must be empty; else
 // only what the plan touches must be as it was listed.
 func header(r *Request, p *Plan, scriptName string) string {
+	copies := ""
+	for i := range p.Uploads {
+		if p.Uploads[i].From != "" {
+			copies = "1"
+		}
+	}
 	all := ""
 	if p.Assumed {
 		all = "1"
 	}
-	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` S=` + scriptName + `
+	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` COPIES=` + copies + ` S=` + scriptName + `
 I=$R/in-$ID
 . "$I/script.sh"
 umask 022
@@ -55,6 +61,7 @@ file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
 dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
 link() { for p do [ -L "$p" ] || stale; done; }
 none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
+source() { lines "$@" -maxdepth 0 >>"$D/sources" 2>/dev/null || stale; }
 at() { lines "$@" -maxdepth 0 >>"$D/before" 2>/dev/null || stale; }
 new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
 `
@@ -65,6 +72,9 @@ new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
 const middle = `if [ -n "$LISTED" ]; then
   sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" 2>/dev/null || stale
   [ ! -s "$D/diff" ] || stale
+  sort "$D/sources" | comm -13 "$K" - >"$D/diff" 2>/dev/null || stale
+  [ ! -s "$D/diff" ] || stale
+elif [ -n "$COPIES" ]; then stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
 set -e
 `
@@ -97,7 +107,7 @@ rm -rf "$I" "$D"
 
 func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {
 	return header(r, p, scriptName) + "written() {\n:\n" + s.after.String() + "}\n" +
-		s.checks.String() + `: >"$D/before"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
+		s.checks.String() + `: >"$D/before"; : >"$D/sources"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
 		middle + s.changes.String() + footer
 }
 
@@ -175,7 +185,7 @@ func (s *applyScript) list(p *Plan, sent []Sent, bad map[int]bool) {
 	for i := range sent {
 		d := &p.Decisions[p.Uploads[i].Decision]
 		if d.Want.Kind == core.KindFile && sent[i].Problem == "" && !sent[i].Digest.IsZero() {
-			s.sum(&s.sent, d.Path, sent[i].Digest)
+			s.sent.WriteString(sent[i].Digest.String() + "\n")
 		}
 	}
 }

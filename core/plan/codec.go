@@ -160,6 +160,7 @@ func planFields(o *core.Object, p *Plan) {
 	o.OptStr("hint", &p.Hint)
 	core.List(o, "uploads", &p.Uploads, func(o *core.Object, u *Upload) {
 		o.Path("name", &u.Name)
+		o.OptStr("from", &u.From)
 		o.Count("decision", &u.Decision)
 	})
 	core.List(o, "decisions", &p.Decisions, decisionFields)

@@ -97,8 +97,11 @@ type Fetch struct {
 // mode and 0700, so that it can be filled and moved; the apply script sets the
 // mode it shall have.
 type Upload struct {
-	Name     string // in the archive
-	Decision int    // index of the decision that it carries out
+	Name string // in the archive
+	// From is where the content lies in the sandbox already. Such a member is not
+	// sent: the apply script makes it there.
+	From     string
+	Decision int // index of the decision that it carries out
 }
 
 // Next returns what the host does next. The error is an *[core.Error].

@@ -18,6 +18,9 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 	p.Found, p.Compare = r.Remote.Marker, r.Remote.ID
 	p.listKept(r, base)
 	p.Uploads = uploads(p.Decisions)
+	if p.Compare != "" {
+		p.reuse(r)
+	}
 	rt := RuntimeDir(r.Root, r.Adapter)
 	archive := rt + "/up-" + r.Run + ".tar"
 	switch {
@@ -128,6 +131,7 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	s := &applyScript{}
 	bad := badUploads(p, sent)
 	s.check(p, bad)
+	s.copyAll(p)
 	s.remove(p, bad)
 	s.place(p, sent, bad)
 	s.clearDelivered(p.Delivered)

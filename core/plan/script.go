@@ -18,6 +18,9 @@ import (
 //	0 0 x ./path                                             excluded, and nothing below it is listed
 //	0 0 !                                                    some name holds a newline; see the NUL lists
 //
+// RT/sums holds the digests of contents that the host has, sorted: those are
+// never sent, under whatever name they stand.
+//
 // Two equal lines mean one unchanged file, because a file that is written gets
 // a new ctime, which nobody can set. That fails for a write in the same tick of
 // the clock as the listing, so what is as young as the listing itself gets a
@@ -96,9 +99,16 @@ pick() {
   [ $# = 0 ] || digest "$@"
 }
 fresh() {
-  if [ -f "$R/sums" ]; then sort "$D/sums" | comm -13 "$R/sums" -; else cat "$D/sums"; fi | while IFS= read -r l; do
-    case $l in \\*|*/.git/*) ;; *) printf '%s\n' "./${l#*' ./'}" ;; esac
-  done >>"$D/want"
+  sort "$D/sums" >"$D/sorted"
+  while IFS= read -r l; do case $l in [!\\]*) echo "${l%% *}" ;; esac; done <"$D/sorted" | sort -u >"$D/digests"
+  if [ -f "$R/sums" ]; then comm -13 "$R/sums" "$D/digests"; else cat "$D/digests"; fi >"$D/fresh"
+  f=
+  while IFS= read -r l <&3; do
+    d=${l%% *}
+    while [ "$f" \< "$d" ]; do read -r f <&4 || f=g; done
+    case $l in */.git/*) continue ;; esac
+    [ "$d" != "$f" ] || { printf '%s\n' "./${l#*' ./'}" >>"$D/want"; f=$f.; }
+  done 3<"$D/sorted" 4<"$D/fresh"
 }
 wanted() {
   set --
@@ -125,13 +135,14 @@ survey() {
   ! have sha256sum || H=1
   if known && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null; then
     [ ! -s "$D/diff" ] || { tars; pick; }
-    [ ! -s "$D/sums" ] || fresh
+    [ $MODE != pull ] || [ ! -s "$D/sums" ] || fresh
   else
     X= G=1 Y=$D/now; tars
     if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D/sums" 2>/dev/null || S=1; fi
     if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
     elif [ $MODE = pull ] && [ ! -f "$R/sums" ]; then pack ! -path "*$NL*" ! -path '*/.git/*' \( -type f -o -type l \)
-    else pack ! -path "*$NL*" -type l; [ $MODE != pull ] || fresh; fi
+    else pack ! -path "*$NL*" -type l; fi
+    [ $MODE != pull ] || [ ! -s "$D/sums" ] || [ ! -f "$R/sums" ] || fresh
   fi
   [ ! -s "$D/want" ] || wanted
   read -r l <"$D/now"; [ "$l" != '0 0 !' ] || { tars; odd; }
@@ -141,7 +152,7 @@ survey() {
   if [ -z "$V" ] && [ $LIST != plain ]; then
     if [ -n "$X" ] && [ ! -s "$D/diff" ]; then N=$X
     elif mark c "$D/now" "$C0" >"$D/list" && keep "$D/list"; then N=$ID; fi
-    [ $MODE != pull ] || [ ! -s "$D/sums" ] || learn "$D/sums"
+    [ $MODE != pull ] || [ ! -s "$D/digests" ] || learn "$D/digests"
   fi
   { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; cat "$Y"; echo .; cat "$D/sums"; echo .; cat "$D/blind"; echo .; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
   T=` + zeroSum + `
