@@ -3,6 +3,7 @@ package hostgo
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -123,13 +124,14 @@ func skipZeros(br *bufio.Reader, text string) (bool, error) {
 }
 
 func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, fn func(RawMember, io.Reader) error) error {
-	t := tar.NewReader(br)
+	last := &lastBlock{r: br}
+	t := tar.NewReader(last)
 	for {
 		if err := ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while an archive was read", Err: err}
 		}
 		h, err := t.Next()
-		if err == io.EOF {
+		if err == io.EOF || errors.Is(err, tar.ErrHeader) && last.isEnd() {
 			return nil
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
@@ -153,6 +155,35 @@ func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, f
 			return err
 		}
 	}
+}
+
+// lastBlock remembers the last block that was read.
+type lastBlock struct {
+	r     io.Reader
+	block [tarBlock]byte
+}
+
+func (l *lastBlock) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if n >= tarBlock {
+		copy(l.block[:], p[n-tarBlock:n])
+	} else {
+		copy(l.block[:], l.block[n:])
+		copy(l.block[tarBlock-n:], p[:n])
+	}
+	return n, err
+}
+
+// isEnd holds for a block without a checksum and without a magic number, which
+// no header is: toybox leaves bytes of the last body in the block of zeros that
+// ends an archive.
+func (l *lastBlock) isEnd() bool {
+	for _, b := range append(bytes.Clone(l.block[148:156]), l.block[257:263]...) {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // bodyReader tells an archive that ends early from a failure of the callback.

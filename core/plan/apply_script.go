@@ -61,7 +61,7 @@ file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
 dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
 link() { for p do [ -L "$p" ] || stale; done; }
 none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
-source() { lines "$@" -maxdepth 0 >>"$D/sources" 2>/dev/null || stale; }
+from() { lines "$@" -maxdepth 0 >>"$D/sources" 2>/dev/null || stale; }
 at() { lines "$@" -maxdepth 0 >>"$D/before" 2>/dev/null || stale; }
 new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
 `
@@ -72,7 +72,7 @@ new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
 const middle = `if [ -n "$LISTED" ]; then
   sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" 2>/dev/null || stale
   [ ! -s "$D/diff" ] || stale
-  sort "$D/sources" | comm -13 "$K" - >"$D/diff" 2>/dev/null || stale
+  sort -u "$D/sources" | comm -13 "$K" - >"$D/diff" 2>/dev/null || stale
   [ ! -s "$D/diff" ] || stale
 elif [ -n "$COPIES" ]; then stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi

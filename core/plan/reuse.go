@@ -89,7 +89,7 @@ func (s *applyScript) copyAll(p *Plan) {
 	if len(sources) == 0 {
 		return
 	}
-	commands(&s.before, "source", sources, "")
+	commands(&s.before, "from", sources, "")
 	copies := s.changes.String()
 	s.changes.Reset()
 	s.changes.WriteString(`copy() { cp -p -- "$@"; }

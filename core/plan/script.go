@@ -49,20 +49,20 @@ begin() {
 }
 lines() { case $LIST in
   find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -printf '%T@ %C@ %i %s %y%m %p\n' ;;
-  *) find "$@" -path "*$NL*" -exec echo '0 0 !' \; -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
+  *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
 esac; }
-walk() { find . -mindepth 1 \( @PRUNES@ \) -prune -o "$@"; }
+walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
 say() { while IFS= read -r l; do printf '%s %s\n' "$1" "$l"; done; }
 whole() { case $LIST in
-  find) lines . -mindepth 1 -path "*$NL*" -printf '0 0 !\n' -o \( @PRUNES@ \) -prune -printf '0 0 x %p\n' -o ;;
-  stat) lines . -mindepth 1 -path "*$NL*" -exec echo '0 0 !' \; -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
-  *) find . -mindepth 1 ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
+  find) lines . -path . -o -path "*$NL*" -printf '0 0 !\n' -o \( @PRUNES@ \) -prune -printf '0 0 x %p\n' -o ;;
+  stat) lines . -path . -o -path "*$NL*" -exec stat -c '0 0 !' {} + -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
+  *) find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
      walk ! -path "*$NL*" -type d -print | say '0 0 d755'
      walk ! -path "*$NL*" -type f -perm -0100 -print | say '0 0 0 0 f755'
      walk ! -path "*$NL*" -type f ! -perm -0100 -print | say '0 0 0 0 f644'
      walk ! -path "*$NL*" -type l -print | say '0 0 0 0 l777'
      walk ! -path "*$NL*" ! -type d ! -type f ! -type l -print | say '0 0 0 0 p644'
-     walk -path "*$NL*" -exec echo '0 0 !' \;
+     walk -path "*$NL*" -print | { ! read -r l || echo '0 0 !'; }
      walk -type d -print >/dev/null ;;
 esac; }
 now() {
@@ -123,9 +123,10 @@ odd() {
   for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" 2>/dev/null || F=1; done
   walk -path "*$NL*" -type f -perm -0100 -print0 >"$D/odd-x" 2>/dev/null
   walk -path "*$NL*" ! -type d ! -type f ! -type l -print0 >"$D/odd-p" 2>/dev/null
-  : >"$D/odd-sums"; [ -z "$H" ] || walk -path "*$NL*" -type f -exec sha256sum {} + >"$D/odd-sums" 2>/dev/null
+  E="*$NL*"; : >"$D/end$NL"; tar -cf - "$D/end$NL" >/dev/null 2>&1 || E="*$NL*[!$NL]" # toybox loses a newline at the end of a name
+  : >"$D/odd-sums"; [ -z "$H" ] || walk -path "$E" -type f -exec sha256sum {} + >"$D/odd-sums" 2>/dev/null
   (cd "$W" && tar -cf - "$L/odd-d" "$L/odd-f" "$L/odd-l" "$L/odd-x" "$L/odd-p" "$L/odd-sums") >>"$O" || exit 1
-  if [ $MODE = pull ] || [ -z "$H" ]; then pack -path "*$NL*" \( -type f -o -type l \); else pack -path "*$NL*" -type l; fi
+  if [ $MODE = pull ] || [ -z "$H" ]; then pack -path "$E" \( -type f -o -type l \); else pack -path "$E" -type l; fi
 }
 survey() {
   mkdir -p "$R" && begin

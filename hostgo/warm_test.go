@@ -1,0 +1,161 @@
+package hostgo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// grown is a pair whose workspace of n small files was pushed.
+func grown(t *testing.T, n int) *pair {
+	b := newPair(t)
+	for i := range n {
+		write(t, b.local, fmt.Sprintf("src/package%02d/file%04d.go", i%40, i), strings.Repeat(fmt.Sprint("line ", i, "\n"), 20))
+	}
+	b.push()
+	return b
+}
+
+// moved counts the bodies and command lines of one sync.
+func (b *pair) moved(sync func() *hostgo.Report) (int64, *hostgo.Report) {
+	inner := b.opts.Client
+	client, counts := hostgo.Count(inner)
+	b.opts.Client = client
+	r := sync()
+	b.opts.Client = inner
+	return counts.Sent() + counts.Received(), r
+}
+
+// The budgets of DESIGN section 7, whatever the size of the tree.
+func TestBytesGrowWithWhatChanged(t *testing.T) {
+	for _, n := range []int{200, 3000} {
+		b := grown(t, n)
+		bytes, r := b.moved(b.push)
+		require.LessOrEqual(t, bytes, int64(8<<10), "a push of nothing")
+		require.EqualValues(t, 1, r.ClientCalls)
+		bytes, r = b.moved(b.pull)
+		require.LessOrEqual(t, bytes, int64(8<<10), "a pull of nothing")
+		require.EqualValues(t, 3, r.ClientCalls)
+
+		body := strings.Repeat("new\n", 3000)
+		write(t, b.sandbox, "src/package01/file0001.go", body)
+		write(t, b.sandbox, "added", body)
+		remove(t, b.sandbox, "src/package02/file0002.go")
+		bytes, r = b.moved(b.pull)
+		require.LessOrEqual(t, bytes, int64(2*len(body)+3*300+16<<10), "a small pull")
+		require.EqualValues(t, 3, r.ClientCalls)
+		require.Len(t, r.Lines, 3)
+
+		write(t, b.local, "src/package03/file0003.go", body+"more")
+		bytes, r = b.moved(b.push)
+		require.LessOrEqual(t, bytes, int64(len(body)+40<<10), "a small push")
+		require.EqualValues(t, 3, r.ClientCalls)
+		require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+	}
+}
+
+func TestARenameMovesNoBytes(t *testing.T) {
+	b := newPair(t)
+	big := strings.Repeat("0123456789abcdef", 64<<10)
+	for i := range 8 {
+		write(t, b.local, fmt.Sprintf("old/deep/f%d", i), big+fmt.Sprint(i/2)) // each content twice
+	}
+	require.NoError(t, os.Chmod(filepath.Join(b.local, "old/deep/f3"), 0o755))
+	b.push()
+	require.NoError(t, os.Rename(filepath.Join(b.local, "old"), filepath.Join(b.local, "new")))
+	write(t, b.local, "copy", big+"1")
+	bytes, r := b.moved(b.push)
+	require.Equal(t, plan.StatusOK, r.Status)
+	require.Less(t, bytes, int64(64<<10))
+	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+	// A copy is a file of its own: what is written to one does not show in another.
+	f, err := os.OpenFile(filepath.Join(b.sandbox, "copy"), os.O_WRONLY|os.O_APPEND, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString("!")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	r = b.pull()
+	require.Len(t, r.Lines, 1)
+	require.Equal(t, big+"1!", read(t, b.local, "copy"))
+
+	require.NoError(t, os.Rename(filepath.Join(b.sandbox, "new"), filepath.Join(b.sandbox, "back")))
+	bytes, r = b.moved(b.pull)
+	require.Equal(t, plan.StatusOK, r.Status)
+	require.Less(t, bytes, int64(64<<10))
+	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+}
+
+func TestAnExecutableBitMovesNoBytes(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "tool", strings.Repeat("x", 1<<20))
+	b.push()
+	require.NoError(t, os.Chmod(filepath.Join(b.local, "tool"), 0o755))
+	bytes, _ := b.moved(b.push)
+	require.Less(t, bytes, int64(40<<10))
+	require.NoError(t, os.Chmod(filepath.Join(b.sandbox, "tool"), 0o644))
+	bytes, _ = b.moved(b.pull)
+	require.Less(t, bytes, int64(16<<10))
+	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+}
+
+// cutReader ends the stream of a client after some bytes.
+type cutting struct {
+	hostgo.Client
+	left int64
+}
+
+var errCut = errors.New("the connection is gone")
+
+func (c *cutting) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
+	data, err := c.Client.ReadFile(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(data[:min(c.left, int64(len(data)))])
+	if err == nil {
+		err = &core.Error{Code: core.CodeClient, Message: "reading failed", Err: errCut}
+	}
+	return int64(n), err
+}
+
+func (c *cutting) WriteStream(ctx context.Context, p string, r io.Reader, _ int64) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	return c.Client.WriteFile(ctx, p, data)
+}
+
+func TestAPullThatWasCutOffResumes(t *testing.T) {
+	b := newPair(t)
+	b.opts.Identity = "the same sandbox"
+	write(t, b.local, "a", "1")
+	b.push()
+	const files, size = 20, 100_000
+	for i := range files {
+		write(t, b.sandbox, fmt.Sprintf("big%02d", i), strings.Repeat(string(rune('a'+i)), size))
+	}
+	plain := b.opts.Client
+	b.opts.Client = &cutting{plain, files * size * 3 / 4}
+	_, err := hostgo.Pull(t.Context(), b.opts)
+	require.ErrorIs(t, err, errCut)
+	require.ErrorIs(t, err, core.CodeClient)
+	require.NoFileExists(t, filepath.Join(b.local, "big00"))
+	b.opts.Client = plain
+	bytes, r := b.moved(b.pull)
+	require.Equal(t, plan.StatusOK, r.Status)
+	require.Less(t, bytes, int64(files*size/2), "what had arrived was sent again")
+	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+}
