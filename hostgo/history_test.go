@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 	"github.com/paperclipai/syncplan/hostgo/dir"
@@ -132,8 +133,10 @@ func damageListing(t *testing.T, b *pair, how int) {
 			data = []byte(strings.Join(lines[1:], ""))
 		case 3: // a line forged
 			data = append(data, "1.0 1.0 1 1 f644 ./forged\n"...)
-		case 4: // from a clock that is ahead of this one: the clock was set back since
-			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(list), "clock"), []byte("9999999999.0\n"), 0o600))
+		case 4:
+			// from a clock that is ahead of this one: the clock was set back since
+			digest := core.Sum(string(data)).String() + "  -"
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(list), "clock"), []byte("9999999999.0\n"+digest+"\n"), 0o600))
 		case 5: // the script altered
 			scripts, err := filepath.Glob(filepath.Join(runtimeDir(b), "script-*"))
 			require.NoError(t, err)

@@ -28,7 +28,7 @@ func (a *app) help() error {
 }
 
 const syncFlagsHelp = `Flags:
-  --sandbox URL          dir:/absolute/path
+  --sandbox URL          dir:/absolute/path, or ssh://user@host:port/absolute/path
   --exclude GLOB         leave out what matches, on both sides; repeatable. Without
                          a slash it matches a name at any depth, with one from the root
   --gitignore            leave out what the workspace's own .gitignore files name

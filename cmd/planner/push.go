@@ -1,6 +1,10 @@
 package main
 
-import "github.com/paperclipai/syncplan/hostgo"
+import (
+	"errors"
+
+	"github.com/paperclipai/syncplan/hostgo"
+)
 
 // push sends the workspace into the sandbox.
 func (a *app) push() error {
@@ -8,13 +12,13 @@ func (a *app) push() error {
 	if err != nil {
 		return err
 	}
-	box, err := openSandbox(f)
+	ctx, cancel := a.context()
+	defer cancel()
+	box, err := openSandbox(ctx, f)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
-	defer cancel()
 	r, err := hostgo.Push(ctx, f.options(a, box))
 	a.out.report(r, f.dryRun)
-	return err
+	return errors.Join(err, box.release(a, f, true))
 }

@@ -24,7 +24,9 @@ func (a *app) run() error {
 	if f.sandbox == "" {
 		box, err = openThrowaway()
 	} else {
-		box, err = openSandbox(f)
+		ctx, cancel := a.context()
+		box, err = openSandbox(ctx, f)
+		cancel()
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 	"github.com/paperclipai/syncplan/hostgo/dir"
+	"github.com/paperclipai/syncplan/hostgo/ssh"
 )
 
 // sandbox is where a workspace goes.
@@ -19,19 +21,20 @@ type sandbox struct {
 	root   string // of the workspace in it
 	state  string // "" is the default state folder
 	top    string // of a throwaway sandbox; else ""
+	close  func() error
 }
 
 // openSandbox finds the client of a URL.
-func openSandbox(f *syncFlags) (*sandbox, error) {
+func openSandbox(ctx context.Context, f *syncFlags) (*sandbox, error) {
 	if f.sandbox == "" {
 		return nil, usage("no sandbox is named", "name one: --sandbox dir:/absolute/path")
 	}
 	scheme, rest, ok := strings.Cut(f.sandbox, ":")
 	switch {
 	case !ok:
-		return nil, usage("the sandbox is no URL", "write it as dir:/absolute/path")
+		return nil, usage("the sandbox is no URL", "write it as dir:/absolute/path or ssh://user@host/path")
 	case scheme == "ssh":
-		return nil, &core.Error{Code: core.CodeUnsupported, Message: "ssh sandboxes are not available in this release", Hint: "use dir:/absolute/path"}
+		return openSSH(ctx, f.sandbox)
 	case scheme != "dir":
 		return nil, usage("unknown kind of sandbox \""+core.DisplayPath(scheme)+"\"", "the kinds are dir:/absolute/path and ssh://user@host/path")
 	}
@@ -50,6 +53,23 @@ func openSandbox(f *syncFlags) (*sandbox, error) {
 		return nil, err
 	}
 	return &sandbox{client: client, root: filepath.ToSlash(client.LocalRoot())}, nil
+}
+
+func openSSH(ctx context.Context, url string) (*sandbox, error) {
+	t, err := ssh.ParseTarget(url)
+	if err != nil {
+		var e *core.Error
+		errors.As(err, &e)
+		return nil, usage(e.Message, e.Hint)
+	}
+	if err := plan.ValidateRoot(t.Path); err != nil {
+		return nil, err
+	}
+	client, err := ssh.Open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return &sandbox{client: client, root: t.Path, close: client.Close}, nil
 }
 
 // openThrowaway makes a sandbox for one run, with a state folder of its own, so
@@ -97,9 +117,12 @@ func shellWord(w string) string {
 	return plan.Quote(w)
 }
 
-// release removes a throwaway sandbox if everything came home, and says where
-// it is if not.
+// release ends a connection. It removes a throwaway sandbox if everything came
+// home, and says where it is if not.
 func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
+	if b.close != nil {
+		return b.close()
+	}
 	if b.top == "" {
 		return nil
 	}

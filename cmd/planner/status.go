@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 )
@@ -12,14 +14,14 @@ func (a *app) status() error {
 	if err != nil {
 		return err
 	}
-	box, err := openSandbox(f)
+	ctx, cancel := a.context()
+	defer cancel()
+	box, err := openSandbox(ctx, f)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := a.context()
-	defer cancel()
 	push, pull, err := hostgo.Preview(ctx, f.options(a, box))
-	if err != nil {
+	if err = errors.Join(err, box.release(a, f, true)); err != nil {
 		return err
 	}
 	pull.ClientCalls = 0 // both were planned from one survey

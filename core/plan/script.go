@@ -70,14 +70,18 @@ now() {
   if [ $F != 0 ]; then whole >"$D/raw" 2>/dev/null; F=$?; fi
   sort -u "$D/raw" >"$D/now" || exit 1
 }
-known() { K=$R/seen-$X/list; [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && read -r c <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null; }
+sum() { if have sha256sum; then sha256sum <"$1"; else echo -; fi; }
+known() {
+  K=$R/seen-$X/list c='' s=
+  [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && { read -r c && read -r s; } <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "$(sum "$K")" = "$s" ]
+}
 mark() {
   case $1$LIST in mfind) k=1,1 n='' ;; mstat) k=1,2 n='' ;; cfind) k=2,2 n='* ' ;; *) k=4,5 n='* * * ' ;; esac
   sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D/young"
   if [ -s "$D/young" ]; then sort "$D/young" | comm -23 "$2" -; say "?$ID" <"$D/young"; else cat "$2"; fi
 }
 keep() {
-  rm -rf "$R/seen-$ID.new" && mkdir "$R/seen-$ID.new" && printf '%s\n' "$C0" >"$R/seen-$ID.new/clock" && sort "$1" >"$R/seen-$ID.new/list" && rm -rf "$R/seen-$ID" && mv "$R/seen-$ID.new" "$R/seen-$ID" || return 1
+  rm -rf "$R/seen-$ID.new" && mkdir "$R/seen-$ID.new" && sort "$1" >"$R/seen-$ID.new/list" && { echo "$C0"; sum "$R/seen-$ID.new/list"; } >"$R/seen-$ID.new/clock" && rm -rf "$R/seen-$ID" && mv "$R/seen-$ID.new" "$R/seen-$ID" || return 1
   for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) rm -rf "$s" ;; esac; done
 }
 learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D/all" && mv -f "$D/all" "$R/sums"; }

@@ -69,7 +69,8 @@ func (s *surveyReader) readLines() error {
 	if s.seen != nil {
 		*known = s.seen.Entries(s.req.Base.Entries)
 		for _, l := range s.seen.Left {
-			s.names[l] = true
+			// Names that hold a newline are listed anew each time.
+			s.names[l] = !strings.Contains(l.Name, "\n")
 		}
 	}
 	var added []listed
@@ -208,7 +209,10 @@ func (s *surveyReader) entries() {
 	for _, l := range s.plus {
 		s.addEntry(l)
 	}
-	for l := range s.names {
+	for l, stands := range s.names {
+		if !stands {
+			continue
+		}
 		s.remote.Left = append(s.remote.Left, l)
 	}
 	for p := range strings.SplitSeq(s.text.blind, "\n") {

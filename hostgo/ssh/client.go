@@ -1,0 +1,234 @@
+// Package ssh is a sandbox that is reached over SSH. Everything goes over
+// channels of one connection, each running one command; no file transfer
+// protocol is needed on the other side.
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// Client implements [hostgo.Client], [hostgo.Streamer], [hostgo.Identified],
+// [hostgo.Capable] and [hostgo.Commander].
+type Client struct {
+	conn     *conn
+	identity string
+}
+
+// Open connects to a host as OpenSSH would: by the user's configuration, agent,
+// keys and known hosts. A host whose key is not known, or another one than
+// known, is refused.
+func Open(ctx context.Context, t Target) (*Client, error) {
+	s, err := t.settings()
+	if err != nil {
+		return nil, err
+	}
+	c, err := connect(ctx, s, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{newConn(c, s), "ssh:" + s.user + "@" + s.host + ":" + s.port}, nil
+}
+
+// Close ends the connection and whatever still runs over it.
+func (c *Client) Close() error { return c.conn.close() }
+
+// Identity implements [hostgo.Identified].
+func (c *Client) Identity() string { return c.identity }
+
+// Capabilities implements [hostgo.Capable]. The other side passes a command as
+// one argument to the user's shell.
+func (c *Client) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{MaxArg: maxArg} }
+
+// maxArg leaves room for the wrapping of a command, below the 131,071 bytes that
+// Linux takes for one argument.
+const maxArg = 130_000
+
+// missing is the exit status by which our commands say that a file is not there.
+const missing = 44
+
+// begin refuses a call whose context is done, and a path that no sandbox could
+// have meant.
+func begin(ctx context.Context, what, p string) error {
+	if err := ctx.Err(); err != nil {
+		return hostgo.ClientError(ctx, what, p, err)
+	}
+	if !path.IsAbs(p) || path.Clean(p) != p || strings.Contains(p, "\x00") {
+		return &core.Error{Code: core.CodeInvalidPath, Path: p, Message: "a path in the sandbox is absolute and normalised"}
+	}
+	return nil
+}
+
+// call runs one of our own commands on a path.
+func (c *Client) call(ctx context.Context, what, p, command string, stdin io.Reader, stdout io.Writer) error {
+	if err := begin(ctx, what, p); err != nil {
+		return err
+	}
+	var tail hostgo.Tail
+	status, err := c.conn.run(ctx, job{command: command, stdin: stdin, stdout: stdout, stderr: &tail})
+	switch {
+	case err != nil:
+	case status == missing:
+		err = fs.ErrNotExist
+	case status != 0:
+		err = &hostgo.ExitError{Status: status, Stderr: tail.String()}
+	default:
+		return nil
+	}
+	return hostgo.ClientError(ctx, what, p, err)
+}
+
+// MakeDir implements [hostgo.Client].
+func (c *Client) MakeDir(ctx context.Context, p string) error {
+	return c.call(ctx, "making the folder", p, "mkdir -p -- "+plan.Quote(p), nil, nil)
+}
+
+// WriteFile implements [hostgo.Client].
+func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
+	return c.WriteStream(ctx, p, bytes.NewReader(data), int64(len(data)))
+}
+
+// WriteStream implements [hostgo.Streamer].
+func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size int64) error {
+	n := &countingReader{r: r}
+	err := c.call(ctx, "writing", p, "cat >"+plan.Quote(p), n, nil)
+	if err == nil && size >= 0 && n.n != size {
+		err = hostgo.ClientError(ctx, "writing", p, errors.New("the stream was not as long as announced"))
+	}
+	return err
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ReadFile implements [hostgo.Client].
+func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
+	var b bytes.Buffer
+	if _, err := c.ReadStream(ctx, p, &b); err != nil {
+		return nil, err
+	}
+	return append([]byte{}, b.Bytes()...), nil
+}
+
+// ReadStream implements [hostgo.Streamer].
+func (c *Client) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
+	n := &countingWriter{w: w}
+	q := plan.Quote(p)
+	err := c.call(ctx, "reading", p, "[ -e "+q+" ] || [ -L "+q+" ] || exit "+missingText+"; cat -- "+q, nil, n)
+	return n.n, err
+}
+
+const missingText = "44"
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ListFiles implements [hostgo.Client].
+func (c *Client) ListFiles(ctx context.Context, p string) ([]string, error) {
+	var b bytes.Buffer
+	q := plan.Quote(p)
+	err := c.call(ctx, "listing", p, "[ -e "+q+" ] || exit "+missingText+"; cd -- "+q+" && find . -mindepth 1 -maxdepth 1 ! -type d -print0", nil, &b)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for n := range strings.SplitSeq(b.String(), "\x00") {
+		if n, ok := strings.CutPrefix(n, "./"); ok {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Remove implements [hostgo.Client].
+func (c *Client) Remove(ctx context.Context, p string) error {
+	return c.call(ctx, "removing", p, "rm -rf -- "+plan.Quote(p), nil, nil)
+}
+
+// Run implements [hostgo.Client].
+func (c *Client) Run(ctx context.Context, command string, timeout time.Duration) error {
+	const what = "a command in the sandbox"
+	if err := ctx.Err(); err != nil {
+		return hostgo.ClientError(ctx, what, "", err)
+	}
+	inner := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		inner, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	var tail hostgo.Tail
+	status, err := c.conn.run(inner, job{command: command, stderr: &tail})
+	switch {
+	case ctx.Err() == nil && inner.Err() != nil:
+		return &core.Error{Code: core.CodeTimeout, Message: what + " took longer than " + timeout.String(), Hint: "allow more with --timeout", Err: inner.Err()}
+	case err == nil && status == 0:
+		return nil
+	case err == nil:
+		err = &hostgo.ExitError{Status: status, Stderr: tail.String()}
+	}
+	return hostgo.ClientError(ctx, what, "", err)
+}
+
+// cannotStart is the status of a command that is not there; the shell says 126
+// or 127.
+const cannotStart = 126
+
+// Exec implements [hostgo.Commander].
+func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) {
+	const what = "the command"
+	if len(req.Argv) == 0 {
+		return -1, &core.Error{Code: core.CodeInvalidRequest, Field: "argv", Message: "there is no command to run"}
+	}
+	if err := ctx.Err(); err != nil {
+		return -1, hostgo.ClientError(ctx, what, "", err)
+	}
+	var b strings.Builder
+	if req.Dir != "" {
+		b.WriteString("cd -- " + plan.Quote(req.Dir) + " || exit 126; ")
+	}
+	for _, e := range req.Env {
+		name, value, _ := strings.Cut(e, "=")
+		b.WriteString("export " + name + "=" + plan.Quote(value) + "; ")
+	}
+	b.WriteString("command -v -- " + plan.Quote(req.Argv[0]) + " >/dev/null || exit 127; exec")
+	for _, a := range req.Argv {
+		b.WriteString(" " + plan.Quote(a))
+	}
+	status, err := c.conn.run(ctx, job{command: b.String(), stdin: req.Stdin, stdout: req.Stdout, stderr: req.Stderr, signals: req.Signals})
+	if err == nil && status >= cannotStart && status <= cannotStart+1 {
+		err = errors.New("it could not be started there")
+	}
+	if err != nil {
+		return -1, hostgo.ClientError(ctx, what, "", err)
+	}
+	return status, nil
+}

@@ -1,0 +1,267 @@
+package ssh
+
+import (
+	"bufio"
+	"net/url"
+	"os"
+	"os/user"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// Target is a host and a folder on it. Empty fields are taken from the user's
+// configuration.
+type Target struct {
+	Host string // a name or alias
+	User string
+	Port string
+	Path string // of the workspace there, absolute
+	// Config is the configuration file; "" is ~/.ssh/config, where the system's
+	// own in /etc/ssh/ssh_config follows.
+	Config string
+}
+
+// ParseTarget reads ssh://[user@]host[:port]/absolute/path.
+func ParseTarget(s string) (Target, error) {
+	bad := func(why string) (Target, error) {
+		return Target{}, &core.Error{Code: core.CodeInvalidRequest, Field: "sandbox", Message: why, Hint: "write it as ssh://user@host:port/absolute/path"}
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "ssh":
+		return bad("the sandbox's URL can't be read")
+	case u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-"):
+		return bad("the sandbox's URL names no host")
+	case u.RawQuery != "" || u.Fragment != "":
+		return bad("the sandbox's URL holds a ? or #; write them as %3F and %23")
+	case !path.IsAbs(u.Path) || path.Clean(u.Path) == "/":
+		return bad("the sandbox's URL names no folder")
+	}
+	t := Target{Host: u.Hostname(), Port: u.Port(), Path: path.Clean(u.Path)}
+	if u.User != nil {
+		if _, secret := u.User.Password(); secret {
+			return bad("a password in the URL is not used, and would show in the list of processes")
+		}
+		t.User = u.User.Username()
+	}
+	return t, nil
+}
+
+// settings are what a connection needs, after all files were read.
+type settings struct {
+	alias, host, user, port string
+	identities              []string
+	identitiesOnly          bool
+	agent                   string
+	knownHosts              []string
+	accept                  bool // a host that is not known, but never another key
+	aliveInterval           time.Duration
+	aliveCount              int
+	timeout                 time.Duration
+	jump, command           string
+	home                    string
+	config                  string
+}
+
+const (
+	defaultAlive   = 15 * time.Second
+	defaultMisses  = 3
+	defaultTimeout = 30 * time.Second
+	maxInclude     = 16 // levels, as in OpenSSH
+)
+
+// settings reads the configuration. Of a keyword the first value counts, but
+// identity files add up.
+func (t Target) settings() (*settings, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, &core.Error{Code: core.CodeIO, Message: "there is no home directory to find keys in", Err: err}
+	}
+	me := os.Getenv("USER")
+	if u, err := user.Current(); err == nil {
+		me = u.Username
+	}
+	f := &configFile{host: t.Host, home: home, values: map[string]string{}}
+	if t.Config != "" {
+		err = f.read(t.Config, 0)
+	} else if err = f.read(filepath.Join(home, ".ssh", "config"), 0); err == nil {
+		err = f.read("/etc/ssh/ssh_config", 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{alias: t.Host, home: home, config: t.Config, agent: os.Getenv("SSH_AUTH_SOCK")}
+	s.host = strings.ReplaceAll(f.or("hostname", t.Host), "%h", t.Host)
+	s.user, s.port = first(t.User, f.or("user", me)), first(t.Port, f.or("port", "22"))
+	if n, err := strconv.Atoi(s.port); err != nil || n < 1 || n > 65535 {
+		return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "port", Message: "the port is not a number from 1 to 65535"}
+	}
+	expand := strings.NewReplacer("%%", "%", "%d", home, "%h", s.host, "%n", t.Host, "%p", s.port, "%r", s.user, "%u", me)
+	file := func(p string) string {
+		p = expand.Replace(strings.Trim(p, `"`))
+		if rest, ok := strings.CutPrefix(p, "~/"); ok {
+			p = filepath.Join(home, rest)
+		}
+		return p
+	}
+	for _, p := range f.identities {
+		s.identities = append(s.identities, file(p))
+	}
+	if len(f.identities) == 0 {
+		for _, name := range [3]string{"id_ed25519", "id_ecdsa", "id_rsa"} {
+			s.identities = append(s.identities, filepath.Join(home, ".ssh", name))
+		}
+	}
+	s.identitiesOnly = f.or("identitiesonly", "no") == "yes"
+	if a := f.or("identityagent", ""); a == "none" {
+		s.agent = ""
+	} else if a != "" && a != "SSH_AUTH_SOCK" {
+		s.agent = file(a)
+	}
+	for _, p := range strings.Fields(f.or("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2") + " " + f.or("globalknownhostsfile", "/etc/ssh/ssh_known_hosts")) {
+		s.knownHosts = append(s.knownHosts, file(p))
+	}
+	strict := f.or("stricthostkeychecking", "yes")
+	s.accept = strict == "accept-new" || strict == "no" || strict == "off"
+	s.aliveInterval, s.aliveCount = seconds(f.or("serveraliveinterval", ""), defaultAlive), defaultMisses
+	if n, err := strconv.Atoi(f.or("serveralivecountmax", "")); err == nil && n > 0 {
+		s.aliveCount = n
+	}
+	s.timeout = seconds(f.or("connecttimeout", ""), defaultTimeout)
+	if s.jump = f.or("proxyjump", ""); s.jump == "none" {
+		s.jump = ""
+	}
+	if s.command = f.or("proxycommand", ""); s.command == "none" || s.jump != "" {
+		s.command = ""
+	}
+	s.command = expand.Replace(s.command)
+	return s, nil
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func seconds(s string, other time.Duration) time.Duration {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return other
+	}
+	return time.Duration(n) * time.Second
+}
+
+// configFile gathers the values of one host from files in OpenSSH's format.
+type configFile struct {
+	host, home string
+	values     map[string]string
+	identities []string
+	applies    bool
+}
+
+func (f *configFile) or(keyword, other string) string {
+	if v, ok := f.values[keyword]; ok {
+		return v
+	}
+	return other
+}
+
+// read takes in one file; one that does not exist is empty.
+func (f *configFile) read(name string, level int) error {
+	file, err := os.Open(name)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return &core.Error{Code: core.CodeIO, Path: name, Message: "the SSH configuration can't be read", Err: err}
+	}
+	defer file.Close()
+	f.applies = true
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		keyword, value := splitLine(lines.Text())
+		switch {
+		case keyword == "":
+		case keyword == "host":
+			f.applies = matchHost(value, f.host)
+		case keyword == "match":
+			// What a Match block asks can depend on commands; only "all" is certain.
+			f.applies = value == "all"
+		case !f.applies:
+		case keyword == "include":
+			if err := f.include(value, filepath.Dir(name), level); err != nil {
+				return err
+			}
+			f.applies = true
+		case keyword == "identityfile":
+			f.identities = append(f.identities, value)
+		default:
+			if _, set := f.values[keyword]; !set {
+				f.values[keyword] = strings.Trim(value, `"`)
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return &core.Error{Code: core.CodeIO, Path: name, Message: "the SSH configuration can't be read", Err: err}
+	}
+	return nil
+}
+
+func (f *configFile) include(value, dir string, level int) error {
+	if level == maxInclude {
+		return &core.Error{Code: core.CodeLimit, Path: dir, Message: "the SSH configuration includes too many levels of files"}
+	}
+	for _, pattern := range strings.Fields(value) {
+		if rest, ok := strings.CutPrefix(pattern, "~/"); ok {
+			pattern = filepath.Join(f.home, rest)
+		} else if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(dir, pattern)
+		}
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			continue // a pattern that is none names no file
+		}
+		for _, name := range found {
+			if err := f.read(name, level+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// splitLine returns the keyword in lower case, and the value.
+func splitLine(line string) (keyword, value string) {
+	line = strings.TrimSpace(line)
+	if line == "" || line[0] == '#' {
+		return "", ""
+	}
+	i := strings.IndexAny(line, " \t=")
+	if i < 0 {
+		return strings.ToLower(line), ""
+	}
+	return strings.ToLower(line[:i]), strings.TrimLeft(line[i:], " \t=")
+}
+
+// matchHost reports whether a list of patterns matches; a negated one that does
+// excludes the host whatever else matches.
+func matchHost(patterns, host string) bool {
+	matched := false
+	for _, p := range strings.Fields(patterns) {
+		negated := strings.HasPrefix(p, "!")
+		if ok, err := path.Match(strings.ToLower(strings.TrimPrefix(p, "!")), strings.ToLower(host)); err == nil && ok {
+			if negated {
+				return false
+			}
+			matched = true
+		}
+	}
+	return matched
+}

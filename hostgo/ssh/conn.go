@@ -1,0 +1,366 @@
+package ssh
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+)
+
+// maxChannels bounds the commands that run at a time: OpenSSH's server takes ten
+// sessions a connection, and ending a command takes one more.
+const maxChannels = 6
+
+// killTime bounds how long the end of a command on the other side is waited for.
+const killTime = 5 * time.Second
+
+// conn is one connection. One channel is always opened ahead, so that a command
+// costs one round trip.
+type conn struct {
+	client *ssh.Client
+	slots  chan struct{}
+	spare  chan opened
+	lost   chan struct{} // closed when the connection is gone
+	once   sync.Once
+}
+
+type opened struct {
+	channel  ssh.Channel
+	requests <-chan *ssh.Request
+	err      error
+}
+
+var errLost = errors.New("the connection was lost")
+
+func newConn(client *ssh.Client, s *settings) *conn {
+	c := &conn{client: client, slots: make(chan struct{}, maxChannels), spare: make(chan opened, 1), lost: make(chan struct{})}
+	go c.openAhead()
+	go func() {
+		_ = client.Wait() // why it ended is told by the calls that it ends
+		c.once.Do(func() { close(c.lost) })
+	}()
+	go c.keepAlive(s.aliveInterval, s.aliveCount)
+	return c
+}
+
+func (c *conn) close() error {
+	err := c.client.Close()
+	c.once.Do(func() { close(c.lost) })
+	return err
+}
+
+// keepAlive ends a connection whose other side has gone silent, so that no call
+// waits for ever.
+func (c *conn) keepAlive(every time.Duration, misses int) {
+	if every <= 0 {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	answered := make(chan struct{}, 1)
+	answered <- struct{}{}
+	silent := 0
+	for {
+		select {
+		case <-c.lost:
+			return
+		case <-tick.C:
+		}
+		select {
+		case <-answered:
+			silent = 0
+			go func() {
+				if _, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+					answered <- struct{}{}
+				}
+			}()
+		default:
+			if silent++; silent >= misses {
+				_ = c.close() // the calls report it
+				return
+			}
+		}
+	}
+}
+
+func (c *conn) openAhead() {
+	var o opened
+	o.channel, o.requests, o.err = c.client.OpenChannel("session", nil)
+	c.spare <- o
+}
+
+// session takes the channel that was opened ahead.
+func (c *conn) session(ctx context.Context) (opened, error) {
+	select {
+	case o := <-c.spare:
+		go c.openAhead()
+		return o, o.err
+	case <-c.lost:
+		return opened{}, errLost
+	case <-ctx.Done():
+		return opened{}, ctx.Err()
+	}
+}
+
+// job is one command on the other side.
+type job struct {
+	command string
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	signals <-chan os.Signal
+}
+
+// run runs a job and returns its exit status, 128+n where signal n ended it. The
+// server makes each command a session and process group of its own, whose id
+// comes as the first line of stderr, so that all of it can be ended.
+func (c *conn) run(ctx context.Context, j job) (int, error) {
+	line := "exec sh -c 'echo $$ >&2; exec sh -c \"$0\"' " + plan.Quote(j.command)
+	if len(line) > maxArg {
+		return -1, &core.Error{Code: core.CodeLimit, Message: "the command is longer than one argument may be"}
+	}
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-c.lost:
+		return -1, errLost
+	case <-ctx.Done():
+		return -1, ctx.Err()
+	}
+	o, err := c.session(ctx)
+	if err != nil {
+		return -1, c.explain(err)
+	}
+	defer o.channel.Close()
+	// Waiting for the answer would cost a round trip; a refusal shows as an end
+	// without a status.
+	if _, err := o.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line})); err != nil {
+		return -1, c.explain(err)
+	}
+	p := newProcess(c, o, j)
+	return p.wait(ctx, j.signals)
+}
+
+func (c *conn) explain(err error) error {
+	select {
+	case <-c.lost:
+		return errLost
+	default:
+		return err
+	}
+}
+
+// process is a running job.
+type process struct {
+	conn   *conn
+	o      opened
+	group  *groupReader
+	input  chan error // why stdin could not be read; closed at its end
+	output sync.WaitGroup
+	sink   error // of stdout or stderr on this side
+	mu     sync.Mutex
+	ended  chan int // the status, or -1 for none
+}
+
+func newProcess(c *conn, o opened, j job) *process {
+	p := &process{conn: c, o: o, input: make(chan error, 1), ended: make(chan int, 1)}
+	p.group = &groupReader{to: j.stderr, known: make(chan struct{})}
+	go p.feed(j.stdin)
+	p.output.Go(func() { p.drain(j.stdout, o.channel) })
+	p.output.Go(func() { p.drain(p.group, o.channel.Stderr()) })
+	go p.watch()
+	return p
+}
+
+func (p *process) feed(stdin io.Reader) {
+	var err error
+	if stdin != nil {
+		source := &sourceReader{r: stdin}
+		_, _ = io.CopyBuffer(struct{ io.Writer }{p.o.channel}, source, make([]byte, 64<<10)) // a command need not read all
+		err = source.err
+	}
+	if err == nil {
+		_ = p.o.channel.CloseWrite() // it may have ended already
+	}
+	p.input <- err
+}
+
+// sourceReader remembers the error of the source, which must not look like its
+// end to the other side.
+type sourceReader struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+func (p *process) drain(to io.Writer, from io.Reader) {
+	if to == nil {
+		to = io.Discard
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10)); err != nil {
+		p.mu.Lock()
+		p.sink = err
+		p.mu.Unlock()
+		_, _ = io.Copy(io.Discard, from)
+	}
+}
+
+func (p *process) watch() {
+	status := -1
+	for r := range p.o.requests {
+		switch {
+		case r.Type == "exit-status" && len(r.Payload) >= 4:
+			status = int(binary.BigEndian.Uint32(r.Payload))
+		case r.Type == "exit-signal":
+			var sig struct {
+				Name   string
+				Dumped bool
+				Text   string
+				Lang   string
+			}
+			_ = ssh.Unmarshal(r.Payload, &sig)
+			status = 128 + signalNumbers[sig.Name]
+		}
+		if r.WantReply {
+			_ = r.Reply(false, nil)
+		}
+	}
+	p.output.Wait()
+	p.ended <- status
+}
+
+var signalNumbers = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14, "TERM": 15, "USR1": 10, "USR2": 12}
+
+func (p *process) wait(ctx context.Context, signals <-chan os.Signal) (int, error) {
+	input := p.input
+	for {
+		select {
+		case status := <-p.ended:
+			return p.result(ctx, status)
+		case err := <-input:
+			if input = nil; err != nil {
+				p.kill("KILL")
+				return -1, err
+			}
+		case s, ok := <-signals:
+			if !ok {
+				signals = nil
+			} else if n, ok := s.(syscall.Signal); ok {
+				go p.kill(strconv.Itoa(int(n)))
+			}
+		case <-ctx.Done():
+			p.kill("KILL")
+			return -1, ctx.Err()
+		case <-p.conn.lost:
+			return -1, errLost
+		}
+	}
+}
+
+func (p *process) result(ctx context.Context, status int) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return -1, ctx.Err()
+	case p.sink != nil:
+		return -1, p.sink
+	case status < 0:
+		return -1, p.conn.explain(errors.New("it ended without a status"))
+	}
+	select {
+	case err := <-p.input:
+		if err != nil {
+			return -1, err
+		}
+	default:
+	}
+	return status, nil
+}
+
+// kill sends a signal to the command and its children.
+func (p *process) kill(signal string) {
+	end := time.NewTimer(killTime)
+	defer end.Stop()
+	select {
+	case <-p.group.known:
+	case <-p.conn.lost:
+		return
+	case <-end.C:
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s, err := p.conn.client.NewSession()
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		_ = s.Run("kill -" + signal + " -" + p.group.id) // it may have ended already
+	}()
+	select {
+	case <-done:
+	case <-p.conn.lost:
+	case <-end.C:
+	}
+}
+
+// groupReader takes the first line of stderr for the process group's id and
+// passes the rest on.
+type groupReader struct {
+	to    io.Writer
+	head  strings.Builder
+	id    string
+	done  bool
+	known chan struct{}
+}
+
+func (g *groupReader) Write(b []byte) (int, error) {
+	n := len(b)
+	if !g.done {
+		for i, c := range b {
+			if c == '\n' {
+				g.finish()
+				b = b[i+1:]
+				break
+			}
+			g.head.WriteByte(c)
+		}
+		if !g.done {
+			return n, nil
+		}
+	}
+	if g.to == nil || len(b) == 0 {
+		return n, nil
+	}
+	_, err := g.to.Write(b)
+	return n, err
+}
+
+// finish accepts nothing but a number above 1: "kill -1" would reach everything.
+func (g *groupReader) finish() {
+	g.done = true
+	if id, err := strconv.Atoi(g.head.String()); err == nil && id > 1 {
+		g.id = strconv.Itoa(id)
+		close(g.known)
+	}
+}

@@ -1,0 +1,197 @@
+package ssh_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	cryptossh "golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+	"github.com/paperclipai/syncplan/hostgo/clienttest"
+	"github.com/paperclipai/syncplan/hostgo/ssh"
+	"github.com/paperclipai/syncplan/hostgo/ssh/sshtest"
+)
+
+func open(t testing.TB, s *sshtest.Server) *ssh.Client {
+	t.Helper()
+	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestClient(t *testing.T) {
+	s := sshtest.Start(t)
+	clienttest.TestClient(t, func(t testing.TB) (hostgo.Client, string) { return open(t, s), t.TempDir() })
+}
+
+func TestRoundTrip(t *testing.T) {
+	s := sshtest.Start(t)
+	c := open(t, s)
+	top := t.TempDir()
+	local, there := filepath.Join(top, "local"), filepath.Join(top, "there")
+	require.NoError(t, os.MkdirAll(filepath.Join(local, "d"), 0o755))
+	require.NoError(t, os.Mkdir(there, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(local, "d", "it's"), []byte("1"), 0o644))
+	o := hostgo.Options{Workspace: local, Client: c, Root: there, StateDir: filepath.Join(top, "state")}
+	r, err := hostgo.Push(t.Context(), o)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, r.ClientCalls)
+	require.NoError(t, os.WriteFile(filepath.Join(there, "d", "it's"), []byte("2"), 0o644))
+	r, err = hostgo.Pull(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, plan.StatusOK, r.Status)
+	data, err := os.ReadFile(filepath.Join(local, "d", "it's"))
+	require.NoError(t, err)
+	require.Equal(t, "2", string(data))
+}
+
+func TestHostsAndKeys(t *testing.T) {
+	s := sshtest.Start(t)
+	config := func(lines ...string) string {
+		p := filepath.Join(t.TempDir(), "config")
+		text := fmt.Sprintf("Host box\n  HostName 127.0.0.1\n  Port %s\n  User %s\n  IdentityAgent none\n", s.Port, s.User)
+		require.NoError(t, os.WriteFile(p, []byte(text+strings.Join(lines, "\n")+"\n"), 0o600))
+		return p
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	otherKey := sshtest.NewKey(t, other)
+	changed := filepath.Join(t.TempDir(), "changed")
+	require.NoError(t, os.WriteFile(changed, fmt.Appendf(nil, "[127.0.0.1]:%s %s", s.Port, cryptossh.MarshalAuthorizedKey(otherKey)), 0o600))
+	fresh := filepath.Join(t.TempDir(), "deep", "fresh")
+	for _, c := range []struct {
+		name, config, want, hint string
+	}{
+		{"unknown host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile /nonexistent"), "is not known", "ssh -p " + s.Port},
+		{"ask is yes", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile /nonexistent", "StrictHostKeyChecking ask"), "is not known", "ssh -p"},
+		{"changed host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed), "is not the one that is known", "ssh-keygen -R"},
+		{"changed host is never accepted", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed, "StrictHostKeyChecking no"), "is not the one that is known", "ssh-keygen -R"},
+		{"wrong key", config("IdentityFile "+other, "UserKnownHostsFile "+s.KnownHosts), "was refused", "try it by hand"},
+		{"no key", config("IdentityFile /nonexistent", "UserKnownHostsFile "+s.KnownHosts), "was refused", "there is no key"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: c.config})
+			require.ErrorIs(t, err, core.CodePermission)
+			require.ErrorContains(t, err, c.want)
+			var e *core.Error
+			require.ErrorAs(t, err, &e)
+			require.Contains(t, e.Hint, c.hint)
+		})
+	}
+	for range 2 { // learned once, known the second time
+		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+fresh, "StrictHostKeyChecking accept-new")})
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+	}
+	_, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Port: "1", Config: s.Config})
+	require.ErrorIs(t, err, core.CodeClient)
+}
+
+func TestAgentAndJump(t *testing.T) {
+	s := sshtest.Start(t)
+	data, err := os.ReadFile(s.KeyFile)
+	require.NoError(t, err)
+	key, err := cryptossh.ParseRawPrivateKey(data)
+	require.NoError(t, err)
+	ring := agent.NewKeyring()
+	require.NoError(t, ring.Add(agent.AddedKey{PrivateKey: key}))
+	dir, err := os.MkdirTemp("", "agent") // a socket's path is short
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _ = agent.ServeAgent(ring, c) }()
+		}
+	}()
+	config := filepath.Join(dir, "config")
+	text := fmt.Sprintf("Host a b\n HostName 127.0.0.1\n Port %s\n User %s\n UserKnownHostsFile %s\n IdentityAgent %s\n IdentityFile /nonexistent\nHost b\n ProxyJump a\n", s.Port, s.User, s.KnownHosts, filepath.Join(dir, "s"))
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+	for _, host := range []string{"a", "b"} {
+		c, err := ssh.Open(t.Context(), ssh.Target{Host: host, Config: config})
+		require.NoError(t, err)
+		require.NoError(t, c.Run(t.Context(), "exit 0", time.Minute))
+		require.NoError(t, c.Close())
+	}
+}
+
+// startProxy forwards the first bytes to the server, and then cuts the connection
+// or falls silent.
+func startProxy(t *testing.T, s *sshtest.Server, after int64, silent bool) *ssh.Client {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		in, err := l.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", net.JoinHostPort(s.Host, s.Port))
+		if err != nil {
+			in.Close()
+			return
+		}
+		go func() { _, _ = io.Copy(in, out) }()
+		_, _ = io.CopyN(out, in, after)
+		if silent {
+			return // both stay open, and nothing passes any more
+		}
+		in.Close()
+		out.Close()
+	}()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	dir := t.TempDir()
+	known := filepath.Join(dir, "known")
+	require.NoError(t, os.WriteFile(known, fmt.Appendf(nil, "[127.0.0.1]:%s %s", port, cryptossh.MarshalAuthorizedKey(s.HostKey)), 0o600))
+	config := filepath.Join(dir, "config")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "Host box\n HostName 127.0.0.1\n User %s\n IdentityFile %s\n UserKnownHostsFile %s\n IdentityAgent none\n ServerAliveInterval 1\n ServerAliveCountMax 2\n", s.User, s.KeyFile, known), 0o600))
+	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Port: port, Config: config})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestADroppedConnectionIsAnError(t *testing.T) {
+	s := sshtest.Start(t)
+	for _, silent := range []bool{false, true} {
+		t.Run(fmt.Sprint("silent=", silent), func(t *testing.T) {
+			c := startProxy(t, s, 1<<20, silent)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := c.WriteFile(ctx, filepath.Join(t.TempDir(), "f"), make([]byte, 8<<20))
+			require.ErrorIs(t, err, core.CodeClient)
+			require.ErrorContains(t, err, "the connection was lost")
+			require.ErrorIs(t, c.Run(ctx, "exit 0", 0), core.CodeClient)
+		})
+	}
+}
+
+func TestParseTarget(t *testing.T) {
+	got, err := ssh.ParseTarget("ssh://me@host:2222/a%20b/c/")
+	require.NoError(t, err)
+	require.Equal(t, ssh.Target{Host: "host", User: "me", Port: "2222", Path: "/a b/c"}, got)
+	for _, bad := range []string{"ssh://", "ssh://host", "ssh://host/", "ssh://me:secret@host/a", "ssh:///a", "http://host/a", "ssh://host/a?b", "ssh://host:x/a", "ssh://-oProxyCommand=x/a"} {
+		_, err := ssh.ParseTarget(bad)
+		require.ErrorIs(t, err, core.CodeInvalidRequest, bad)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
