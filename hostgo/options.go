@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/paperclipai/syncplan/core"
@@ -103,6 +104,9 @@ type session struct {
 	release func() error
 	stage   string
 	since   time.Time
+	scan    chan error // the scan of the workspace while it goes on; else nil
+	stop    context.CancelFunc
+	mu      sync.Mutex // of Progress
 }
 
 const (
@@ -242,20 +246,49 @@ func (s *session) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.enter(StageScan)
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: rules, Progress: func(files int, bytes int64) { s.progress(files, bytes) }})
+	s.request.Options.Facts = fileSystemFacts(s.root)
+	ctx, s.stop = context.WithCancel(ctx)
+	scan := make(chan error, 1)
+	s.scan = scan
+	go func() { scan <- s.scanWorkspace(ctx, rules, recovered.Problems) }()
+	return nil
+}
+
+// scanWorkspace reads the workspace while the sandbox is looked at. Nothing else
+// may use the request's Local until [session.scanned] returned.
+func (s *session) scanWorkspace(ctx context.Context, rules *core.Rules, earlier []core.Problem) error {
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: rules, Cache: s.state.loadCache(s.root), Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	if err != nil {
 		return err
 	}
 	s.request.Local, s.request.LocalRepos = scanned.Snapshot, scanned.Repos
-	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, recovered.Problems...))
-	s.request.Options.Facts = fileSystemFacts(s.root)
-	return nil
+	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, earlier...))
+	if scanned.Cache == nil {
+		return nil
+	}
+	return s.state.saveCache(scanned.Cache)
+}
+
+// scanned waits for the scan of the workspace.
+func (s *session) scanned() error {
+	if s.scan == nil {
+		return nil
+	}
+	s.enter(StageScan)
+	err := <-s.scan
+	s.scan = nil
+	return err
 }
 
 // close releases the lock and completes the report. It returns err, or the
 // error of releasing.
 func (s *session) close(err error) error {
+	if s.stop != nil {
+		s.stop()
+	}
+	if s.scan != nil {
+		<-s.scan // of a sync that failed already
+	}
 	s.enter("")
 	if s.counts != nil {
 		s.report.ClientCalls = s.counts.Calls()
@@ -280,9 +313,13 @@ func (s *session) enter(stage string) {
 	}
 }
 
-func (s *session) progress(files int, bytes int64) {
+func (s *session) progress(files int, bytes int64) { s.show(s.stage, files, bytes) }
+
+func (s *session) show(stage string, files int, bytes int64) {
 	if s.opts.Progress != nil {
-		s.opts.Progress(Event{Stage: s.stage, Files: files, Bytes: bytes})
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.opts.Progress(Event{Stage: stage, Files: files, Bytes: bytes})
 	}
 }
 

@@ -71,6 +71,9 @@ func (s *session) pushOnce(ctx context.Context) error {
 }
 
 func (s *session) planPush(ctx context.Context) (*plan.Plan, error) {
+	if err := s.scanned(); err != nil {
+		return nil, err
+	}
 	p, err := plan.Next(s.request)
 	if err != nil || p.Phase != plan.PhaseSurvey {
 		return p, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/paperclipai/syncplan/core"
@@ -24,12 +25,14 @@ type ScanOptions struct {
 	Rules    *core.Rules
 	Workers  int                          // directories and files read at a time; 0 is one a processor, at most 8
 	Progress func(files int, bytes int64) // called from one goroutine at a time; may be nil
+	Cache    *ScanCache                   // digests of an earlier scan; may be nil
 }
 
 // Scanned is a tree and the states of the repositories in it.
 type Scanned struct {
 	Snapshot core.Snapshot
 	Repos    []core.Repo
+	Cache    *ScanCache // for the next scan; nil where the one given is as good
 }
 
 // maxReads bounds how often a file that changes while it is read is read again.
@@ -52,7 +55,7 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	if opts.Workers <= 0 {
 		opts.Workers = min(runtime.GOMAXPROCS(0), 8)
 	}
-	s := &scanner{ctx: ctx, opts: opts, idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
+	s := &scanner{ctx: ctx, opts: opts, clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
 	folder := s.dir(top, "", newReader())
 	s.wait.Wait()
 	if err := ctx.Err(); err != nil {
@@ -75,13 +78,15 @@ type scanner struct {
 	occupied   []string
 	repos      map[string][]core.RepoFile
 
-	files, bytes, entries atomic.Int64
+	clock                                int64 // when the scan began
+	files, bytes, entries, reused, fresh atomic.Int64
 }
 
 // folder is one scanned directory: its entries in order, and what is in those
 // that are directories.
 type folder struct {
 	entries []core.Entry
+	infos   []tree.Info // of the same; of kind 0 where a cache must not hold it
 	below   map[int]*folder
 }
 
@@ -106,8 +111,8 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 		if s.ctx.Err() != nil {
 			return f
 		}
-		if e, ok := s.entry(d, path, name, r); ok {
-			f.entries = append(f.entries, e)
+		if e, info, ok := s.entry(d, path, name, r); ok {
+			f.entries, f.infos = append(f.entries, e), append(f.infos, info)
 			s.entries.Add(1)
 			if e.Kind == core.KindDir {
 				s.enter(d, f, e.Path, name, r)
@@ -143,41 +148,42 @@ func (s *scanner) enter(d *tree.Dir, f *folder, path, name string, r *reader) {
 }
 
 // entry returns what stands at a name, or false where there is no entry for it.
-func (s *scanner) entry(d *tree.Dir, parent, name string, r *reader) (core.Entry, bool) {
-	none := core.Entry{}
+func (s *scanner) entry(d *tree.Dir, parent, name string, r *reader) (core.Entry, tree.Info, bool) {
+	none, unknown := core.Entry{}, tree.Info{}
 	path := core.Join(parent, name)
 	switch {
 	case !utf8.ValidString(name):
 		s.problem(core.Join(parent, core.DisplayPath(name)), core.ProblemInvalidName, "the name is not valid UTF-8")
 		s.occupy(parent)
-		return none, false
+		return none, unknown, false
 	case len(path) > core.MaxPath:
 		s.problem(core.DisplayPath(path[:256])+"...", core.ProblemTooLong, "")
 		s.occupy(parent)
-		return none, false
+		return none, unknown, false
 	}
 	info, err := d.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return none, false
+		return none, unknown, false
 	case s.opts.Rules.Excluded(path, err == nil && info.Kind == core.KindDir):
 		s.occupy(parent)
-		return none, false
+		return none, unknown, false
 	case err != nil:
 		s.problem(path, core.ProblemUnreadable, reason(err))
-		return none, false
+		return none, unknown, false
 	}
 	e := core.Entry{Path: path, Kind: info.Kind, Mode: uint16(info.Mode)}
 	switch info.Kind {
 	case core.KindDir:
-		return e, true
+		return e, unknown, true
 	case core.KindLink:
-		return s.link(d, name, e)
+		e, ok := s.link(d, name, e)
+		return e, unknown, ok
 	case core.KindFile:
-		return s.file(d, name, e, r)
+		return s.file(d, name, e, info, r)
 	}
 	s.problem(path, core.ProblemSpecial, "a FIFO, socket or device")
-	return none, false
+	return none, unknown, false
 }
 
 func (s *scanner) link(d *tree.Dir, name string, e core.Entry) (core.Entry, bool) {
@@ -196,38 +202,58 @@ func (s *scanner) link(d *tree.Dir, name string, e core.Entry) (core.Entry, bool
 	return e, true
 }
 
-// file hashes a file, again if it changed meanwhile.
-func (s *scanner) file(d *tree.Dir, name string, e core.Entry, r *reader) (core.Entry, bool) {
+// file hashes a file, again if it changed meanwhile, unless an earlier scan did
+// and nothing speaks of a change. The state of a repository needs the content of
+// some of its files, which are always read.
+func (s *scanner) file(d *tree.Dir, name string, e core.Entry, info tree.Info, r *reader) (core.Entry, tree.Info, bool) {
+	keep := keptInRepo(e.Path)
+	if !keep {
+		if digest, ok := s.opts.Cache.lookup(e.Path, info, s.clock); ok {
+			e.Digest, e.Size = digest, info.Size
+			s.reused.Add(1)
+			s.count(e.Size)
+			return e, info, true
+		}
+		s.fresh.Add(1)
+	}
 	for range maxReads {
-		steady, err := s.read(d, name, &e, r)
+		info, steady, err := s.read(d, name, &e, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return e, false
+			return e, info, false
 		case err != nil && s.ctx.Err() != nil:
-			return e, false
+			return e, info, false
 		case err != nil:
 			s.problem(e.Path, core.ProblemUnreadable, reason(err))
-			return e, false
+			return e, info, false
 		case steady:
 			s.count(e.Size)
-			return e, true
+			if keep {
+				info = tree.Info{}
+			}
+			return e, info, true
 		}
 	}
 	s.problem(e.Path, core.ProblemChanging, "it changed each time it was read")
-	return e, false
+	return e, info, false
+}
+
+func keptInRepo(path string) bool {
+	repo, below := core.RepoPath(path)
+	return repo != "" && core.RepoStateName(below)
 }
 
 // read fills in the size, mode and digest of a file. steady says that it was
 // the same before and after.
-func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (steady bool, err error) {
+func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (info tree.Info, steady bool, err error) {
 	f, err := d.OpenFile(name)
 	if err != nil {
-		return false, err
+		return info, false, err
 	}
 	defer f.Close()
 	before, err := tree.Fstat(f)
 	if err != nil {
-		return false, err
+		return info, false, err
 	}
 	e.Mode, e.Size = uint16(before.Mode), before.Size
 	repo, below := core.RepoPath(e.Path)
@@ -237,7 +263,7 @@ func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (stea
 	size := int64(0)
 	for {
 		if err := s.ctx.Err(); err != nil {
-			return false, err
+			return info, false, err
 		}
 		n, err := f.Read(r.buf)
 		r.hash.Write(r.buf[:n])
@@ -248,12 +274,12 @@ func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (stea
 			break
 		}
 		if err != nil {
-			return false, err
+			return info, false, err
 		}
 	}
 	after, err := tree.Fstat(f)
 	if err != nil || size != before.Size || !before.Same(after) {
-		return false, err
+		return info, false, err
 	}
 	r.hash.Sum(e.Digest[:0])
 	if keep {
@@ -261,7 +287,7 @@ func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (stea
 		s.repos[repo] = append(s.repos[repo], core.RepoFile{Name: below, Data: data})
 		s.mu.Unlock()
 	}
-	return true, nil
+	return after, true, nil
 }
 
 func (s *scanner) count(size int64) {
@@ -294,6 +320,7 @@ func (s *scanner) occupy(path string) {
 func (s *scanner) result(top *folder) *Scanned {
 	out := &Scanned{}
 	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
+	out.Cache = s.nextCache(top)
 	out.Snapshot.Problems = core.SortProblems(s.problems)
 	out.Snapshot.Incomplete, out.Snapshot.Occupied = sortedDirs(s.incomplete), sortedDirs(s.occupied)
 	for i := range out.Snapshot.Entries {
@@ -314,6 +341,29 @@ func (f *folder) appendTo(list []core.Entry) []core.Entry {
 		}
 	}
 	return list
+}
+
+// nextCache returns what the next scan may rely on, or nil where that is what
+// this one was given.
+func (s *scanner) nextCache(top *folder) *ScanCache {
+	old := s.opts.Cache
+	if old == nil || s.fresh.Load() == 0 && s.reused.Load() == int64(len(old.records)) {
+		return nil
+	}
+	c := &ScanCache{root: old.root, clock: s.clock, records: make(map[string]cached, s.files.Load())}
+	top.remember(c)
+	return c
+}
+
+func (f *folder) remember(c *ScanCache) {
+	for i := range f.entries {
+		if f.infos[i].Kind == core.KindFile {
+			c.records[f.entries[i].Path] = cached{f.infos[i], f.entries[i].Digest}
+		}
+		if sub := f.below[i]; sub != nil {
+			sub.remember(c)
+		}
+	}
 }
 
 func sortedDirs(dirs []string) []string {

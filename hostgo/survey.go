@@ -81,8 +81,10 @@ func (s *session) look(ctx context.Context, p *plan.Plan, read func(path string)
 			s.enter(StageSurvey)
 			err = s.client.Run(ctx, step.Command, s.opts.Timeout)
 		case plan.StepRead:
-			s.enter(StageReceive)
-			err = read(step.Path)
+			if err = s.scanned(); err == nil {
+				s.enter(StageReceive)
+				err = read(step.Path)
+			}
 		case plan.StepRemove:
 			// What stays there is swept by a later push; it is not worth failing for.
 			_ = s.client.Remove(ctx, step.Path)

@@ -1,0 +1,170 @@
+package hostgo
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// warmTree is a scanned tree whose times are old, so that its cache is trusted.
+func warmTree(t *testing.T) (root string, s *state, c *ScanCache) {
+	t.Helper()
+	root = t.TempDir()
+	for i := range 20 {
+		p := filepath.Join(root, "d"+strconv.Itoa(i%3), strconv.Itoa(i))
+		require.NoError(t, os.MkdirAll(filepath.Dir(p), 0o755))
+		require.NoError(t, os.WriteFile(p, []byte("content "+strconv.Itoa(i)), 0o644))
+	}
+	s = &state{t.TempDir()}
+	return root, s, rescan(t, root, s, 0)
+}
+
+// rescan scans with the stored cache and stores the next one, as if the scan
+// began later than it does.
+func rescan(t *testing.T, root string, s *state, later time.Duration) *ScanCache {
+	t.Helper()
+	scanned, err := Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root)})
+	require.NoError(t, err)
+	c := scanned.Cache
+	if c == nil {
+		c = s.loadCache(root)
+	}
+	c.clock += int64(later)
+	require.NoError(t, s.saveCache(c))
+	return c
+}
+
+// poison gives every record a digest that no content has, so that its use shows.
+func poison(t *testing.T, root string, s *state) {
+	t.Helper()
+	c := s.loadCache(root)
+	for p, r := range c.records {
+		r.digest = core.Sum("poison")
+		c.records[p] = r
+	}
+	require.NoError(t, s.saveCache(c))
+}
+
+func entriesWith(t *testing.T, root string, c *ScanCache) []core.Entry {
+	t.Helper()
+	scanned, err := Scan(t.Context(), root, ScanOptions{Cache: c})
+	require.NoError(t, err)
+	return scanned.Snapshot.Entries
+}
+
+func TestCacheIsUsedForWhatDidNotChange(t *testing.T) {
+	root, s, _ := warmTree(t)
+	poison(t, root, s)
+	c := s.loadCache(root)
+	c.clock -= int64(time.Hour) // as if the files had been written after the scan
+	require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, c)), "young files were trusted")
+
+	time.Sleep(2 * time.Duration(fineMargin))
+	rescan(t, root, s, 0)
+	scanned, err := Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root)})
+	require.NoError(t, err)
+	require.Nil(t, scanned.Cache, "a scan that learnt nothing wants the cache rewritten")
+	poison(t, root, s)
+	for _, e := range entriesWith(t, root, s.loadCache(root)) {
+		if e.Kind == core.KindFile {
+			require.Equal(t, core.Sum("poison"), e.Digest, e.Path)
+		}
+	}
+	c = s.loadCache(root)
+	c.clock = time.Now().Add(time.Hour).UnixNano() // the clock was set back since
+	require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, c)))
+}
+
+func TestCacheSeesEdits(t *testing.T) {
+	for name, edit := range map[string]func(t *testing.T, p string){
+		"same size": func(t *testing.T, p string) { require.NoError(t, os.WriteFile(p, []byte("CONTENT 1"), 0o644)) },
+		"restored mtime": func(t *testing.T, p string) {
+			info, err := os.Stat(p)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(p, []byte("CONTENT 1"), 0o644))
+			require.NoError(t, os.Chtimes(p, info.ModTime(), info.ModTime()))
+		},
+		"another inode": func(t *testing.T, p string) {
+			info, err := os.Stat(p)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(p+".new", []byte("CONTENT 1"), 0o644))
+			require.NoError(t, os.Chtimes(p+".new", info.ModTime(), info.ModTime()))
+			require.NoError(t, os.Rename(p+".new", p))
+		},
+		"gone": func(t *testing.T, p string) { require.NoError(t, os.Remove(p)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, s, _ := warmTree(t)
+			time.Sleep(2 * time.Duration(fineMargin))
+			rescan(t, root, s, 0)
+			edit(t, filepath.Join(root, "d1", "1"))
+			require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, s.loadCache(root))))
+		})
+	}
+}
+
+func TestDamagedCacheIsNotTrusted(t *testing.T) {
+	root, s, _ := warmTree(t)
+	poison(t, root, s)
+	data, err := os.ReadFile(s.cachePath())
+	require.NoError(t, err)
+	for i := range data {
+		require.NoError(t, os.WriteFile(s.cachePath(), data[:i], 0o600))
+		require.Empty(t, s.loadCache(root).records, "cut at %d", i)
+		bad := append([]byte{}, data...)
+		bad[i] ^= 1 << (i % 8)
+		_, ok := decodeCache(bad)
+		require.False(t, ok, "damaged at %d", i)
+	}
+	require.NoError(t, os.WriteFile(s.cachePath(), data, 0o600))
+	require.NotEmpty(t, s.loadCache(root).records)
+	require.Empty(t, s.loadCache(root+"x").records, "a cache of another tree")
+}
+
+func FuzzCache(f *testing.F) {
+	c := &ScanCache{root: "/w", clock: 5, records: map[string]cached{"a": {}}}
+	f.Add(c.encode())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sum := core.Sum(string(body))
+		if c, ok := decodeCache(append([]byte(cacheHead+sum.String()+"\n"), body...)); ok {
+			again, ok := decodeCache(append([]byte(cacheHead+core.Sum(string(c.encode())).String()+"\n"), c.encode()...))
+			require.True(t, ok)
+			require.Equal(t, len(c.records), len(again.records))
+		}
+	})
+}
+
+// A scan with the cache of the scan before equals one without, after any edits.
+func TestCacheEqualsFullScan(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	root, s, _ := warmTree(t)
+	for range 500 {
+		p := filepath.Join(root, "d"+strconv.Itoa(rng.IntN(3)), strconv.Itoa(rng.IntN(20)))
+		switch rng.IntN(5) {
+		case 0:
+			require.NoError(t, os.RemoveAll(p))
+		case 1:
+			when := time.Unix(int64(rng.IntN(3)), 0)
+			_ = os.Chtimes(p, when, when) // it may be gone
+		case 2:
+			_ = os.Rename(p, filepath.Join(root, "d0", strconv.Itoa(rng.IntN(20)))) // likewise
+		default:
+			require.NoError(t, os.WriteFile(p, []byte{byte(rng.IntN(3))}, 0o644))
+		}
+		want := entriesWith(t, root, nil)
+		scanned, err := Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root)})
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(want, scanned.Snapshot.Entries))
+		if scanned.Cache != nil {
+			require.NoError(t, s.saveCache(scanned.Cache))
+		}
+	}
+}
