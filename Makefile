@@ -15,7 +15,7 @@ help: ## List the tasks
 setup: ## Fetch what the checks and tests need; the rest works offline
 	$(GO) mod download
 	$(GO) mod download -modfile=tools/go.mod
-	@command -v git >/dev/null || { echo "git is needed by the tests; install it" >&2; exit 1; }
+	@for t in git busybox toybox dash /usr/sbin/sshd; do command -v $$t >/dev/null || { echo "$$t is needed by the tests; install the Debian packages git, busybox, toybox, dash and openssh-server" >&2; exit 1; }; done
 
 .PHONY: build
 build: ## Build bin/planner
@@ -43,6 +43,14 @@ golden: build ## Regenerate the machine-written outputs of the vectors
 .PHONY: bench
 bench: ## Benchmarks: the core, and push beside tar and the seed's way
 	$(GO) test -run '^$$' -bench . -benchmem ./core/... ./hostgo/...
+
+.PHONY: bench-sync
+bench-sync: build ## Every operation beside the seed's way, rsync, tar, unison and rclone (takes long)
+	$(GO) run ./internal/benchsync
+
+.PHONY: soak
+soak: ## 5,000 generated histories, incremental beside full (some ten minutes)
+	$(GO) test ./hostgo -run TestHistories -histories 5000 -timeout 60m
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME

@@ -239,9 +239,6 @@ func (s *session) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.request.Base, err = s.state.loadBase(); err != nil {
-		return err
-	}
 	rules, err := core.CompileRules(s.request.Options.Exclude, s.request.Options.Ignores)
 	if err != nil {
 		return err
@@ -251,7 +248,8 @@ func (s *session) begin(ctx context.Context) error {
 	scan := make(chan error, 1)
 	s.scan = scan
 	go func() { scan <- s.scanWorkspace(ctx, rules, recovered.Problems) }()
-	return nil
+	s.request.Base, err = s.state.loadBase()
+	return err
 }
 
 // scanWorkspace reads the workspace while the sandbox is looked at. Nothing else
