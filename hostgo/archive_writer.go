@@ -30,6 +30,7 @@ type Sent struct {
 	Size    int64
 	Problem core.ProblemCode // "" is success; else the archive has no good copy
 	Detail  string
+	info    tree.Info // of the file as it was read
 }
 
 // ArchiveWriter writes a tar archive of exactly the members it is told: no "."
@@ -132,7 +133,7 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 			return Sent{}, err
 		}
 		_, err := a.w.Write(ahead.data)
-		return Sent{Digest: ahead.digest, Size: int64(len(ahead.data))}, archiveError(err)
+		return Sent{Digest: ahead.digest, Size: int64(len(ahead.data)), info: ahead.info}, archiveError(err)
 	}
 	name := m.Name
 	for range maxReads {
@@ -188,7 +189,7 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, op
 		left -= int64(len(part))
 	}
 	after, err := tree.Fstat(f)
-	return Sent{Digest: core.Digest(h.Sum(nil)), Size: before.Size}, err == nil && !torn && before.Same(after), nil
+	return Sent{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before}, err == nil && !torn && before.Same(after), nil
 }
 
 func failedRead(err error) Sent {
@@ -215,6 +216,7 @@ type readFile struct {
 	data    []byte
 	digest  core.Digest
 	mtimeNs int64
+	info    tree.Info
 	err     error
 }
 
@@ -332,5 +334,5 @@ func (r *pathReader) once(name string) *readFile {
 	if data == nil {
 		data = []byte{}
 	}
-	return &readFile{data: data, digest: sha256.Sum256(data), mtimeNs: before.MtimeNs}
+	return &readFile{data: data, digest: sha256.Sum256(data), mtimeNs: before.MtimeNs, info: before}
 }

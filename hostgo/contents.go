@@ -28,6 +28,7 @@ type contents struct {
 	path  string
 	index map[core.Digest]record
 	size  int64
+	read  bool     // the index was; only a merge or a change needs it
 	added *os.File // open while contents are added
 	w     *bufio.Writer
 }
@@ -39,30 +40,38 @@ type record struct {
 
 const recordHead = 40 // digest and length
 
-// openContents reads the index. A damaged tail is cut off when something is
+// openContents returns the store, whose index is read when it is first needed.
+func (s *state) openContents() *contents {
+	return &contents{path: filepath.Join(s.dir, "contents")}
+}
+
+// load reads the index. A damaged tail is cut off when something is
 // added, since every content is checked against its digest when it is read.
-func (s *state) openContents() (*contents, error) {
-	c := &contents{path: filepath.Join(s.dir, "contents"), index: map[core.Digest]record{}}
+func (c *contents) load() error {
+	if c.read {
+		return nil
+	}
+	c.read, c.index = true, map[core.Digest]record{}
 	f, err := os.Open(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
+		return nil
 	}
 	if err != nil {
-		return nil, ioError("the stored contents can't be read", c.path, err)
+		return ioError("the stored contents can't be read", c.path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, ioError("the stored contents can't be read", c.path, err)
+		return ioError("the stored contents can't be read", c.path, err)
 	}
 	var head [recordHead]byte
 	for {
 		if _, err := f.ReadAt(head[:], c.size); err != nil {
-			return c, nil // the end, or a head that was not written whole
+			return nil // the end, or a head that was not written whole
 		}
 		n := int64(binary.LittleEndian.Uint64(head[32:]))
 		if n < 0 || n > maxContent || c.size+recordHead+n > info.Size() {
-			return c, nil
+			return nil
 		}
 		c.index[core.Digest(head[:32])] = record{c.size + recordHead, n}
 		c.size += recordHead + n
@@ -71,6 +80,9 @@ func (s *state) openContents() (*contents, error) {
 
 // get returns a content, or nil if it is not kept or not what it should be.
 func (c *contents) get(d core.Digest) []byte {
+	if c.load() != nil {
+		return nil // as if nothing had been kept: the merge becomes a conflict
+	}
 	r, ok := c.index[d]
 	if !ok {
 		return nil
@@ -90,6 +102,9 @@ func (c *contents) get(d core.Digest) []byte {
 // add keeps a content of the given digest if it is a small text and there is
 // room.
 func (c *contents) add(d core.Digest, data []byte) error {
+	if err := c.load(); err != nil {
+		return err
+	}
 	if _, ok := c.index[d]; ok || !worthKeeping(data) || c.size+int64(len(data)) > maxContents {
 		return nil
 	}
@@ -145,7 +160,7 @@ func (c *contents) close(base *core.Base) error {
 			return ioError("contents can't be kept", c.path, err)
 		}
 	}
-	if base == nil {
+	if base == nil || !c.read {
 		return nil
 	}
 	live, used := map[core.Digest]bool{}, int64(0)
@@ -163,7 +178,7 @@ func (c *contents) close(base *core.Base) error {
 
 // compact rewrites the store with what is live.
 func (c *contents) compact(live map[core.Digest]bool) error {
-	next := &contents{path: c.path + ".new", index: map[core.Digest]record{}}
+	next := &contents{path: c.path + ".new", read: true, index: map[core.Digest]record{}}
 	defer os.Remove(next.path) // fails after the rename, as it should
 	for d := range live {
 		if data := c.get(d); data != nil {

@@ -107,6 +107,11 @@ type session struct {
 	scan    chan error // the scan of the workspace while it goes on; else nil
 	stop    context.CancelFunc
 	mu      sync.Mutex // of Progress
+
+	rules     *core.Rules
+	recovered []core.Problem
+	first     bool  // a first push, whose files were not read yet
+	clock     int64 // when the scan began
 }
 
 const (
@@ -244,27 +249,52 @@ func (s *session) begin(ctx context.Context) error {
 		return err
 	}
 	s.request.Options.Facts = fileSystemFacts(s.root)
+	if s.first, err = s.firstPush(); err != nil {
+		return err
+	}
 	ctx, s.stop = context.WithCancel(ctx)
+	s.rules, s.recovered = rules, recovered.Problems
 	scan := make(chan error, 1)
 	s.scan = scan
-	go func() { scan <- s.scanWorkspace(ctx, rules, recovered.Problems) }()
+	go func() { scan <- s.scanWorkspace(ctx) }()
 	s.request.Base, err = s.state.loadBase()
 	return err
 }
 
 // scanWorkspace reads the workspace while the sandbox is looked at. Nothing else
 // may use the request's Local until [session.scanned] returned.
-func (s *session) scanWorkspace(ctx context.Context, rules *core.Rules, earlier []core.Problem) error {
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: rules, Cache: s.state.loadCache(s.root), Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
+func (s *session) scanWorkspace(ctx context.Context) error {
+	s.clock = time.Now().UnixNano()
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NoDigests: s.first, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	if err != nil {
 		return err
 	}
 	s.request.Local, s.request.LocalRepos = scanned.Snapshot, scanned.Repos
-	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, earlier...))
+	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, s.recovered...))
 	if scanned.Cache == nil {
 		return nil
 	}
 	return s.state.saveCache(scanned.Cache)
+}
+
+// firstPush reports whether a push has nothing to compare with, so that it need
+// not read files before it sends them.
+func (s *session) firstPush() (bool, error) {
+	if s.request.Op != merge.Push || s.opts.DryRun {
+		return false, nil
+	}
+	none, err := s.state.hasNoBase()
+	return none, err
+}
+
+// rescan reads the workspace again, with digests.
+func (s *session) rescan(ctx context.Context) error {
+	if !s.first {
+		return nil
+	}
+	s.first = false
+	s.enter(StageScan)
+	return s.scanWorkspace(ctx)
 }
 
 // scanned waits for the scan of the workspace.

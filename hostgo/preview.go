@@ -30,10 +30,7 @@ func (s *session) preview(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	defer cleanup(false)
-	contents, err := s.state.openContents()
-	if err != nil {
-		return nil, err
-	}
+	contents := s.state.openContents()
 	p, err := s.planPull(ctx, stage, contents)
 	if err != nil {
 		return nil, err

@@ -31,10 +31,7 @@ func (s *session) pull(ctx context.Context) error {
 	}
 	done := false
 	defer func() { cleanup(done) }()
-	contents, err := s.state.openContents()
-	if err != nil {
-		return err
-	}
+	contents := s.state.openContents()
 	p, err := s.planPull(ctx, stage, contents)
 	if err != nil {
 		return err

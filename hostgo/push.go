@@ -33,6 +33,9 @@ func (s *session) push(ctx context.Context) error {
 		if !errors.Is(err, core.CodeStalePlan) || try == maxPushTries {
 			return err
 		}
+		if err := s.rescan(ctx); err != nil {
+			return err
+		}
 		s.request.Remote, s.request.Look, s.run = nil, true, randomHex(8)
 		s.request.Run = s.run
 	}
@@ -47,11 +50,8 @@ func (s *session) pushOnce(ctx context.Context) error {
 		s.report.Report = plan.Summarise(p, nil)
 		return nil
 	}
-	contents, err := s.state.openContents()
-	if err != nil {
-		return err
-	}
-	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions))}
+	contents := s.state.openContents()
+	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions)), read: map[string]cached{}}
 	for i := range u.results {
 		u.results[i].Status = merge.Done
 	}
@@ -63,6 +63,11 @@ func (s *session) pushOnce(ctx context.Context) error {
 	base, err := plan.Commit(s.request.Base, p, u.results)
 	if err != nil {
 		return err
+	}
+	if s.first {
+		if err := s.state.saveCache(&ScanCache{root: s.root, clock: s.clock, records: u.read}); err != nil {
+			return err
+		}
 	}
 	if err := contents.close(base); err != nil {
 		return err
@@ -90,7 +95,8 @@ type upload struct {
 	plan     *plan.Plan
 	contents *contents
 	results  []merge.Result
-	problems []core.Problem // of assets
+	problems []core.Problem    // of assets
+	read     map[string]cached // of a first push, what was read while it was sent
 }
 
 func (u *upload) steps(ctx context.Context) error {
@@ -181,6 +187,9 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 			return
 		}
 		u.results[d].Digest, u.results[d].Size = got.Digest, got.Size
+		if e := &members[i].Entry; s.first && e.Kind == core.KindFile && !keptInRepo(e.Path) {
+			u.read[e.Path] = cached{got.info, got.Digest}
+		}
 		bytes += got.Size
 		if members[i].Entry.Kind == core.KindFile {
 			s.report.UploadedFiles++

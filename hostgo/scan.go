@@ -26,6 +26,8 @@ type ScanOptions struct {
 	Workers  int                          // directories and files read at a time; 0 is one a processor, at most 8
 	Progress func(files int, bytes int64) // called from one goroutine at a time; may be nil
 	Cache    *ScanCache                   // digests of an earlier scan; may be nil
+	// NoDigests leaves files unread, for a first push, which hashes what it sends.
+	NoDigests bool
 }
 
 // Scanned is a tree and the states of the repositories in it.
@@ -215,6 +217,11 @@ func (s *scanner) file(d *tree.Dir, name string, e core.Entry, info tree.Info, r
 			return e, info, true
 		}
 		s.fresh.Add(1)
+		if s.opts.NoDigests {
+			e.Size = info.Size
+			s.count(e.Size)
+			return e, tree.Info{}, true
+		}
 	}
 	for range maxReads {
 		info, steady, err := s.read(d, name, &e, r)
@@ -347,7 +354,7 @@ func (f *folder) appendTo(list []core.Entry) []core.Entry {
 // this one was given.
 func (s *scanner) nextCache(top *folder) *ScanCache {
 	old := s.opts.Cache
-	if old == nil || s.fresh.Load() == 0 && s.reused.Load() == int64(len(old.records)) {
+	if old == nil || s.opts.NoDigests || s.fresh.Load() == 0 && s.reused.Load() == int64(len(old.records)) {
 		return nil
 	}
 	c := &ScanCache{root: old.root, clock: s.clock, records: make(map[string]cached, s.files.Load())}

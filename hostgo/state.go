@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
+	"slices"
 	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
@@ -29,6 +29,16 @@ func openState(dir, workspace, identity, adapter string) (*state, error) {
 		return nil, ioError("the state folder can't be made", s.dir, err)
 	}
 	return s, nil
+}
+
+// hasNoBase reports whether no base is stored.
+func (s *state) hasNoBase() (bool, error) {
+	path := filepath.Join(s.dir, "base")
+	_, err := os.Lstat(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err != nil, nil
+	}
+	return false, ioError("the stored base can't be read", path, err)
 }
 
 // loadBase returns the stored base, or nil if there is none. A damaged one is
@@ -59,12 +69,21 @@ func (s *state) loadBase() (*core.Base, error) {
 // saveBase replaces the stored base, whole or not at all, unless it is the same
 // as was loaded.
 func (s *state) saveBase(b, loaded *core.Base) error {
-	if loaded != nil && reflect.DeepEqual(b, loaded) {
+	if loaded != nil && sameBase(b, loaded) {
 		return nil
 	}
 	body := core.EncodeBase(b)
 	sum := sha256.Sum256(body)
 	return writeFileAtomic(filepath.Join(s.dir, "base"), []byte(stateHead+hex.EncodeToString(sum[:])+"\n"), body)
+}
+
+func sameBase(a, b *core.Base) bool {
+	if !slices.Equal(a.Entries, b.Entries) {
+		return false
+	}
+	x, y := *a, *b
+	x.Entries, y.Entries = nil, nil
+	return bytes.Equal(core.EncodeBase(&x), core.EncodeBase(&y))
 }
 
 // writeFileAtomic writes parts to a new file and renames it over path.

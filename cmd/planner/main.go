@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -26,7 +27,12 @@ const (
 	exitInterrupted = 130
 )
 
-func main() { os.Exit(planner(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	// A run is short and its heap small: collecting less often saves a third of the
+	// time of one that finds nothing to do.
+	debug.SetGCPercent(400)
+	os.Exit(planner(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // app is one call of the command line.
 type app struct {
