@@ -12,10 +12,14 @@
 // and a fresh random marker, and asks for the first plan.
 //
 // On [PhaseSurvey] it executes the steps in order. It reads the downloaded
-// archives (see [Survey]), stages each body under its digest and never under
-// its name, gives lists and members to [ReadSurvey], and puts the result into
-// Request.Remote. Nothing local is written before the download has proven
-// complete.
+// archives and the text after them, stages each body under its digest and never
+// under its name, gives members and text to [ReadSurvey], and puts the result
+// into Request.Remote. Nothing local is written before the download has proven
+// complete. Where the command leaves "script" in [WhyFile], or ReadSurvey names
+// [FieldSeen], it sets Request.Forget and asks again.
+//
+// On [PhaseFetch] it does the same with [ReadFetch], and adds the digests in
+// Fetch to Request.Fetched.
 //
 // On [PhaseContent] it supplies the contents in Needs, or says that it does
 // not have them.
@@ -25,8 +29,8 @@
 // On [PhaseApply] of a push it packs Uploads in order into one archive, hashing
 // what it really reads, asks [Seal] for the members that end the archive, and
 // executes Steps. Where the apply command reports that the sandbox is not as
-// the plan expects, nothing was changed, and the host starts again from the
-// survey.
+// the plan expects, nothing was changed: the host sets Request.Look and starts
+// again with a new run id.
 //
 // On [PhaseApply] of a pull it executes Decisions in the workspace: deletes
 // deepest first, then writes in path order, then the rest. Before each write it

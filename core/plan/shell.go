@@ -108,6 +108,9 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	steps := []Step{{Do: StepRun, Command: byName(r, vars, name)}}
 	if seen == nil {
 		steps[0].Command = byText(r, vars, text, name)
+		if r.Preview { // which leaves nothing behind
+			steps[0].Command = shc(vars + "\numask 077; mkdir -p \"$R\" || exit 1\n" + text)
+		}
 		if len(steps[0].Command) > maxCommand {
 			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: StepRun, Command: byName(r, vars, name)}}
 		}

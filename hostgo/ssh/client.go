@@ -102,7 +102,13 @@ func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
 // WriteStream implements [hostgo.Streamer].
 func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size int64) error {
 	n := &countingReader{r: r}
-	err := c.call(ctx, "writing", p, "cat >"+plan.Quote(p), n, nil)
+	body, command := io.Reader(n), "cat"
+	if z := c.conn.packing.chosen.Load(); z != nil && (size < 0 || size >= worthPacking) {
+		pipe := packed(z, n)
+		defer pipe.Close()
+		body, command = pipe, z.unpack
+	}
+	err := c.call(ctx, "writing", p, command+" >"+plan.Quote(p), body, nil)
 	if err == nil && size >= 0 && n.n != size {
 		err = hostgo.ClientError(ctx, "writing", p, errors.New("the stream was not as long as announced"))
 	}
@@ -133,7 +139,18 @@ func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
 func (c *Client) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
 	n := &countingWriter{w: w}
 	q := plan.Quote(p)
-	err := c.call(ctx, "reading", p, "[ -e "+q+" ] || [ -L "+q+" ] || exit "+missingText+"; cat -- "+q, nil, n)
+	look := "[ -e " + q + " ] || [ -L " + q + " ] || exit " + missingText + "; "
+	z := c.conn.packing.chosen.Load()
+	if z == nil {
+		err := c.call(ctx, "reading", p, look+"cat -- "+q, nil, n)
+		return n.n, err
+	}
+	in, finish := unpacked(z, n)
+	// The status of the compressor alone would hide a file that can't be read.
+	err := c.call(ctx, "reading", p, look+"[ ! -d "+q+" ] && [ -r "+q+" ] && "+z.pack+" <"+q, nil, in)
+	if e := finish(); err == nil && e != nil {
+		err = hostgo.ClientError(ctx, "reading", p, e)
+	}
 	return n.n, err
 }
 

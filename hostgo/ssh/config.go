@@ -24,6 +24,8 @@ type Target struct {
 	// Config is the configuration file; "" is ~/.ssh/config, where the system's
 	// own in /etc/ssh/ssh_config follows.
 	Config string
+	// Compress packs bodies whatever the link is; else only those of a slow one.
+	Compress bool
 }
 
 // ParseTarget reads ssh://[user@]host[:port]/absolute/path.
@@ -64,6 +66,7 @@ type settings struct {
 	aliveCount              int
 	timeout                 time.Duration
 	jump, command           string
+	far                     time.Duration // the round trip from which on bodies are compressed
 	home                    string
 	config                  string
 }
@@ -95,7 +98,7 @@ func (t Target) settings() (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{alias: t.Host, home: home, config: t.Config, agent: os.Getenv("SSH_AUTH_SOCK")}
+	s := &settings{far: farAway, alias: t.Host, home: home, config: t.Config, agent: os.Getenv("SSH_AUTH_SOCK")}
 	s.host = strings.ReplaceAll(f.or("hostname", t.Host), "%h", t.Host)
 	s.user, s.port = first(t.User, f.or("user", me)), first(t.Port, f.or("port", "22"))
 	if n, err := strconv.Atoi(s.port); err != nil || n < 1 || n > 65535 {
@@ -116,6 +119,9 @@ func (t Target) settings() (*settings, error) {
 		for _, name := range [3]string{"id_ed25519", "id_ecdsa", "id_rsa"} {
 			s.identities = append(s.identities, filepath.Join(home, ".ssh", name))
 		}
+	}
+	if t.Compress || f.or("compression", "no") == "yes" {
+		s.far = 0
 	}
 	s.identitiesOnly = f.or("identitiesonly", "no") == "yes"
 	if a := f.or("identityagent", ""); a == "none" {

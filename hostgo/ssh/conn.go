@@ -33,6 +33,8 @@ type conn struct {
 	spare  chan opened
 	lost   chan struct{} // closed when the connection is gone
 	once   sync.Once
+
+	packing packing
 }
 
 type opened struct {
@@ -50,6 +52,7 @@ func newConn(client *ssh.Client, s *settings) *conn {
 		_ = client.Wait() // why it ended is told by the calls that it ends
 		c.once.Do(func() { close(c.lost) })
 	}()
+	go c.probe(s.far)
 	go c.keepAlive(s.aliveInterval, s.aliveCount)
 	return c
 }
@@ -284,7 +287,13 @@ func (p *process) result(ctx context.Context, status int) (int, error) {
 	case p.sink != nil:
 		return -1, p.sink
 	case status < 0:
-		return -1, p.conn.explain(errors.New("it ended without a status"))
+		// The end of a channel is often seen before that of its connection.
+		select {
+		case <-p.conn.lost:
+			return -1, errLost
+		case <-time.After(time.Second):
+			return -1, errors.New("it ended without a status")
+		}
 	}
 	select {
 	case err := <-p.input:

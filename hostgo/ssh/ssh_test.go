@@ -36,6 +36,18 @@ func TestClient(t *testing.T) {
 	clienttest.TestClient(t, func(t testing.TB) (hostgo.Client, string) { return open(t, s), t.TempDir() })
 }
 
+// With compression every promise holds as without.
+func TestClientThatCompresses(t *testing.T) {
+	s := sshtest.Start(t)
+	clienttest.TestClient(t, func(t testing.TB) (hostgo.Client, string) {
+		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config, Compress: true})
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		require.Eventually(t, c.Compresses, time.Minute, time.Millisecond)
+		return c, t.TempDir()
+	})
+}
+
 func TestRoundTrip(t *testing.T) {
 	s := sshtest.Start(t)
 	c := open(t, s)

@@ -84,7 +84,6 @@ type bench struct {
 	server *server
 	times  map[cell][]time.Duration
 	slow   map[cell]string
-	files  int
 }
 
 // play makes one round of one peer: the four operations in turn, on a workspace
@@ -95,7 +94,7 @@ func (b *bench) play(tree, transport string, p peer, source string, round int) e
 	if err := os.MkdirAll(v.box, 0o755); err != nil {
 		return err
 	}
-	if err := shell(context.Background(), "cp -a "+q(source)+" "+q(v.local)+" && sync", b.env()); err != nil {
+	if err := shell(context.Background(), "cp -a "+q(source)+" "+q(v.local)+"", b.env()); err != nil {
 		return err
 	}
 	for i, op := range operations {
