@@ -99,6 +99,13 @@ func (c *contents) get(d core.Digest) []byte {
 	return data
 }
 
+// has reports whether a content is kept.
+func (c *contents) has(d core.Digest) (bool, error) {
+	err := c.load()
+	_, ok := c.index[d]
+	return ok, err
+}
+
 // add keeps a content of the given digest if it is a small text and there is
 // room.
 func (c *contents) add(d core.Digest, data []byte) error {

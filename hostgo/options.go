@@ -130,6 +130,10 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 	s.client, s.counts = Count(s.opts.Client)
 	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
 	s.request.Run = s.run
+	var err error
+	if s.request.Part, err = partOf(s.client); err != nil {
+		return nil, err
+	}
 	for _, a := range s.opts.Assets {
 		// Found now, it stops the push before the workspace has travelled.
 		if _, err := a.path(); err != nil && op == merge.Push {
@@ -249,6 +253,11 @@ func (s *session) begin(ctx context.Context) error {
 		return err
 	}
 	s.request.Options.Facts = fileSystemFacts(s.root)
+	if s.request.Op == merge.Push && !s.opts.DryRun {
+		if s.request.Resume, err = s.state.sending(); err != nil {
+			return err
+		}
+	}
 	if s.first, err = s.firstPush(); err != nil {
 		return err
 	}
@@ -283,8 +292,10 @@ func (s *session) firstPush() (bool, error) {
 	if s.request.Op != merge.Push || s.opts.DryRun {
 		return false, nil
 	}
-	none, err := s.state.hasNoBase()
-	return none, err
+	if len(s.request.Resume) > 0 {
+		return false, nil // what arrived is known by its digest
+	}
+	return s.state.hasNoBase()
 }
 
 // rescan reads the workspace again, with digests.

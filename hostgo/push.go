@@ -2,7 +2,6 @@ package hostgo
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -34,6 +33,9 @@ func (s *session) push(ctx context.Context) error {
 			return err
 		}
 		if err := s.rescan(ctx); err != nil {
+			return err
+		}
+		if s.request.Resume, err = s.state.sending(); err != nil {
 			return err
 		}
 		s.request.Remote, s.request.Look, s.run = nil, true, randomHex(8)
@@ -69,10 +71,16 @@ func (s *session) pushOnce(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := u.keepReused(); err != nil {
+		return err
+	}
 	if err := contents.close(base); err != nil {
 		return err
 	}
-	return s.state.saveBase(base, s.request.Base)
+	if err := s.state.saveBase(base, s.request.Base); err != nil {
+		return err
+	}
+	return s.state.sent()
 }
 
 func (s *session) planPush(ctx context.Context) (*plan.Plan, error) {
@@ -108,6 +116,9 @@ func (u *upload) steps(ctx context.Context) error {
 			err = s.client.MakeDir(ctx, step.Path)
 		case plan.StepUpload:
 			s.enter(StageSend)
+			if err = u.noteSending(step.Asset); err != nil {
+				return err
+			}
 			err = s.send(ctx, step.Path, func(w io.Writer) error { return u.write(ctx, w, step.Asset) })
 		case plan.StepRun:
 			s.enter(StageRemote)
@@ -127,14 +138,6 @@ func (u *upload) steps(ctx context.Context) error {
 func (s *session) send(ctx context.Context, path string, produce func(io.Writer) error) error {
 	before := s.counts.Sent()
 	defer func() { s.report.UploadedBytes += s.counts.Sent() - before }()
-	streamer, ok := s.client.(Streamer)
-	if !ok {
-		var b bytes.Buffer
-		if err := produce(&b); err != nil {
-			return err
-		}
-		return s.client.WriteFile(ctx, path, b.Bytes())
-	}
 	r, w := io.Pipe()
 	made := make(chan error, 1)
 	go func() {
@@ -147,7 +150,7 @@ func (s *session) send(ctx context.Context, path string, produce func(io.Writer)
 		w.CloseWithError(err)
 		made <- err
 	}()
-	err := streamer.WriteStream(ctx, path, r, -1)
+	err := s.writeBody(ctx, path, r)
 	r.CloseWithError(io.ErrClosedPipe)
 	if e := <-made; e != nil && !errors.Is(e, io.ErrClosedPipe) {
 		return e

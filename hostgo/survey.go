@@ -138,24 +138,14 @@ func (s *session) receive(ctx context.Context, path string, stage *Stage) ([]pla
 	return c.members, text.String() + tail.tail(), tail.digest(), nil
 }
 
-// openRemote streams a file from the sandbox where the client can, and reads it
-// whole where it can't. finish returns the error that came first in time: one
-// of the transport explains a truncated archive, not the other way round.
+// openRemote reads a file of the sandbox while it arrives. finish returns the
+// error that came first in time: one of the transport explains a truncated
+// archive, not the other way round.
 func (s *session) openRemote(ctx context.Context, path string) (io.Reader, func(error) error) {
-	streamer, ok := s.client.(Streamer)
-	if !ok {
-		data, err := s.client.ReadFile(ctx, path)
-		return bytes.NewReader(data), func(later error) error {
-			if err != nil {
-				return err
-			}
-			return later
-		}
-	}
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, err := streamer.ReadStream(ctx, path, w)
+		err := s.readBody(ctx, path, w)
 		w.CloseWithError(err)
 		done <- err
 	}()

@@ -25,7 +25,7 @@ type applyScript struct {
 func header(r *Request, p *Plan, scriptName string) string {
 	copies := ""
 	for i := range p.Uploads {
-		if p.Uploads[i].From != "" {
+		if from := p.Uploads[i].From; from != "" && !inRuntime(from) {
 			copies = "1"
 		}
 	}
@@ -33,20 +33,18 @@ func header(r *Request, p *Plan, scriptName string) string {
 	if p.Assumed {
 		all = "1"
 	}
-	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` COPIES=` + copies + ` S=` + scriptName + `
+	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` COPIES=` + copies + ` OLD=` + Quote(strings.Join(r.Resume, " ")) + ` S=` + scriptName + `
 I=$R/in-$ID
 . "$I/script.sh"
 umask 022
 cd "$R" || exit 1
 if ! mkdir lock 2>/dev/null; then
-  p=; [ -f lock/pid ] && read -r p <lock/pid
-  case $p in ''|*[!0-9]*) p= ;; esac
-  if [ -n "$p" ] && kill -0 "$p" 2>/dev/null; then leave busy ` + exitBusy + `; fi
+  if held; then leave busy ` + exitBusy + `; fi
   rm -rf lock; mkdir lock || leave busy ` + exitBusy + `
 fi
 echo $$ >lock/pid
 trap 'rm -rf "$R/lock"' EXIT
-find . -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +
+sweep
 begin
 [ "$m" = "$MARKER" ] || stale
 LISTED=
@@ -83,10 +81,12 @@ set -e
 // changed, with what was written. Nothing else is looked at again, because an
 // edit that somebody made meanwhile would enter the listing as known. What was
 // written is listed only once the clock has moved on, and if its mtime is older
-// than this run: the archive's members bring theirs along.
+// than this run: the archive's members bring theirs along. Before that goes what
+// was left of an upload that was cut off, because a name less is a new ctime.
 const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; fi
 set +e
 umask 077
+for o in $OLD; do rm -rf "$R/in-$o"; done
 for s in "$R"/script-*; do rm -f "$s"; done
 mv -f "$I/script.sh" "$R/$S"
 ticked() {

@@ -35,6 +35,8 @@ func requestFields(o *core.Object, r *Request) {
 	o.Bool("look", &r.Look)
 	o.Bool("forget", &r.Forget)
 	digests(o, "fetched", &r.Fetched)
+	o.Int("part", &r.Part, false, 0, core.MaxSize)
+	o.Strings("resume", &r.Resume)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(r.Validate())
 	}
@@ -65,6 +67,10 @@ func remoteFields(o *core.Object, r *Remote) {
 	core.List(o, "left", &r.Left, core.LeftFields)
 	o.Bool("partial", &r.Partial)
 	digests(o, "bodies", &r.Bodies)
+	core.List(o, "arrived", &r.Arrived, func(o *core.Object, a *Arrival) {
+		o.Path("path", &a.Path)
+		o.Digest("digest", &a.Digest, true)
+	})
 	if o.Reading() && r.Marker != "" && !core.ValidMarker(r.Marker) {
 		o.Fail("marker", "a marker is 32 lower-case hexadecimal digits")
 	}

@@ -30,7 +30,13 @@
 // what it really reads, asks [Seal] for the members that end the archive, and
 // executes Steps. Where the apply command reports that the sandbox is not as
 // the plan expects, nothing was changed: the host sets Request.Look and starts
-// again with a new run id.
+// again with a new run id. Before it sends the archive it notes the run id where
+// a later run finds it, until base is stored: if the upload is cut off, or was
+// for nothing, that run names it in Request.Resume and sends only what did not
+// arrive.
+//
+// Where a client takes and gives only whole buffers the host sets Request.Part,
+// and uploads and downloads are rows of files under the names of [PartPath].
 //
 // On [PhaseApply] of a pull it executes Decisions in the workspace: deletes
 // deepest first, then writes in path order, then the rest. Before each write it

@@ -18,9 +18,7 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 	p.Found, p.Compare = r.Remote.Marker, r.Remote.ID
 	p.listKept(r, base)
 	p.Uploads = uploads(p.Decisions)
-	if p.Compare != "" {
-		p.reuse(r)
-	}
+	p.reuse(r)
 	rt := RuntimeDir(r.Root, r.Adapter)
 	archive := rt + "/up-" + r.Run + ".tar"
 	switch {
@@ -28,7 +26,7 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 		p.Steps = append(p.Steps,
 			Step{Do: StepMakeDir, Path: rt},
 			Step{Do: StepUpload, Path: archive},
-			Step{Do: StepRun, Command: applyCommand(rt, r.Run)})
+			Step{Do: StepRun, Command: applyCommand(r, rt)})
 		if p.Seen != nil {
 			p.Seen.ID = r.Run
 		}
@@ -39,7 +37,7 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 		key := r.Assets[i].Key
 		p.Steps = append(p.Steps,
 			Step{Do: StepUpload, Path: rt + "/up-" + key + "-" + r.Run + ".tar", Asset: key},
-			Step{Do: StepRun, Command: assetCommand(rt, r.Run, key), Asset: key})
+			Step{Do: StepRun, Command: assetCommand(r, rt, key), Asset: key})
 	}
 }
 

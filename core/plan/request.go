@@ -30,6 +30,11 @@ type Request struct {
 	Forget bool
 	// Fetched lists contents that the host has from an earlier run or a fetch.
 	Fetched []core.Digest
+	// Part is the longest body of one client call, in bytes, a multiple of
+	// [PartUnit]; 0 is no bound. See parts.go.
+	Part int64
+	// Resume names the runs whose upload may lie in the sandbox, unused.
+	Resume []string
 }
 
 // Dialect selects the form of remote commands.
@@ -89,6 +94,14 @@ type Remote struct {
 	// Partial says that only the contents in Bodies came along, sorted.
 	Partial bool
 	Bodies  []core.Digest
+	// Arrived is what is there of the runs in Request.Resume, sorted by path.
+	Arrived []Arrival
+}
+
+// Arrival is a content that lies unused in the sandbox's runtime folder.
+type Arrival struct {
+	Path   string // relative to the workspace there
+	Digest core.Digest
 }
 
 // AsideVersion is a version that an earlier push set aside in the sandbox.
@@ -112,6 +125,9 @@ func (r *Request) Validate() error {
 		return &core.Error{Code: core.CodeUnsupported, Field: "dialect", Message: "the classic dialect is not available in this release", Hint: "use hardened"}
 	case r.Dialect != Hardened && r.Dialect != "":
 		return invalid("dialect", "unknown dialect")
+	}
+	if err := r.validateTransfer(); err != nil {
+		return err
 	}
 	if err := ValidateRoot(r.Root); err != nil {
 		return err

@@ -7,9 +7,10 @@ import (
 	"github.com/paperclipai/syncplan/core/merge"
 )
 
-// reuse finds contents that the sandbox has already under another name, so that
-// a rename or a copy moves no bytes. What is going to be deleted there is
-// preferred, because it can be linked instead of copied.
+// reuse finds contents that the sandbox has already, under another name or from
+// an upload that was cut off, so that no byte is sent twice. What is not needed
+// where it lies is preferred, because it can be linked instead of copied. What
+// stands in the workspace there counts only if a listing can prove it.
 func (p *Plan) reuse(r *Request) {
 	wanted := map[core.Digest]string{}
 	for _, u := range p.Uploads {
@@ -24,8 +25,13 @@ func (p *Plan) reuse(r *Request) {
 	for i := range r.Remote.Snapshot.Entries {
 		e := &r.Remote.Snapshot.Entries[i]
 		from, ok := wanted[e.Digest]
-		if ok && e.Kind == core.KindFile && !strings.Contains(e.Path, "\n") && (from == "" || deleted[e.Path] && !deleted[from]) {
+		if ok && p.Compare != "" && e.Kind == core.KindFile && !strings.Contains(e.Path, "\n") && (from == "" || deleted[e.Path] && !deleted[from]) {
 			wanted[e.Digest] = e.Path
+		}
+	}
+	for _, a := range r.Remote.Arrived {
+		if _, ok := wanted[a.Digest]; ok {
+			wanted[a.Digest] = a.Path
 		}
 	}
 	for i := range p.Uploads {
@@ -34,6 +40,10 @@ func (p *Plan) reuse(r *Request) {
 		}
 	}
 }
+
+// inRuntime holds for a content of an upload that was cut off, which nobody but
+// this adapter's runs touches.
+func inRuntime(path string) bool { return core.Under(path, core.RuntimeDir) }
 
 func (p *Plan) deleted() map[string]bool {
 	out := map[string]bool{}
@@ -66,9 +76,11 @@ func (s *applyScript) copyAll(p *Plan) {
 		if !made[dir] {
 			made[dir], dirs = true, append(dirs, dir)
 		}
-		sources = append(sources, at(u.From))
+		if !inRuntime(u.From) {
+			sources = append(sources, at(u.From))
+		}
 		tool := "copy"
-		if deleted[u.From] && !used[u.From] {
+		if (deleted[u.From] || inRuntime(u.From)) && !used[u.From] {
 			tool, used[u.From] = "move", true
 		}
 		if d := &p.Decisions[u.Decision]; d.Want.Executable() {
@@ -86,7 +98,7 @@ func (s *applyScript) copyAll(p *Plan) {
 		}
 		groups[g] = append(groups[g], at(u.From))
 	}
-	if len(sources) == 0 {
+	if len(dirs) == 0 {
 		return
 	}
 	commands(&s.before, "from", sources, "")

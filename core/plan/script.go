@@ -29,15 +29,18 @@ import (
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
 // ID run, X run that left the listing to compare with, MODE, and for a survey M
-// a new marker, V=1 to leave nothing behind; for a check MARKER.
+// a new marker, V=1 to leave nothing behind, O and B where the download goes
+// (parts.go), OLD the runs whose uploads were cut off; for a check MARKER.
 const script = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
-L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID O=$R/down-$ID.tar
+L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID
 NL='
 ' TAB='	'
-leave() { rm -rf "$D" "$R/in-$ID"; echo "$1" >"$R/why-$ID"; exit "$2"; }
+leave() { rm -rf "$D"; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
 have() { command -v "$1" >/dev/null 2>&1; }
-stamp() { case $LIST in find) find "$1" -printf '%C@' ;; *) stat -c %z "$1" ;; esac; }
+held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
+sweep() { find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +; }
+` + cutParts + `stamp() { case $LIST in find) find "$1" -printf '%C@' ;; *) stat -c %z "$1" ;; esac; }
 begin() {
   rm -rf "$D" && mkdir "$D" && cd "$W" && : >"$D/c0" && : >"$D/none" || exit 1
   LIST=plain
@@ -132,11 +135,22 @@ odd() {
   (cd "$W" && tar -cf - "$L/odd-d" "$L/odd-f" "$L/odd-l" "$L/odd-x" "$L/odd-p" "$L/odd-sums") >>"$O" || exit 1
   if [ $MODE = pull ] || [ -z "$H" ]; then pack -path "$E" \( -type f -o -type l \); else pack -path "$E" -type l; fi
 }
+arrived() {
+  for o in $OLD; do
+    if [ -f "$R/up-$o.tar" ]; then
+      rm -rf "$R/in-$o" && mkdir "$R/in-$o" || exit 1
+      cat "$R/up-$o.tar" "$R/up-$o.tar".* 2>/dev/null | tar -xof - -C "$R/in-$o" 2>/dev/null
+      rm -f "$R/up-$o.tar" "$R/up-$o.tar".*
+    fi
+    [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D/sums" 2>/dev/null
+  done
+}
 survey() {
   mkdir -p "$R" && begin
+  [ -n "$V" ] || sweep
   if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
   now
-  S=0 P=0 G= H= U= N= Y=$D/diff; : >"$D/sums"; : >"$D/want"; : >"$D/blind"; : >"$O"
+  S=0 P=0 G= H= U= N= Y=$D/diff; : >"$D/sums"; : >"$D/want"; : >"$D/blind"; into
   ! have sha256sum || H=1
   if known && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null; then
     [ ! -s "$D/diff" ] || { tars; pick; }
@@ -159,10 +173,12 @@ survey() {
     elif mark c "$D/now" "$C0" >"$D/list" && keep "$D/list"; then N=$ID; fi
     [ $MODE != pull ] || [ ! -s "$D/digests" ] || learn "$D/digests"
   fi
+  [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
   { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; cat "$Y"; echo .; cat "$D/sums"; echo .; cat "$D/blind"; echo .; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
   T=` + zeroSum + `
   if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
   printf '%s\n' "$T" >>"$O" || exit 1
+  parts
   rm -rf "$D"
 }
 check() {

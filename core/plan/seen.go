@@ -20,7 +20,7 @@ func (r *Request) seen() *core.Seen {
 // was seen last, or nothing in one that was never met. The steps of the plan
 // prove it before they change anything. Nil means that it must be surveyed.
 func (r *Request) assume(rules *core.Rules) *Remote {
-	if r.Op != merge.Push || r.Look || r.Preview {
+	if r.Op != merge.Push || r.Look || r.Preview || len(r.Resume) > 0 {
 		return nil
 	}
 	if r.Base == nil {

@@ -90,9 +90,13 @@ const endOfScript = "SYNCPLAN-END-OF-SCRIPT"
 // compares, hashes where it can and packs, one download, one removal.
 func survey(r *Request, rules *core.Rules) *Plan {
 	rt := RuntimeDir(r.Root, r.Adapter)
-	down := rt + "/down-" + r.Run + ".tar"
+	down, remove := download(r)
 	seen := r.seen()
-	vars := variables(r, string(r.Op)) + ` X=`
+	vars := variables(r, string(r.Op)) + downloadVars(r) + ` OLD=`
+	if r.Op == merge.Push && !r.Preview {
+		vars += Quote(strings.Join(r.Resume, " "))
+	}
+	vars += ` X=`
 	if seen != nil {
 		vars += Quote(seen.ID)
 	}
@@ -116,7 +120,7 @@ func survey(r *Request, rules *core.Rules) *Plan {
 		}
 	}
 	return &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey, Download: down,
-		Steps: append(steps, Step{Do: StepRead, Path: down}, Step{Do: StepRemove, Path: down})}
+		Steps: append(steps, Step{Do: StepRead, Path: down}, Step{Do: StepRemove, Path: remove})}
 }
 
 // maxCommand is the longest command line in bytes: below what Linux takes for
@@ -138,9 +142,10 @@ func fetch(r *Request, list []Fetch) []Step {
 		names[i] = at(list[i].Path)
 	}
 	var b strings.Builder
-	b.WriteString("R=" + Quote(rt) + " ID=" + Quote(r.Run) + `
+	b.WriteString("R=" + Quote(rt) + " ID=" + Quote(r.Run) + downloadVars(r) + `
 umask 077; LC_ALL=C; export LC_ALL
-O=$R/down-$ID.tar; : >"$O" || exit 1
+have() { command -v "$1" >/dev/null 2>&1; }
+` + cutParts + `into
 cd ` + Quote(r.Root) + ` || exit 1
 U=; if tar --no-unquote -cf - "$O" >/dev/null 2>&1; then U=--no-unquote; fi
 `)
@@ -149,26 +154,28 @@ U=; if tar --no-unquote -cf - "$O" >/dev/null 2>&1; then U=--no-unquote; fi
 T=` + zeroSum + `
 if command -v sha256sum >/dev/null 2>&1; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
 printf '%s\n' "$T" >>"$O" || exit 1
+parts
 rm -f "$R/run-$ID.sh"
 `)
-	down, file := rt+"/down-"+r.Run+".tar", rt+"/run-"+r.Run+".sh"
+	down, remove := download(r)
+	file := rt + "/run-" + r.Run + ".sh"
 	return []Step{{Do: StepWrite, Path: file, Data: b.String()}, {Do: StepRun, Command: "sh " + Quote(file)},
-		{Do: StepRead, Path: down}, {Do: StepRemove, Path: down}}
+		{Do: StepRead, Path: down}, {Do: StepRemove, Path: remove}}
 }
 
 // applyCommand unpacks the archive beside the workspace and runs its script.
-func applyCommand(rt, run string) string {
-	return shc(`R=` + Quote(rt) + ` ID=` + Quote(run) + `
+func applyCommand(r *Request, rt string) string {
+	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
 umask 022
-cd "$R" && rm -rf "in-$ID" && mkdir "in-$ID" && tar -xof "up-$ID.tar" -C "in-$ID" && rm -f "up-$ID.tar" && sh "in-$ID/apply.sh"
+cd "$R" && rm -rf "in-$ID" && mkdir "in-$ID" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && sh "in-$ID/apply.sh"
 `)
 }
 
 // assetCommand unpacks an asset and puts it in place of the one before.
-func assetCommand(rt, run, key string) string {
-	return shc(`R=` + Quote(rt) + ` K=` + Quote(key) + ` ID=` + Quote(run) + `
+func assetCommand(r *Request, rt, key string) string {
+	return shc(`R=` + Quote(rt) + ` K=` + Quote(key) + ` ID=` + Quote(r.Run) + `
 umask 022
-cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && tar -xof "up-$K-$ID.tar" -C "in-$K-$ID" && rm -f "up-$K-$ID.tar" || exit 1
+cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || exit 1
 if [ -e "$K" ] || [ -L "$K" ]; then mv -f -- "$K" "in-$K-$ID.old" || exit 1; fi
 mv -f -- "in-$K-$ID" "$K" && rm -rf "in-$K-$ID.old"
 `)

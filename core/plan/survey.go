@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -14,7 +15,7 @@ import (
 //	marker <marker, or ->
 //	the difference of the listings, or all listeds where none was compared with
 //	.
-//	<digest>  ./path   of files, as sha256sum writes it
+//	<digest>  ./path   of files, as sha256sum writes it; of uploads that were cut off, too
 //	.
 //	./path             of directories that can't be listed
 //	.
@@ -102,6 +103,7 @@ func ReadSurvey(r *Request, members []SurveyMember, text string, sum core.Digest
 	s.readRepos(members)
 	s.readAside(members)
 	s.noteBodies(members)
+	slices.SortFunc(s.remote.Arrived, func(a, b Arrival) int { return core.ComparePaths(a.Path, b.Path) })
 	return s.remote, nil
 }
 

@@ -56,7 +56,11 @@ func (s *surveyReader) readSums() {
 		if escaped {
 			name = strings.NewReplacer(`\\`, `\`, `\r`, "\r").Replace(name)
 		}
-		if ok {
+		switch {
+		case !ok:
+		case inRuntime(name):
+			s.arrived(name, d, escaped)
+		default:
 			s.sums[name] = d
 		}
 	}

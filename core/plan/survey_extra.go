@@ -29,6 +29,16 @@ func (s *surveyReader) readRepos(members []SurveyMember) {
 	}
 }
 
+// arrived notes a content of an upload that was cut off. A name that the tools
+// write in different ways is left out, and its content is sent again.
+func (s *surveyReader) arrived(name string, d core.Digest, escaped bool) {
+	rest, ok := strings.CutPrefix(name, core.RuntimeDir+"/"+s.req.Adapter+"/in-")
+	run, _, below := strings.Cut(rest, "/")
+	if ok && below && !escaped && slices.Contains(s.req.Resume, run) && core.ValidatePath(name) == nil {
+		s.remote.Arrived = append(s.remote.Arrived, Arrival{name, d})
+	}
+}
+
 // readAside finds the versions that pushes set aside.
 func (s *surveyReader) readAside(members []SurveyMember) {
 	prefix := core.RuntimeDir + "/" + s.req.Adapter + "/displaced/"

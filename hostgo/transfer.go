@@ -1,0 +1,153 @@
+package hostgo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/core/plan"
+)
+
+// wholeBuffer bounds what a client that can't stream is given and asked for in
+// one call, in bytes.
+const wholeBuffer = 16 << 20
+
+// partOf returns the longest body of one call of c, 0 if it takes any.
+func partOf(c Client) (int64, error) {
+	most := CapabilitiesOf(c).MaxWrite
+	if _, ok := c.(Streamer); !ok && (most <= 0 || most > wholeBuffer) {
+		most = wholeBuffer
+	}
+	if most > 0 && most < plan.PartUnit {
+		return 0, &core.Error{Code: core.CodeUnsupported, Message: "the sandbox takes too little in one call", Hint: "it must take 4096 bytes at least"}
+	}
+	return max(most, 0) / plan.PartUnit * plan.PartUnit, nil
+}
+
+// writeBody writes what r delivers to a file in the sandbox, or to a row of
+// parts.
+func (s *session) writeBody(ctx context.Context, path string, r io.Reader) error {
+	part := s.request.Part
+	if streamer, ok := s.client.(Streamer); ok && part == 0 {
+		return streamer.WriteStream(ctx, path, r, -1)
+	}
+	buf := make([]byte, part)
+	for n := 0; ; n++ {
+		got, err := io.ReadFull(r, buf)
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !last {
+			return err
+		}
+		if got == 0 && n > 0 {
+			return nil
+		}
+		name, err := plan.PartPath(path, n)
+		if err != nil {
+			return err
+		}
+		if err := s.client.WriteFile(ctx, name, buf[:got]); err != nil || last {
+			return err
+		}
+	}
+}
+
+// readBody reads a file of the sandbox, or a row of parts that a short one ends.
+func (s *session) readBody(ctx context.Context, path string, w io.Writer) error {
+	part := s.request.Part
+	if streamer, ok := s.client.(Streamer); ok && part == 0 {
+		_, err := streamer.ReadStream(ctx, path, w)
+		return err
+	}
+	for n := 0; ; n++ {
+		name, err := plan.PartPath(path, n)
+		if err != nil {
+			return err
+		}
+		data, err := s.client.ReadFile(ctx, name)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(data); err != nil || int64(len(data)) != part {
+			return err
+		}
+	}
+}
+
+// maxResume bounds the runs that are remembered as cut off.
+const maxResume = 8
+
+func (s *state) sendingPath() string { return filepath.Join(s.dir, "sending") }
+
+// sending lists the runs whose upload was begun and whose push did not end,
+// the oldest first.
+func (s *state) sending() ([]string, error) {
+	data, err := os.ReadFile(s.sendingPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, ioError("the list of unfinished pushes can't be read", s.sendingPath(), err)
+	}
+	runs := slices.DeleteFunc(strings.Fields(string(data)), func(run string) bool { return !core.ValidRun(run) })
+	return runs[max(0, len(runs)-maxResume):], nil
+}
+
+// noteSending remembers a run until [state.sent]. It need not survive a crash of
+// the machine: then everything is sent again.
+func (s *state) noteSending(run string) error {
+	runs, err := s.sending()
+	if err != nil {
+		return err
+	}
+	text := strings.Join(append(runs, run), "\n") + "\n"
+	if err := os.WriteFile(s.sendingPath(), []byte(text), 0o600); err != nil {
+		return ioError("an unfinished push can't be noted", s.sendingPath(), err)
+	}
+	return nil
+}
+
+// sent forgets what [state.noteSending] noted.
+func (s *state) sent() error {
+	if err := os.Remove(s.sendingPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return ioError("a finished push can't be noted", s.sendingPath(), err)
+	}
+	return nil
+}
+
+// noteSending remembers that the workspace's archive is on its way.
+func (u *upload) noteSending(asset string) error {
+	if asset != "" {
+		return nil
+	}
+	return u.session.state.noteSending(u.session.run)
+}
+
+// keepReused stores the contents that did not travel because the sandbox had
+// them, for text merges to come.
+func (u *upload) keepReused() error {
+	for _, up := range u.plan.Uploads {
+		d := &u.plan.Decisions[up.Decision]
+		if up.From == "" || d.Want.Size > maxContent || u.results[up.Decision].Status != merge.Done {
+			continue
+		}
+		if kept, err := u.contents.has(d.Want.Digest); err != nil || kept {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if data := u.session.readLocal(d.Path, d.Want.Digest); data != nil {
+			if err := u.contents.add(d.Want.Digest, data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

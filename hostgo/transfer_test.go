@@ -1,0 +1,225 @@
+//go:build unix
+
+package hostgo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// narrow is a client that takes and gives whole buffers of a bounded length.
+type narrow struct {
+	hostgo.Client
+	limit int64 // of a body that is written
+	reads int64 // of a body that is read; 0 is no limit
+}
+
+func (c *narrow) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{MaxWrite: c.limit} }
+
+var errTooLong = errors.New("the body is longer than the client takes")
+
+func (c *narrow) WriteFile(ctx context.Context, p string, data []byte) error {
+	if int64(len(data)) > c.limit {
+		return errTooLong
+	}
+	return c.Client.WriteFile(ctx, p, data)
+}
+
+func (c *narrow) ReadFile(ctx context.Context, p string) ([]byte, error) {
+	data, err := c.Client.ReadFile(ctx, p)
+	if err == nil && c.reads > 0 && int64(len(data)) > c.reads {
+		err = errTooLong
+	}
+	return data, err
+}
+
+// Bodies travel in parts, with one more call for each, under every make of tools.
+func TestR4_BodiesTravelInParts(t *testing.T) {
+	const limit = 64 << 10
+	for _, make := range []string{"gnu", "busybox", "toybox"} {
+		t.Run(make, func(t *testing.T) {
+			b := newPair(t)
+			b.opts.Identity = "the same sandbox"
+			box := &toolbox{b.opts.Client, newToolbox(t, make, "dash")}
+			client := &narrow{box, limit, limit}
+			if make == "toybox" {
+				client.reads = 0 // Debian builds it without dd, and then a download stays whole
+			}
+			b.opts.Client = client
+			for i := range 12 {
+				write(t, b.local, fmt.Sprintf("f%02d", i), strings.Repeat(fmt.Sprintf("%05d\n", i), 4000))
+			}
+			b.opts.Assets = []hostgo.Asset{{Key: "tools", Dir: b.local}}
+			bytes, r := b.moved(b.push)
+			require.LessOrEqual(t, r.ClientCalls, 5+bytes/limit, "at most one call more for each further part")
+			require.Greater(t, r.ClientCalls, int64(8), "the bodies were too small to test anything")
+			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "tools"))))
+
+			for i := range 9 {
+				write(t, b.sandbox, fmt.Sprintf("new%d", i), strings.Repeat(fmt.Sprintf("%07d\n", i), 4096-i%3))
+			}
+			bytes, r = b.moved(b.pull)
+			require.LessOrEqual(t, r.ClientCalls, 3+bytes/limit)
+			require.Equal(t, make != "toybox", r.ClientCalls > 5)
+			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+			left, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner", "*-*"))
+			require.NoError(t, err)
+			for _, name := range left {
+				require.Regexp(t, "^(seen|script)-", filepath.Base(name), "a part was left behind")
+			}
+		})
+	}
+}
+
+// A download whose length is a multiple of the part's ends with an empty part.
+func TestR4_ADownloadOfWholePartsEnds(t *testing.T) {
+	b := newPair(t)
+	b.opts.Client = &narrow{b.opts.Client, 4096, 4096}
+	for size := range 9 {
+		write(t, b.sandbox, "f", strings.Repeat("x", 4000+512*size))
+		b.pull()
+		require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
+	}
+}
+
+func TestR3_AClientThatTakesTooLittleIsRefused(t *testing.T) {
+	b := newPair(t)
+	b.opts.Client = &narrow{b.opts.Client, 4095, 0}
+	_, err := hostgo.Push(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeUnsupported)
+}
+
+// breaking loses the connection after some bytes of an upload. What had arrived
+// stays in the sandbox.
+type breaking struct {
+	hostgo.Client
+	left int64
+}
+
+func (c *breaking) WriteStream(ctx context.Context, p string, r io.Reader, _ int64) error {
+	data, err := io.ReadAll(io.LimitReader(r, c.left))
+	if err != nil {
+		return err
+	}
+	if err := c.Client.WriteFile(ctx, p, data); err != nil || int64(len(data)) < c.left {
+		return err
+	}
+	return &core.Error{Code: core.CodeClient, Message: "writing failed", Err: errCut}
+}
+
+func (c *breaking) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
+	data, err := c.ReadFile(ctx, p)
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	return int64(len(data)), err
+}
+
+// A push that was cut off, once or more, sends what did not arrive and no more.
+func TestAPushThatWasCutOffResumes(t *testing.T) {
+	const files, size = 20, 100_000
+	for _, warm := range []bool{false, true} {
+		t.Run(fmt.Sprint("warm ", warm), func(t *testing.T) {
+			b := newPair(t)
+			b.opts.Identity = "the same sandbox"
+			plain := b.opts.Client
+			if warm {
+				write(t, b.local, "first", "1\n")
+				b.push()
+			}
+			for i := range files {
+				write(t, b.local, fmt.Sprintf("d%d/big%02d", i%3, i), strings.Repeat(string(rune('a'+i)), size))
+			}
+			write(t, b.local, "a/script", "#!/bin/sh\n")
+			write(t, b.local, "a/text", "1\n2\n3\n4\n5\n")
+			require.NoError(t, os.Chmod(filepath.Join(b.local, "a/script"), 0o755))
+			before := listing(t, b.sandbox)
+			for range 2 {
+				b.opts.Client = &breaking{plain, files * size * 2 / 5}
+				_, err := hostgo.Push(t.Context(), b.opts)
+				require.ErrorIs(t, err, errCut)
+				require.ErrorIs(t, err, core.CodeClient)
+				require.Empty(t, cmp.Diff(before, listing(t, b.sandbox)))
+			}
+			b.opts.Client = plain
+			bytes, r := b.moved(b.push)
+			require.Equal(t, plan.StatusOK, r.Status)
+			require.Less(t, bytes, int64(files*size*35/100), "what had arrived was sent again")
+			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+			requireNoUploads(t, b)
+
+			// The state is what an uninterrupted push leaves: nothing to do, and texts can be merged.
+			bytes, r = b.moved(b.push)
+			require.Less(t, bytes, int64(8<<10))
+			require.EqualValues(t, 1, r.ClientCalls)
+			write(t, b.local, "a/text", "one\n2\n3\n4\n5\n")
+			write(t, b.sandbox, "a/text", "1\n2\n3\n4\nfive\n")
+			r = b.pull()
+			require.Empty(t, r.Conflicts)
+			require.Equal(t, "one\n2\n3\n4\nfive\n", read(t, b.local, "a/text"))
+		})
+	}
+}
+
+// A push that finds the sandbox changed plans again, and sends nothing twice.
+func TestAPushThatWasRefusedSendsNothingTwice(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1\n")
+	b.push()
+	body := strings.Repeat("0123456789abcdef", 64<<10)
+	write(t, b.local, "big", body)
+	write(t, b.sandbox, "theirs", "2\n")
+	bytes, r := b.moved(b.push)
+	require.Equal(t, plan.StatusOK, r.Status)
+	require.Less(t, bytes, int64(len(body)*5/4))
+	require.Equal(t, body, read(t, b.sandbox, "big"))
+	require.Equal(t, "2\n", read(t, b.sandbox, "theirs"))
+	requireNoUploads(t, b)
+	r = b.pull()
+	require.Len(t, r.Lines, 1)
+}
+
+// A forged upload of an earlier run is only what the sandbox could have written
+// anyway: no other content of the workspace is taken for sent.
+func TestResumeBelievesDigestsAlone(t *testing.T) {
+	b := newPair(t)
+	b.opts.Identity = "the same sandbox"
+	plain := b.opts.Client
+	for i := range 8 {
+		write(t, b.local, fmt.Sprintf("f%d", i), strings.Repeat(fmt.Sprint(i), 50_000))
+	}
+	b.opts.Client = &breaking{plain, 200_000}
+	_, err := hostgo.Push(t.Context(), b.opts)
+	require.ErrorIs(t, err, errCut)
+	uploads, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner", "up-*.tar"))
+	require.NoError(t, err)
+	require.Len(t, uploads, 1)
+	require.NoError(t, os.WriteFile(uploads[0], []byte(strings.Repeat("not an archive", 20_000)), 0o644))
+	b.opts.Client = plain
+	r := b.push()
+	require.Equal(t, plan.StatusOK, r.Status)
+	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+}
+
+func requireNoUploads(t *testing.T, b *pair) {
+	t.Helper()
+	for _, kind := range []string{"in-*", "up-*", "run-*", "down-*"} {
+		left, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner", kind))
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+}
