@@ -37,9 +37,10 @@ type Sent struct {
 // member, no owners, no extended attributes, whole seconds. The GNU form of
 // long names is used because busybox and toybox read it too.
 type ArchiveWriter struct {
-	w     *tar.Writer
-	tries int
-	buf   []byte
+	w       *tar.Writer
+	tries   int
+	buf     []byte
+	hashing stopwatch // reading and hashing files
 }
 
 // NewArchiveWriter returns a writer to w. Close ends the archive.
@@ -67,7 +68,7 @@ func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members []Membe
 	defer top.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for i, ahead := range readAhead(ctx, top, members) {
+	for i, ahead := range readAhead(ctx, top, members, &a.hashing) {
 		if err := ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
 		}
@@ -176,13 +177,14 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, op
 		if err := ctx.Err(); err != nil {
 			return Sent{}, false, &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
 		}
-		part := a.buf[:min(left, int64(len(a.buf)))]
+		part, start := a.buf[:min(left, int64(len(a.buf)))], time.Now()
 		n, err := io.ReadFull(f, part)
 		if err != nil {
 			torn = true
 			clear(part[n:])
 		}
 		h.Write(part)
+		a.hashing.since(start)
 		if _, err := a.w.Write(part); err != nil {
 			return Sent{}, false, archiveError(err)
 		}
@@ -224,7 +226,7 @@ var errChanging = errors.New("it changed each time it was read")
 
 // readAhead yields the index of each member and the file that was read for it,
 // while the next ones are being read. It ends early when ctx does.
-func readAhead(ctx context.Context, top *tree.Dir, members []Member) func(yield func(int, *readFile) bool) {
+func readAhead(ctx context.Context, top *tree.Dir, members []Member, hashing *stopwatch) func(yield func(int, *readFile) bool) {
 	type job struct {
 		member *Member
 		out    chan *readFile
@@ -245,7 +247,10 @@ func readAhead(ctx context.Context, top *tree.Dir, members []Member) func(yield 
 						close(j.out)
 						continue
 					}
-					j.out <- r.read(&j.member.Entry)
+					start := time.Now()
+					f := r.read(&j.member.Entry)
+					hashing.since(start)
+					j.out <- f
 				}
 			})
 		}

@@ -44,6 +44,7 @@ type Asset struct {
 // Phase names of progress events, in the order in which they come.
 const (
 	StageLock    = "waiting"
+	StageBase    = "reading what was synced last"
 	StageScan    = "scanning"
 	StageSurvey  = "surveying"
 	StageReceive = "receiving"
@@ -68,13 +69,7 @@ type Report struct {
 	DownloadedBytes int64
 	ClientCalls     int64
 	Displaced       string // where displaced versions of this run lie, relative to the workspace; "" if none
-	Stages          []StageTime
-}
-
-// StageTime says how long a stage took.
-type StageTime struct {
-	Stage    string
-	Duration time.Duration
+	Times
 }
 
 // DefaultStateDir returns the folder for bases, caches and journals:
@@ -266,6 +261,7 @@ func (s *session) begin(ctx context.Context) error {
 	scan := make(chan error, 1)
 	s.scan = scan
 	go func() { scan <- s.scanWorkspace(ctx) }()
+	s.enter(StageBase)
 	s.request.Base, err = s.state.loadBase()
 	return err
 }
@@ -278,6 +274,7 @@ func (s *session) scanWorkspace(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.report.work(WorkHash, scanned.Hashing)
 	s.request.Local, s.request.LocalRepos = scanned.Snapshot, scanned.Repos
 	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, s.recovered...))
 	if scanned.Cache == nil {
@@ -338,18 +335,6 @@ func (s *session) close(err error) error {
 		}
 	}
 	return err
-}
-
-// enter begins a stage and notes how long the one before took.
-func (s *session) enter(stage string) {
-	now := time.Now()
-	if s.stage != "" {
-		s.report.Stages = append(s.report.Stages, StageTime{s.stage, now.Sub(s.since)})
-	}
-	s.stage, s.since = stage, now
-	if stage != "" {
-		s.progress(0, 0)
-	}
 }
 
 func (s *session) progress(files int, bytes int64) { s.show(s.stage, files, bytes) }

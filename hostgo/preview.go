@@ -18,7 +18,7 @@ func Preview(ctx context.Context, opts Options) (push, pull *Report, err error) 
 	push, err = s.preview(ctx)
 	err = s.close(err)
 	if push != nil {
-		push.ClientCalls, push.Stages = s.report.ClientCalls, s.report.Stages
+		push.ClientCalls = s.report.ClientCalls
 	}
 	return push, s.report, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
@@ -138,20 +139,22 @@ func (u *upload) steps(ctx context.Context) error {
 func (s *session) send(ctx context.Context, path string, produce func(io.Writer) error) error {
 	before := s.counts.Sent()
 	defer func() { s.report.UploadedBytes += s.counts.Sent() - before }()
-	r, w := io.Pipe()
+	pipe, start := newTimedPipe(), time.Now()
 	made := make(chan error, 1)
 	go func() {
 		// A pipe hands over each write by itself, and an archive has many small ones.
-		buffered := bufio.NewWriterSize(w, 256<<10)
+		buffered := bufio.NewWriterSize(pipe, 256<<10)
 		err := produce(buffered)
 		if err == nil {
 			err = buffered.Flush()
 		}
-		w.CloseWithError(err)
+		pipe.w.CloseWithError(err)
+		s.report.work(WorkPack, time.Since(start)-pipe.writes.total())
 		made <- err
 	}()
-	err := s.writeBody(ctx, path, r)
-	r.CloseWithError(io.ErrClosedPipe)
+	err := s.writeBody(ctx, path, pipe)
+	pipe.r.CloseWithError(io.ErrClosedPipe)
+	s.report.work(WorkTransfer, time.Since(start)-pipe.reads.total())
 	if e := <-made; e != nil && !errors.Is(e, io.ErrClosedPipe) {
 		return e
 	}
@@ -201,6 +204,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 			s.progress(i+1, bytes)
 		}
 	})
+	s.report.work(WorkHash, a.hashing.total())
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ type ScanOptions struct {
 type Scanned struct {
 	Snapshot core.Snapshot
 	Repos    []core.Repo
-	Cache    *ScanCache // for the next scan; nil where the one given is as good
+	Cache    *ScanCache    // for the next scan; nil where the one given is as good
+	Hashing  time.Duration // reading and hashing files, added up over all workers
 }
 
 // maxReads bounds how often a file that changes while it is read is read again.
@@ -63,7 +64,9 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, &core.Error{Code: core.CodeCancelled, Message: "stopped while the workspace was scanned", Err: err}
 	}
-	return s.result(folder), nil
+	out := s.result(folder)
+	out.Hashing = s.hashing.total()
+	return out, nil
 }
 
 // scanner walks a tree depth first. A subdirectory goes to another goroutine
@@ -82,6 +85,7 @@ type scanner struct {
 
 	clock                                int64 // when the scan began
 	files, bytes, entries, reused, fresh atomic.Int64
+	hashing                              stopwatch
 }
 
 // folder is one scanned directory: its entries in order, and what is in those
@@ -253,6 +257,7 @@ func keptInRepo(path string) bool {
 // read fills in the size, mode and digest of a file. steady says that it was
 // the same before and after.
 func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (info tree.Info, steady bool, err error) {
+	defer s.hashing.since(time.Now())
 	f, err := d.OpenFile(name)
 	if err != nil {
 		return info, false, err

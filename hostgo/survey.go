@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
@@ -142,15 +143,16 @@ func (s *session) receive(ctx context.Context, path string, stage *Stage) ([]pla
 // error that came first in time: one of the transport explains a truncated
 // archive, not the other way round.
 func (s *session) openRemote(ctx context.Context, path string) (io.Reader, func(error) error) {
-	r, w := io.Pipe()
+	pipe, start := newTimedPipe(), time.Now()
 	done := make(chan error, 1)
 	go func() {
-		err := s.readBody(ctx, path, w)
-		w.CloseWithError(err)
+		err := s.readBody(ctx, path, pipe)
+		pipe.w.CloseWithError(err)
+		s.report.work(WorkTransfer, time.Since(start)-pipe.writes.total())
 		done <- err
 	}()
-	return r, func(later error) error {
-		r.CloseWithError(io.ErrClosedPipe)
+	return pipe, func(later error) error {
+		pipe.r.CloseWithError(io.ErrClosedPipe)
 		if err := <-done; err != nil && later == nil {
 			return err
 		} else if err != nil && ctx.Err() != nil {

@@ -142,10 +142,24 @@ func (o *output) report(r *hostgo.Report, would bool) {
 	}
 	o.add(r)
 	if o.verbose {
-		for _, s := range r.Stages {
-			o.note(string(r.Op) + ": " + s.Stage + " took " + s.Duration.Round(time.Millisecond).String())
-		}
+		o.times(r)
 	}
+}
+
+// times says where the time went: the stages in turn, and what went on beside
+// them.
+func (o *output) times(r *hostgo.Report) {
+	for _, s := range r.Stages {
+		o.note(string(r.Op) + ": " + s.Stage + " took " + s.Duration.Round(time.Millisecond).String())
+	}
+	if len(r.Work) == 0 {
+		return
+	}
+	parts := make([]string, len(r.Work))
+	for i, w := range r.Work {
+		parts[i] = w.Stage + " " + w.Duration.Round(time.Millisecond).String()
+	}
+	o.note(string(r.Op) + ": of that, in part at the same time: " + strings.Join(parts, ", "))
 }
 
 func (o *output) show(r *hostgo.Report, would bool) {

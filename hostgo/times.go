@@ -1,0 +1,83 @@
+package hostgo
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Times say where the time of one sync went.
+type Times struct {
+	Stages []StageTime // one after another; a stage may come more than once
+	Work   []StageTime // what went on beside the stages, added up over all threads
+
+	mu sync.Mutex // of Work
+}
+
+// StageTime says how long something took.
+type StageTime struct {
+	Stage    string
+	Duration time.Duration
+}
+
+// The kinds of work.
+const (
+	WorkHash     = "hashing"      // reading and hashing files of the workspace
+	WorkPack     = "packing"      // making archives, hashing not counted where it runs ahead
+	WorkTransfer = "transferring" // inside the client's calls that move bodies
+)
+
+// work adds to the time of one kind of work.
+func (t *Times) work(kind string, d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.Work {
+		if t.Work[i].Stage == kind {
+			t.Work[i].Duration += d
+			return
+		}
+	}
+	t.Work = append(t.Work, StageTime{kind, d})
+}
+
+// enter begins a stage and notes how long the one before took.
+func (s *session) enter(stage string) {
+	now := time.Now()
+	if s.stage != "" {
+		s.report.Stages = append(s.report.Stages, StageTime{s.stage, now.Sub(s.since)})
+	}
+	s.stage, s.since = stage, now
+	if stage != "" {
+		s.progress(0, 0)
+	}
+}
+
+// stopwatch adds up time that several goroutines spend.
+type stopwatch struct{ spent atomic.Int64 }
+
+func (w *stopwatch) since(start time.Time) { w.spent.Add(int64(time.Since(start))) }
+
+func (w *stopwatch) total() time.Duration { return time.Duration(w.spent.Load()) }
+
+// timedPipe is a pipe that knows how long each end waited for the other.
+type timedPipe struct {
+	r             *io.PipeReader
+	w             *io.PipeWriter
+	reads, writes stopwatch
+}
+
+func newTimedPipe() *timedPipe {
+	r, w := io.Pipe()
+	return &timedPipe{r: r, w: w}
+}
+
+func (p *timedPipe) Read(b []byte) (int, error) {
+	defer p.reads.since(time.Now())
+	return p.r.Read(b)
+}
+
+func (p *timedPipe) Write(b []byte) (int, error) {
+	defer p.writes.since(time.Now())
+	return p.w.Write(b)
+}
