@@ -19,20 +19,39 @@ import (
 // ctime, inode and device are the same, and both times were older than the clock
 // of the scan that read it by a margin: what is younger may have changed again
 // in the same tick of the clock.
+//
+// It is kept as the bytes that are stored, some 80 for each file. All numbers are
+// little-endian:
+//
+//	root (4 bytes of length, then text), clock (8)
+//	for each folder, once or more: path (as root), device (8), bytes of records (4)
+//	for each file in it, by name: name (2 bytes of length, then text), size, mtime, ctime, inode (8 each), digest (32)
 type ScanCache struct {
 	root    string
 	clock   int64 // of the host, in nanoseconds, when the earlier scan began
-	records map[string]cached
+	body    []byte
+	folders map[string][]records
+	files   int
+	last    string // the folder that was added to last
 }
 
-type cached struct {
-	info   tree.Info
-	digest core.Digest
+// records are the files of one folder, from and to an offset of the body.
+type records struct {
+	dev      uint64
+	from, to int
 }
+
+// stamp is what tells that a file changed.
+type stamp struct {
+	size, mtimeNs, ctimeNs int64
+	ino                    uint64
+}
+
+func stampOf(i tree.Info) stamp { return stamp{i.Size, i.MtimeNs, i.CtimeNs, i.Ino} }
 
 const (
-	cacheHead   = "syncplan-scan 1 "
-	cacheRecord = 8*6 + 32 // without the path and its length
+	cacheHead   = "syncplan-scan 2 "
+	cacheRecord = 2 + 4*8 + 32 // without the name
 )
 
 // The margins of the racily-clean rule: a tick of a kernel is at most 10 ms, but
@@ -42,29 +61,91 @@ const (
 	coarseMargin = 2 * int64(time.Second)
 )
 
-// lookup returns the digest of an unchanged file. now is when this scan began: a
-// clock that was set back proves nothing.
-func (c *ScanCache) lookup(path string, info tree.Info, now int64) (core.Digest, bool) {
-	if c == nil || now < c.clock {
-		return core.Digest{}, false
-	}
-	r, ok := c.records[path]
-	if !ok || !sameFile(r.info, info) || !settled(info, c.clock) {
-		return core.Digest{}, false
-	}
-	return r.digest, true
-}
-
-func sameFile(a, b tree.Info) bool {
-	return a.Kind == b.Kind && a.Size == b.Size && a.MtimeNs == b.MtimeNs && a.CtimeNs == b.CtimeNs && a.Ino == b.Ino && a.Dev == b.Dev
-}
-
-func settled(info tree.Info, clock int64) bool {
+func (s stamp) settled(clock int64) bool {
 	margin := fineMargin
-	if info.MtimeNs%1e9 == 0 && info.CtimeNs%1e9 == 0 {
+	if s.mtimeNs%1e9 == 0 && s.ctimeNs%1e9 == 0 {
 		margin = coarseMargin
 	}
-	return max(info.MtimeNs, info.CtimeNs) < clock-margin
+	return max(s.mtimeNs, s.ctimeNs) < clock-margin
+}
+
+// newCache returns an empty cache with room for a number of files.
+func newCache(root string, clock int64, files int) *ScanCache {
+	return &ScanCache{root: root, clock: clock, body: make([]byte, 0, files*(cacheRecord+20)), folders: map[string][]records{}}
+}
+
+// add remembers a file. Files of one folder come in the order of their names.
+func (c *ScanCache) add(path string, dev uint64, s stamp, d core.Digest) {
+	folder, name := core.Parent(path), core.Name(path)
+	list := c.folders[folder]
+	if n := len(list); n == 0 || c.last != folder || list[n-1].dev != dev {
+		c.body = appendText(c.body, folder)
+		c.body = binary.LittleEndian.AppendUint64(c.body, dev)
+		c.body = binary.LittleEndian.AppendUint32(c.body, 0)
+		list = append(list, records{dev, len(c.body), len(c.body)})
+	}
+	c.body = binary.LittleEndian.AppendUint16(c.body, uint16(len(name)))
+	c.body = append(c.body, name...)
+	for _, n := range [4]uint64{uint64(s.size), uint64(s.mtimeNs), uint64(s.ctimeNs), s.ino} {
+		c.body = binary.LittleEndian.AppendUint64(c.body, n)
+	}
+	c.body = append(c.body, d[:]...)
+	r := &list[len(list)-1]
+	r.to = len(c.body)
+	binary.LittleEndian.PutUint32(c.body[r.from-4:], uint32(r.to-r.from))
+	c.folders[folder], c.last, c.files = list, folder, c.files+1
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.LittleEndian.AppendUint32(b, uint32(len(s))), s...)
+}
+
+// cachedFolder hands out what a cache knows of the files of one folder, which
+// are asked for in the order of their names.
+type cachedFolder struct {
+	cache *ScanCache
+	list  []records
+	at    int // offset in the first of list
+}
+
+// folder returns what is known of a folder. now is when this scan began: a clock
+// that was set back proves nothing.
+func (c *ScanCache) folder(path string, now int64) *cachedFolder {
+	if c == nil || now < c.clock || len(c.folders[path]) == 0 {
+		return nil
+	}
+	list := c.folders[path]
+	return &cachedFolder{c, list, list[0].from}
+}
+
+// find returns the digest of an unchanged file.
+func (f *cachedFolder) find(name string, dev uint64, now stamp) (core.Digest, bool) {
+	for f != nil && len(f.list) > 0 {
+		if f.at == f.list[0].to {
+			if f.list = f.list[1:]; len(f.list) > 0 {
+				f.at = f.list[0].from
+			}
+			continue
+		}
+		was, s, d, size := f.cache.record(f.at)
+		if string(was) > name {
+			break
+		}
+		f.at += size
+		if string(was) == name {
+			return d, s == now && f.list[0].dev == dev && s.settled(f.cache.clock)
+		}
+	}
+	return core.Digest{}, false
+}
+
+// record reads the record at an offset that is known to hold one.
+func (c *ScanCache) record(at int) (name []byte, s stamp, d core.Digest, size int) {
+	b := c.body[at:]
+	size = cacheRecord + int(binary.LittleEndian.Uint16(b))
+	name, b = b[2:size-cacheRecord+2], b[size-cacheRecord+2:]
+	n := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
+	return name, stamp{int64(n(0)), int64(n(1)), int64(n(2)), n(3)}, core.Digest(b[32:64]), size
 }
 
 // cachePath is where the cache of a state lies.
@@ -73,45 +154,26 @@ func (s *state) cachePath() string { return filepath.Join(s.dir, "scan") }
 // loadCache returns the stored cache of a tree. One that is missing, damaged,
 // newer or about another tree is empty: it is never trusted and soon replaced.
 func (s *state) loadCache(root string) *ScanCache {
-	c := &ScanCache{root: root, clock: math.MaxInt64}
 	data, err := os.ReadFile(s.cachePath())
-	if err != nil {
-		return c
+	if err == nil {
+		if got, ok := decodeCache(data); ok && got.root == root {
+			return got
+		}
 	}
-	if got, ok := decodeCache(data); ok && got.root == root {
-		return got
-	}
-	return c
+	return newCache(root, math.MaxInt64, 0)
 }
 
 // saveCache replaces the stored cache.
 func (s *state) saveCache(c *ScanCache) error {
-	body := c.encode()
-	sum := sha256.Sum256(body)
-	return writeFileAtomic(s.cachePath(), []byte(cacheHead+hex.EncodeToString(sum[:])+"\n"), body)
+	start, sum := c.start(), sha256.New()
+	sum.Write(start)
+	sum.Write(c.body)
+	return writeFileAtomic(s.cachePath(), []byte(cacheHead+hex.EncodeToString(sum.Sum(nil))+"\n"), start, c.body)
 }
 
-func (c *ScanCache) encode() []byte {
-	size := 0
-	for path := range c.records {
-		size += cacheRecord + 4 + len(path)
-	}
-	b := make([]byte, 0, size+len(c.root)+32)
-	b = appendText(b, c.root)
-	b = binary.LittleEndian.AppendUint64(b, uint64(c.clock))
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(c.records)))
-	for path, r := range c.records {
-		b = appendText(b, path)
-		for _, n := range [6]uint64{uint64(r.info.Size), uint64(r.info.MtimeNs), uint64(r.info.CtimeNs), r.info.Ino, r.info.Dev, uint64(r.info.Mode)} {
-			b = binary.LittleEndian.AppendUint64(b, n)
-		}
-		b = append(b, r.digest[:]...)
-	}
-	return b
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.LittleEndian.AppendUint32(b, uint32(len(s))), s...)
+// start is what stands before the folders.
+func (c *ScanCache) start() []byte {
+	return binary.LittleEndian.AppendUint64(appendText(nil, c.root), uint64(c.clock))
 }
 
 // decodeCache reports false for anything but a whole cache of this version.
@@ -121,54 +183,50 @@ func decodeCache(data []byte) (*ScanCache, bool) {
 	if !ok || string(head) != cacheHead+hex.EncodeToString(sum[:]) {
 		return nil, false
 	}
-	r := cacheReader{rest: string(body)} // one string, of which the paths are parts
-	c := &ScanCache{root: r.text(), clock: int64(r.number())}
-	n := r.number()
-	if n > uint64(len(body))/cacheRecord {
-		return nil, false
+	r := cacheReader{rest: body}
+	c := newCache(string(r.text(4)), int64(r.number(8)), 0)
+	c.body = r.rest
+	for len(r.rest) > 0 && !r.short {
+		path, dev, size := string(r.text(4)), r.number(8), int(r.number(4))
+		from := len(c.body) - len(r.rest)
+		end := len(r.rest) - size
+		for len(r.rest) > end && !r.short {
+			r.text(2)
+			r.take(cacheRecord - 2)
+			c.files++
+		}
+		if r.short || len(r.rest) != end {
+			return nil, false
+		}
+		c.folders[path] = append(c.folders[path], records{dev, from, from + size})
 	}
-	c.records = make(map[string]cached, n)
-	for range n {
-		path := r.text()
-		i := tree.Info{Kind: core.KindFile, Size: int64(r.number()), MtimeNs: int64(r.number()), CtimeNs: int64(r.number()), Ino: r.number(), Dev: r.number(), Mode: uint32(r.number())}
-		c.records[path] = cached{i, core.Digest([]byte(r.take(32)))}
-	}
-	return c, !r.short && r.rest == ""
+	return c, !r.short
 }
 
-// cacheReader cuts a string. Past its end it hands out zeros, and says so.
+// cacheReader cuts bytes. Past their end it hands out nothing, and says so.
 type cacheReader struct {
-	rest  string
+	rest  []byte
 	short bool
 }
 
-const zeros = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-
-func (r *cacheReader) take(n int) string {
+func (r *cacheReader) take(n int) []byte {
 	if n > len(r.rest) {
-		r.short, r.rest = true, ""
-		return zeros[:min(n, len(zeros))]
+		r.short, r.rest = true, nil
+		return nil
 	}
-	s := r.rest[:n]
+	b := r.rest[:n]
 	r.rest = r.rest[n:]
-	return s
+	return b
 }
 
-func (r *cacheReader) number() uint64 {
-	s := r.take(8)
-	n := uint64(0)
-	for i := 7; i >= 0; i-- {
-		n = n<<8 | uint64(s[i])
+// number reads a number of some bytes.
+func (r *cacheReader) number(size int) (n uint64) {
+	b := r.take(size)
+	for i := len(b) - 1; i >= 0; i-- {
+		n = n<<8 | uint64(b[i])
 	}
 	return n
 }
 
-func (r *cacheReader) text() string {
-	s := r.take(4)
-	n := int(s[0]) | int(s[1])<<8 | int(s[2])<<16 | int(s[3])<<24
-	if n > len(r.rest) {
-		r.short, r.rest = true, ""
-		return ""
-	}
-	return r.take(n)
-}
+// text reads a text behind its length, a number of some bytes.
+func (r *cacheReader) text(size int) []byte { return r.take(int(r.number(size))) }

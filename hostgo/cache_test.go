@@ -1,6 +1,7 @@
 package hostgo
 
 import (
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -46,9 +47,15 @@ func rescan(t *testing.T, root string, s *state, later time.Duration) *ScanCache
 func poison(t *testing.T, root string, s *state) {
 	t.Helper()
 	c := s.loadCache(root)
-	for p, r := range c.records {
-		r.digest = core.Sum("poison")
-		c.records[p] = r
+	bad := core.Sum("poison")
+	for _, list := range c.folders {
+		for _, r := range list {
+			for at := r.from; at < r.to; {
+				_, _, _, size := c.record(at)
+				at += size
+				copy(c.body[at-len(bad):], bad[:])
+			}
+		}
 	}
 	require.NoError(t, s.saveCache(c))
 }
@@ -118,26 +125,30 @@ func TestDamagedCacheIsNotTrusted(t *testing.T) {
 	require.NoError(t, err)
 	for i := range data {
 		require.NoError(t, os.WriteFile(s.cachePath(), data[:i], 0o600))
-		require.Empty(t, s.loadCache(root).records, "cut at %d", i)
+		require.Empty(t, s.loadCache(root).folders, "cut at %d", i)
 		bad := append([]byte{}, data...)
 		bad[i] ^= 1 << (i % 8)
 		_, ok := decodeCache(bad)
 		require.False(t, ok, "damaged at %d", i)
 	}
 	require.NoError(t, os.WriteFile(s.cachePath(), data, 0o600))
-	require.NotEmpty(t, s.loadCache(root).records)
-	require.Empty(t, s.loadCache(root+"x").records, "a cache of another tree")
+	require.NotEmpty(t, s.loadCache(root).folders)
+	require.Empty(t, s.loadCache(root+"x").folders, "a cache of another tree")
 }
 
 func FuzzCache(f *testing.F) {
-	c := &ScanCache{root: "/w", clock: 5, records: map[string]cached{"a": {}}}
-	f.Add(c.encode())
+	c := newCache("/w", 5, 0)
+	c.add("a", 1, stamp{1, 2, 3, 4}, core.Sum("a"))
+	c.add("d/b", 1, stamp{}, core.Sum("b"))
+	c.add("z", 2, stamp{}, core.Sum("b"))
+	f.Add(append(c.start(), c.body...))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sum := core.Sum(string(body))
 		if c, ok := decodeCache(append([]byte(cacheHead+sum.String()+"\n"), body...)); ok {
-			again, ok := decodeCache(append([]byte(cacheHead+core.Sum(string(c.encode())).String()+"\n"), c.encode()...))
-			require.True(t, ok)
-			require.Equal(t, len(c.records), len(again.records))
+			require.Equal(t, body, append(c.start(), c.body...))
+			for path := range c.folders {
+				c.folder(path, math.MaxInt64).find("\xff", 0, stamp{})
+			}
 		}
 	})
 }

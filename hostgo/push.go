@@ -54,7 +54,10 @@ func (s *session) pushOnce(ctx context.Context) error {
 		return nil
 	}
 	contents := s.state.openContents()
-	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions)), read: map[string]cached{}}
+	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions))}
+	if s.first {
+		u.read = newCache(s.root, s.clock, len(p.Uploads))
+	}
 	for i := range u.results {
 		u.results[i].Status = merge.Done
 	}
@@ -68,7 +71,7 @@ func (s *session) pushOnce(ctx context.Context) error {
 		return err
 	}
 	if s.first {
-		if err := s.state.saveCache(&ScanCache{root: s.root, clock: s.clock, records: u.read}); err != nil {
+		if err := s.state.saveCache(u.read); err != nil {
 			return err
 		}
 	}
@@ -104,8 +107,8 @@ type upload struct {
 	plan     *plan.Plan
 	contents *contents
 	results  []merge.Result
-	problems []core.Problem    // of assets
-	read     map[string]cached // of a first push, what was read while it was sent
+	problems []core.Problem // of assets
+	read     *ScanCache     // of a first push, what was read while it was sent
 }
 
 func (u *upload) steps(ctx context.Context) error {
@@ -194,7 +197,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 		}
 		u.results[d].Digest, u.results[d].Size = got.Digest, got.Size
 		if e := &members[i].Entry; s.first && e.Kind == core.KindFile && !keptInRepo(e.Path) {
-			u.read[e.Path] = cached{got.info, got.Digest}
+			u.read.add(e.Path, got.info.Dev, stampOf(got.info), got.Digest)
 		}
 		bytes += got.Size
 		if members[i].Entry.Kind == core.KindFile {

@@ -92,8 +92,16 @@ type scanner struct {
 // that are directories.
 type folder struct {
 	entries []core.Entry
-	infos   []tree.Info // of the same; of kind 0 where a cache must not hold it
+	stamps  []stamp // of the same; zero where a cache must not hold it
+	dev     uint64  // of the files that have one
 	below   map[int]*folder
+}
+
+// place is the directory that is being scanned, and what a cache knows of it.
+type place struct {
+	dir   *tree.Dir
+	path  string
+	known *cachedFolder
 }
 
 // reader is what one goroutine hashes with.
@@ -107,7 +115,7 @@ func newReader() *reader { return &reader{sha256.New(), make([]byte, 128<<10)} }
 // dir scans the directory d, which it closes, at path.
 func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 	defer d.Close()
-	f := &folder{}
+	f, at := &folder{}, &place{d, path, s.opts.Cache.folder(path, s.clock)}
 	names, err := d.Names()
 	if err != nil {
 		s.incompleteDir(path)
@@ -117,8 +125,8 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 		if s.ctx.Err() != nil {
 			return f
 		}
-		if e, info, ok := s.entry(d, path, name, r); ok {
-			f.entries, f.infos = append(f.entries, e), append(f.infos, info)
+		if e, info, ok := s.entry(at, name, r); ok {
+			f.add(e, info)
 			s.entries.Add(1)
 			if e.Kind == core.KindDir {
 				s.enter(d, f, e.Path, name, r)
@@ -126,6 +134,21 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 		}
 	}
 	return f
+}
+
+// add appends an entry. A file of another device than the one before it, which
+// is mounted there, is not for a cache.
+func (f *folder) add(e core.Entry, info tree.Info) {
+	s := stampOf(info)
+	switch {
+	case info.Kind != core.KindFile:
+		s = stamp{}
+	case f.dev == 0:
+		f.dev = info.Dev
+	case f.dev != info.Dev:
+		s = stamp{}
+	}
+	f.entries, f.stamps = append(f.entries, e), append(f.stamps, s)
 }
 
 // enter scans a subdirectory, whose entry is the last of f.
@@ -154,9 +177,9 @@ func (s *scanner) enter(d *tree.Dir, f *folder, path, name string, r *reader) {
 }
 
 // entry returns what stands at a name, or false where there is no entry for it.
-func (s *scanner) entry(d *tree.Dir, parent, name string, r *reader) (core.Entry, tree.Info, bool) {
+func (s *scanner) entry(at *place, name string, r *reader) (core.Entry, tree.Info, bool) {
 	none, unknown := core.Entry{}, tree.Info{}
-	path := core.Join(parent, name)
+	d, parent, path := at.dir, at.path, core.Join(at.path, name)
 	switch {
 	case !utf8.ValidString(name):
 		s.problem(core.Join(parent, core.DisplayPath(name)), core.ProblemInvalidName, "the name is not valid UTF-8")
@@ -186,7 +209,7 @@ func (s *scanner) entry(d *tree.Dir, parent, name string, r *reader) (core.Entry
 		e, ok := s.link(d, name, e)
 		return e, unknown, ok
 	case core.KindFile:
-		return s.file(d, name, e, info, r)
+		return s.file(at, name, e, info, r)
 	}
 	s.problem(path, core.ProblemSpecial, "a FIFO, socket or device")
 	return none, unknown, false
@@ -211,10 +234,10 @@ func (s *scanner) link(d *tree.Dir, name string, e core.Entry) (core.Entry, bool
 // file hashes a file, again if it changed meanwhile, unless an earlier scan did
 // and nothing speaks of a change. The state of a repository needs the content of
 // some of its files, which are always read.
-func (s *scanner) file(d *tree.Dir, name string, e core.Entry, info tree.Info, r *reader) (core.Entry, tree.Info, bool) {
+func (s *scanner) file(at *place, name string, e core.Entry, info tree.Info, r *reader) (core.Entry, tree.Info, bool) {
 	keep := keptInRepo(e.Path)
 	if !keep {
-		if digest, ok := s.opts.Cache.lookup(e.Path, info, s.clock); ok {
+		if digest, ok := at.known.find(name, info.Dev, stampOf(info)); ok {
 			e.Digest, e.Size = digest, info.Size
 			s.reused.Add(1)
 			s.count(e.Size)
@@ -228,7 +251,7 @@ func (s *scanner) file(d *tree.Dir, name string, e core.Entry, info tree.Info, r
 		}
 	}
 	for range maxReads {
-		info, steady, err := s.read(d, name, &e, r)
+		info, steady, err := s.read(at.dir, name, &e, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return e, info, false
@@ -359,18 +382,18 @@ func (f *folder) appendTo(list []core.Entry) []core.Entry {
 // this one was given.
 func (s *scanner) nextCache(top *folder) *ScanCache {
 	old := s.opts.Cache
-	if old == nil || s.opts.NoDigests || s.fresh.Load() == 0 && s.reused.Load() == int64(len(old.records)) {
+	if old == nil || s.opts.NoDigests || s.fresh.Load() == 0 && s.reused.Load() == int64(old.files) {
 		return nil
 	}
-	c := &ScanCache{root: old.root, clock: s.clock, records: make(map[string]cached, s.files.Load())}
+	c := newCache(old.root, s.clock, int(s.files.Load()))
 	top.remember(c)
 	return c
 }
 
 func (f *folder) remember(c *ScanCache) {
 	for i := range f.entries {
-		if f.infos[i].Kind == core.KindFile {
-			c.records[f.entries[i].Path] = cached{f.infos[i], f.entries[i].Digest}
+		if f.stamps[i] != (stamp{}) {
+			c.add(f.entries[i].Path, f.dev, f.stamps[i], f.entries[i].Digest)
 		}
 		if sub := f.below[i]; sub != nil {
 			sub.remember(c)
