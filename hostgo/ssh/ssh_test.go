@@ -21,9 +21,10 @@ import (
 	"github.com/paperclipai/syncplan/hostgo/clienttest"
 	"github.com/paperclipai/syncplan/hostgo/ssh"
 	"github.com/paperclipai/syncplan/hostgo/ssh/sshtest"
+	"github.com/paperclipai/syncplan/internal/sshd"
 )
 
-func open(t testing.TB, s *sshtest.Server) *ssh.Client {
+func open(t testing.TB, s *sshd.Server) *ssh.Client {
 	t.Helper()
 	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config})
 	require.NoError(t, err)
@@ -78,7 +79,8 @@ func TestHostsAndKeys(t *testing.T) {
 		return p
 	}
 	other := filepath.Join(t.TempDir(), "other")
-	otherKey := sshtest.NewKey(t, other)
+	otherKey, err := sshd.NewKey(other)
+	require.NoError(t, err)
 	changed := filepath.Join(t.TempDir(), "changed")
 	require.NoError(t, os.WriteFile(changed, fmt.Appendf(nil, "[127.0.0.1]:%s %s", s.Port, cryptossh.MarshalAuthorizedKey(otherKey)), 0o600))
 	fresh := filepath.Join(t.TempDir(), "deep", "fresh")
@@ -106,7 +108,7 @@ func TestHostsAndKeys(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
 	}
-	_, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Port: "1", Config: s.Config})
+	_, err = ssh.Open(t.Context(), ssh.Target{Host: "box", Port: "1", Config: s.Config})
 	require.ErrorIs(t, err, core.CodeClient)
 }
 
@@ -146,7 +148,7 @@ func TestAgentAndJump(t *testing.T) {
 
 // startProxy forwards the first bytes to the server, and then cuts the connection
 // or falls silent.
-func startProxy(t *testing.T, s *sshtest.Server, after int64, silent bool) *ssh.Client {
+func startProxy(t *testing.T, s *sshd.Server, after int64, silent bool) *ssh.Client {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -8,7 +8,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -19,6 +18,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/paperclipai/syncplan/internal/benchtree"
+	"github.com/paperclipai/syncplan/internal/sshd"
 )
 
 var (
@@ -51,10 +53,10 @@ func run() error {
 	}
 	b := &bench{top: top, times: map[cell][]time.Duration{}, slow: map[cell]string{}}
 	if strings.Contains(*transports, "ssh") {
-		if b.server, err = startServer(top); err != nil {
+		if b.server, err = sshd.Start(filepath.Join(top, "sshd"), "127.0.0.1"); err != nil {
 			return err
 		}
-		defer b.server.stop()
+		defer b.server.Stop()
 	}
 	for _, tree := range strings.Split(*treeNames, ",") {
 		local, err := makeTree(top, tree)
@@ -81,7 +83,7 @@ type cell struct{ tree, transport, peer, op string }
 
 type bench struct {
 	top    string
-	server *server
+	server *sshd.Server
 	times  map[cell][]time.Duration
 	slow   map[cell]string
 }
@@ -129,7 +131,7 @@ func (b *bench) play(tree, transport string, p peer, source string, round int) e
 			return fmt.Errorf("%s, %s over %s: %w", p.name, op, transport, err)
 		}
 		b.times[c] = append(b.times[c], took)
-		if err := equal(v.local, v.box); err != nil && p.name != "rclone" { // which makes no empty folders
+		if err := benchtree.Equal(v.local, v.box); err != nil && p.name != "rclone" { // which makes no empty folders
 			return fmt.Errorf("%s, %s over %s: the trees differ: %w", p.name, op, transport, err)
 		}
 	}
@@ -141,18 +143,10 @@ func edits(box string) string {
 	return "cd " + q(box) + ` && sleep 0.2 && set -- $(find . -path ./.paperclip-runtime -prune -o -path ./.bench -prune -o -type f -size -20k -name '*.*[a-z]' ! -path '* *' -print | LC_ALL=C sort | head -40 | tail -2) && echo edit >>"$1" && rm "$2" && echo new >added-file`
 }
 
-func equal(a, b string) error {
-	out, err := exec.Command("rsync", "-rlnc", "--delete", "--itemize-changes", "--size-only", "--exclude=/.paperclip-runtime", a+"/", b+"/").CombinedOutput()
-	if err == nil && len(bytes.TrimSpace(out)) > 0 {
-		err = fmt.Errorf("%s", out[:min(len(out), 300)])
-	}
-	return err
-}
-
 func (b *bench) env() []string {
 	env := append(os.Environ(), "PLANNER="+*planner, "LC_ALL=C")
 	if b.server != nil {
-		env = append(env, "SSHHOME="+b.server.home)
+		env = append(env, "SSHHOME="+b.server.Dir)
 	}
 	return env
 }

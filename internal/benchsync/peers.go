@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/paperclipai/syncplan/internal/sshd"
+)
 
 // vars are the folders of one peer in one round.
 type vars struct {
@@ -15,10 +19,10 @@ type peer struct {
 	steps [4]func(vars) string
 }
 
-func peers(s *server) []peer {
-	rsh, url := "", ""
+func peers(s *sshd.Server) []peer {
+	rsh, url := "", "ssh://box"
 	if s != nil {
-		rsh, url = s.command(), s.url()
+		rsh = s.Command()
 	}
 	plan := func(op string) func(vars) string {
 		return func(v vars) string {
@@ -64,7 +68,7 @@ func peers(s *server) []peer {
 	unison := func(v vars) string {
 		there, opt := v.box, ""
 		if v.ssh {
-			there, opt = "ssh://box/"+v.box, " -sshcmd "+q(s.wrapper())
+			there, opt = "ssh://box/"+v.box, " -sshcmd ssh -sshargs "+q("-F "+s.Config)
 		}
 		return fmt.Sprintf("UNISON=%s unison -batch -silent -auto -confirmbigdel=false -times%s %s %s", q(v.work+"/unison"), opt, q(v.local), q(there))
 	}
@@ -72,7 +76,7 @@ func peers(s *server) []peer {
 		return func(v vars) string {
 			there, more := v.box, ""
 			if v.ssh {
-				there = fmt.Sprintf(":sftp,host=127.0.0.1,port=%s,user=%s,key_file=%s,shell_type=unix:%s", s.port, s.user, s.dir+"/user", v.box)
+				there = fmt.Sprintf(":sftp,host=127.0.0.1,port=%s,user=%s,key_file=%s,shell_type=unix:%s", s.Port, s.User, s.KeyFile, v.box)
 			}
 			if first {
 				more = " --resync"

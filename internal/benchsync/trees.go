@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/paperclipai/syncplan/internal/benchtree"
 )
 
 // makeTree returns a tree to sync: "small" is made up, "go" is the toolchain's
@@ -16,7 +17,7 @@ func makeTree(top, name string) (string, error) {
 	root := filepath.Join(top, "tree-"+name)
 	switch name {
 	case "small":
-		return root, smallTree(root)
+		return root, benchtree.Sources(root, 1000, 6<<20)
 	case "go":
 		out, err := exec.Command("go", "env", "GOROOT").Output()
 		if err != nil {
@@ -27,25 +28,6 @@ func makeTree(top, name string) (string, error) {
 		return root, npmTree(root)
 	}
 	return "", fmt.Errorf("there is no tree %q", name)
-}
-
-// smallTree makes 1,000 files of the sizes of sources.
-func smallTree(root string) error {
-	rng := rand.New(rand.NewPCG(1, 1))
-	for i := range 1000 {
-		p := filepath.Join(root, fmt.Sprintf("pkg%02d/part%d/file%03d.go", i%25, i%4, i))
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			return err
-		}
-		text := make([]byte, 200+rng.IntN(12_000))
-		for k := range text {
-			text[k] = "abcdefghij klmnop\n"[rng.IntN(18)]
-		}
-		if err := os.WriteFile(p, text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // npmPackages bring some 40,000 files together.
