@@ -48,6 +48,10 @@ bench: ## Benchmarks: the core, and push beside tar and the seed's way
 bench-sync: build ## Every operation beside the seed's way, rsync, tar, unison and rclone (takes long)
 	$(GO) run ./internal/benchsync
 
+.PHONY: bench-link
+bench-link: build ## First push, small changes and nothing over an emulated slow link (Linux, root)
+	$(GO) run ./internal/benchlink
+
 .PHONY: soak
 soak: ## 5,000 generated histories, incremental beside full (some ten minutes)
 	$(GO) test ./hostgo -run TestHistories -histories 5000 -timeout 60m

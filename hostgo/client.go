@@ -61,6 +61,7 @@ type Capabilities struct {
 	MergedOutput  bool  // stdout and stderr of a command come as one
 	NoConcurrency bool  // one call at a time
 	WholeSeconds  bool  // timeouts are rounded up to seconds
+	MakesParents  bool  // a write makes the directories above the file, so that MakeDir before it is spared
 }
 
 // Capable is a client that knows its limits.

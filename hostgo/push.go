@@ -117,7 +117,10 @@ func (u *upload) steps(ctx context.Context) error {
 		var err error
 		switch step.Do {
 		case plan.StepMakeDir:
-			err = s.client.MakeDir(ctx, step.Path)
+			// An upload into that directory follows.
+			if !CapabilitiesOf(s.client).MakesParents {
+				err = s.client.MakeDir(ctx, step.Path)
+			}
 		case plan.StepUpload:
 			s.enter(StageSend)
 			if err = u.noteSending(step.Asset); err != nil {

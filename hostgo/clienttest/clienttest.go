@@ -156,7 +156,10 @@ func checkMissing(e *env) error {
 	if _, err := e.c.ListFiles(e.ctx, e.at("missing")); err == nil {
 		return errors.New("calling ListFiles of a missing directory returned no error: it would read as \"all gone\"")
 	}
-	if err := e.c.WriteFile(e.ctx, e.at("missing/f"), nil); err == nil {
+	err := e.c.WriteFile(e.ctx, e.at("missing/f"), nil)
+	if makes := hostgo.CapabilitiesOf(e.c).MakesParents; makes && err != nil {
+		return fmt.Errorf("calling WriteFile into a missing directory, which it says it makes: %w", err)
+	} else if !makes && err == nil {
 		return errors.New("calling WriteFile into a missing directory returned no error")
 	}
 	return nil

@@ -48,8 +48,11 @@ func (c *Client) Close() error { return c.conn.close() }
 func (c *Client) Identity() string { return c.identity }
 
 // Capabilities implements [hostgo.Capable]. The other side passes a command as
-// one argument to the user's shell.
-func (c *Client) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{MaxArg: maxArg} }
+// one argument to the user's shell. A folder is made by the command that writes
+// into it, which saves the round trip of a command of its own.
+func (c *Client) Capabilities() hostgo.Capabilities {
+	return hostgo.Capabilities{MaxArg: maxArg, MakesParents: true}
+}
 
 // maxArg leaves room for the wrapping of a command, below the 131,071 bytes that
 // Linux takes for one argument.
@@ -103,12 +106,14 @@ func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
 func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size int64) error {
 	n := &countingReader{r: r}
 	body, command := io.Reader(n), "cat"
-	if z := c.conn.packing.chosen.Load(); z != nil && (size < 0 || size >= worthPacking) {
-		pipe := packed(z, n)
-		defer pipe.Close()
-		body, command = pipe, z.unpack
+	if size < 0 || size >= worthPacking {
+		if z := c.conn.packer(ctx); z != nil {
+			pipe := packed(z, n)
+			defer pipe.Close()
+			body, command = pipe, z.unpack
+		}
 	}
-	err := c.call(ctx, "writing", p, command+" >"+plan.Quote(p), body, nil)
+	err := c.call(ctx, "writing", p, "mkdir -p -- "+plan.Quote(path.Dir(p))+" && "+command+" >"+plan.Quote(p), body, nil)
 	if err == nil && size >= 0 && n.n != size {
 		err = hostgo.ClientError(ctx, "writing", p, errors.New("the stream was not as long as announced"))
 	}
@@ -140,7 +145,7 @@ func (c *Client) ReadStream(ctx context.Context, p string, w io.Writer) (int64, 
 	n := &countingWriter{w: w}
 	q := plan.Quote(p)
 	look := "[ -e " + q + " ] || [ -L " + q + " ] || exit " + missingText + "; "
-	z := c.conn.packing.chosen.Load()
+	z := c.conn.packer(ctx)
 	if z == nil {
 		err := c.call(ctx, "reading", p, look+"cat -- "+q, nil, n)
 		return n.n, err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -28,9 +27,9 @@ type packer struct {
 }
 
 var packers = map[string]*packer{
-	"zstd": {"zstd -q -1 -c", "zstd -q -dc",
+	"zstd": {"zstd -q -c", "zstd -q -dc",
 		func(w io.Writer) (io.WriteCloser, error) {
-			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
 		},
 		func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
 	"gzip": {"gzip -1c", "gzip -dc",
@@ -38,12 +37,28 @@ var packers = map[string]*packer{
 		func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 }
 
-// packing is what is known of a connection: nil until it is.
-type packing struct{ chosen atomic.Pointer[packer] }
+// packing is how bodies of a connection are compressed. Until it is known, bodies
+// wait: on a slow link that is sooner done than sending them as they are, and on
+// a fast one it is known at once.
+type packing struct {
+	known  chan struct{} // closed when it is
+	chosen *packer       // nil for not at all
+}
 
-// probe measures the link and asks which compressors are there. It runs beside
-// the first calls, which go uncompressed.
+// packer waits until it is known how to compress. It returns nil for not at all.
+func (c *conn) packer(ctx context.Context) *packer {
+	select {
+	case <-c.packing.known:
+		return c.packing.chosen
+	case <-c.lost:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// probe measures the link and asks which compressors are there.
 func (c *conn) probe(far time.Duration) {
+	defer close(c.packing.known)
 	start := time.Now()
 	if _, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil); err != nil || time.Since(start) < far {
 		return
@@ -55,7 +70,7 @@ func (c *conn) probe(far time.Duration) {
 		return // the calls themselves report a connection that is gone
 	}
 	if words := strings.Fields(out.String()); len(words) > 0 {
-		c.packing.chosen.Store(packers[words[0]])
+		c.packing.chosen = packers[words[0]]
 	}
 }
 
@@ -95,5 +110,5 @@ func unpacked(p *packer, w io.Writer) (in io.WriteCloser, finish func() error) {
 	}
 }
 
-// Compresses reports whether bodies are compressed by now.
-func (c *Client) Compresses() bool { return c.conn.packing.chosen.Load() != nil }
+// Compresses reports whether bodies are compressed.
+func (c *Client) Compresses(ctx context.Context) bool { return c.conn.packer(ctx) != nil }

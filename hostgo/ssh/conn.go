@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -25,12 +26,14 @@ const maxChannels = 6
 // killTime bounds how long the end of a command on the other side is waited for.
 const killTime = 5 * time.Second
 
-// conn is one connection. One channel is always opened ahead, so that a command
-// costs one round trip.
+// conn is one connection. Channels are opened ahead, so that a command costs one
+// round trip. OpenSSH's server takes no input before it has started a command, so
+// for those that have some a shell is started ahead that waits for the command.
 type conn struct {
 	client *ssh.Client
 	slots  chan struct{}
-	spare  chan opened
+	idle   chan opened   // one, of which nothing was asked yet
+	shells chan opened   // one, with a waiting shell
 	lost   chan struct{} // closed when the connection is gone
 	once   sync.Once
 
@@ -46,8 +49,10 @@ type opened struct {
 var errLost = errors.New("the connection was lost")
 
 func newConn(client *ssh.Client, s *settings) *conn {
-	c := &conn{client: client, slots: make(chan struct{}, maxChannels), spare: make(chan opened, 1), lost: make(chan struct{})}
-	go c.openAhead()
+	c := &conn{client: client, slots: make(chan struct{}, maxChannels), idle: make(chan opened, 1), shells: make(chan opened, 1),
+		lost: make(chan struct{}), packing: packing{known: make(chan struct{})}}
+	go c.openIdle()
+	go c.openShell()
 	go func() {
 		_ = client.Wait() // why it ended is told by the calls that it ends
 		c.once.Do(func() { close(c.lost) })
@@ -97,23 +102,50 @@ func (c *conn) keepAlive(every time.Duration, misses int) {
 	}
 }
 
-func (c *conn) openAhead() {
-	var o opened
+func (c *conn) open() (o opened) {
 	o.channel, o.requests, o.err = c.client.OpenChannel("session", nil)
-	c.spare <- o
+	return o
 }
 
-// session takes the channel that was opened ahead.
-func (c *conn) session(ctx context.Context) (opened, error) {
-	select {
-	case o := <-c.spare:
-		go c.openAhead()
-		return o, o.err
-	case <-c.lost:
-		return opened{}, errLost
-	case <-ctx.Done():
-		return opened{}, ctx.Err()
+func (c *conn) openIdle() { c.idle <- c.open() }
+
+func (c *conn) openShell() {
+	o := c.open()
+	if o.err == nil {
+		o.err = o.start(waitingShell)
 	}
+	c.shells <- o
+}
+
+// start asks for a command. Waiting for the answer would cost a round trip; a
+// refusal shows as an end without a status.
+func (o opened) start(line string) error {
+	_, err := o.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line}))
+	return err
+}
+
+// session returns a channel in which a command was started, or is as soon as the
+// returned line is written to it.
+func (c *conn) session(ctx context.Context, j *job) (o opened, line string, err error) {
+	from, again := c.idle, c.openIdle
+	if j.stdin != nil {
+		from, again = c.shells, c.openShell
+	}
+	select {
+	case o = <-from:
+		go again()
+	case <-c.lost:
+		return o, "", errLost
+	case <-ctx.Done():
+		return o, "", ctx.Err()
+	}
+	switch {
+	case o.err != nil:
+		return o, "", o.err
+	case j.stdin != nil:
+		return o, shellLine(j.command), nil
+	}
+	return o, "", o.start(plainShell + plan.Quote(j.command))
 }
 
 // job is one command on the other side.
@@ -125,12 +157,31 @@ type job struct {
 	signals <-chan os.Signal
 }
 
-// run runs a job and returns its exit status, 128+n where signal n ended it. The
-// server makes each command a session and process group of its own, whose id
-// comes as the first line of stderr, so that all of it can be ended.
+// The server makes each command a session and process group of its own, whose id
+// comes as the first line of stderr, so that all of it can be ended. The first
+// takes the command as one more word, the second as the first line of its input.
+const (
+	plainShell   = `exec sh -c 'echo $$ >&2; exec sh -c "$0"' `
+	waitingShell = `exec sh -c 'echo $$ >&2; IFS= read -r l && exec sh -c "$(printf %b "$l")"'`
+)
+
+// shellLine writes a command as one line of visible characters, as printf's %b
+// reads it.
+func shellLine(command string) string {
+	var b strings.Builder
+	for i := range len(command) {
+		if c := command[i]; c < ' ' || c > '~' || c == '\\' {
+			fmt.Fprintf(&b, `\0%03o`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String() + "\n"
+}
+
+// run runs a job and returns its exit status, 128+n where signal n ended it.
 func (c *conn) run(ctx context.Context, j job) (int, error) {
-	line := "exec sh -c 'echo $$ >&2; exec sh -c \"$0\"' " + plan.Quote(j.command)
-	if len(line) > maxArg {
+	if len(plainShell+plan.Quote(j.command)) > maxArg {
 		return -1, &core.Error{Code: core.CodeLimit, Message: "the command is longer than one argument may be"}
 	}
 	select {
@@ -141,17 +192,14 @@ func (c *conn) run(ctx context.Context, j job) (int, error) {
 	case <-ctx.Done():
 		return -1, ctx.Err()
 	}
-	o, err := c.session(ctx)
+	o, line, err := c.session(ctx, &j)
+	if o.channel != nil {
+		defer o.channel.Close()
+	}
 	if err != nil {
 		return -1, c.explain(err)
 	}
-	defer o.channel.Close()
-	// Waiting for the answer would cost a round trip; a refusal shows as an end
-	// without a status.
-	if _, err := o.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line})); err != nil {
-		return -1, c.explain(err)
-	}
-	p := newProcess(c, o, j)
+	p := newProcess(c, o, line, j)
 	return p.wait(ctx, j.signals)
 }
 
@@ -176,19 +224,21 @@ type process struct {
 	ended  chan int // the status, or -1 for none
 }
 
-func newProcess(c *conn, o opened, j job) *process {
+func newProcess(c *conn, o opened, line string, j job) *process {
 	p := &process{conn: c, o: o, input: make(chan error, 1), ended: make(chan int, 1)}
 	p.group = &groupReader{to: j.stderr, known: make(chan struct{})}
-	go p.feed(j.stdin)
+	go p.feed(line, j.stdin)
 	p.output.Go(func() { p.drain(j.stdout, o.channel) })
 	p.output.Go(func() { p.drain(p.group, o.channel.Stderr()) })
 	go p.watch()
 	return p
 }
 
-func (p *process) feed(stdin io.Reader) {
+// feed writes the line that starts a waiting shell's command, and its input.
+func (p *process) feed(line string, stdin io.Reader) {
 	var err error
 	if stdin != nil {
+		_, _ = io.WriteString(p.o.channel, line) // it may have ended already
 		source := &sourceReader{r: stdin}
 		_, _ = io.CopyBuffer(struct{ io.Writer }{p.o.channel}, source, make([]byte, 64<<10)) // a command need not read all
 		err = source.err

@@ -32,6 +32,7 @@ type Server struct {
 }
 
 // Start runs a server on a free port of the address host, with its files in dir.
+// Commands have dir as their home, so that nobody's shell set-up runs with each.
 // Nothing but the calling thread opens sockets or starts processes, so that a
 // caller may have put it into another network namespace.
 func Start(dir, host string) (*Server, error) {
@@ -80,8 +81,8 @@ func (s *Server) writeFiles() error {
 		"known_hosts": fmt.Sprintf("[%s]:%s %s", s.Host, s.Port, ssh.MarshalAuthorizedKey(s.HostKey)),
 		".ssh/config": fmt.Sprintf("Host box %[1]s\n  HostName %[1]s\n  Port %[2]s\n  User %[3]s\n  IdentityFile %[4]s\n  UserKnownHostsFile %[5]s\n  IdentityAgent none\n  BatchMode yes\n  LogLevel ERROR\n",
 			s.Host, s.Port, s.User, s.KeyFile, s.KnownHosts),
-		"sshd_config": fmt.Sprintf("Port %s\nListenAddress %s\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nLogLevel ERROR\nSubsystem sftp internal-sftp\n",
-			s.Port, s.Host, s.at("host"), s.at("authorized")),
+		"sshd_config": fmt.Sprintf("Port %s\nListenAddress %s\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nLogLevel ERROR\nSubsystem sftp internal-sftp\nSetEnv HOME=%s\n",
+			s.Port, s.Host, s.at("host"), s.at("authorized"), s.Dir),
 	} {
 		if err := os.WriteFile(s.at(name), []byte(text), 0o600); err != nil {
 			return err
