@@ -44,12 +44,11 @@ type Client interface {
 
 // Streamer is a client that moves bodies without holding them in memory.
 type Streamer interface {
-	// WriteStream is WriteFile from r. A size of -1 means unknown; any other
-	// than what r delivers is an error, as is an error of r, which it wraps.
-	WriteStream(ctx context.Context, path string, r io.Reader, size int64) error
-	// ReadStream is ReadFile into w. It returns the number of bytes written,
-	// also with an error.
-	ReadStream(ctx context.Context, path string, w io.Writer) (int64, error)
+	// RunStream is Run with the command's stdin read from in, empty if that is nil,
+	// and its stdout written to out, discarded if that is nil. timeout counts from
+	// the last byte that moved. An error of in or out kills the command and is
+	// wrapped by the one returned; a command need not read all of in.
+	RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error
 }
 
 // Capabilities are the limits of a client's transport, which the plan obeys
@@ -61,7 +60,6 @@ type Capabilities struct {
 	MergedOutput  bool  // stdout and stderr of a command come as one
 	NoConcurrency bool  // one call at a time
 	WholeSeconds  bool  // timeouts are rounded up to seconds
-	MakesParents  bool  // a write makes the directories above the file, so that MakeDir before it is spared
 }
 
 // Capable is a client that knows its limits.

@@ -182,16 +182,15 @@ type countedStreamer struct {
 	n *Counts
 }
 
-func (c *countedStreamer) WriteStream(ctx context.Context, path string, r io.Reader, size int64) error {
-	c.n.call(0)
-	return c.s.WriteStream(ctx, path, &countedReader{r, &c.n.sent}, size)
-}
-
-func (c *countedStreamer) ReadStream(ctx context.Context, path string, w io.Writer) (int64, error) {
-	c.n.call(0)
-	got, err := c.s.ReadStream(ctx, path, w)
-	c.n.received.Add(got)
-	return got, err
+func (c *countedStreamer) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
+	c.n.call(len(command))
+	if in != nil {
+		in = &countedReader{in, &c.n.sent}
+	}
+	if out != nil {
+		out = &countedWriter{out, &c.n.received}
+	}
+	return c.s.RunStream(ctx, command, in, out, timeout)
 }
 
 type countedReader struct {
@@ -201,6 +200,17 @@ type countedReader struct {
 
 func (c *countedReader) Read(p []byte) (int, error) {
 	got, err := c.r.Read(p)
+	c.n.Add(int64(got))
+	return got, err
+}
+
+type countedWriter struct {
+	w io.Writer
+	n *atomic.Int64
+}
+
+func (c *countedWriter) Write(p []byte) (int, error) {
+	got, err := c.w.Write(p)
 	c.n.Add(int64(got))
 	return got, err
 }

@@ -125,9 +125,12 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 	s.client, s.counts = Count(s.opts.Client)
 	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
 	s.request.Run = s.run
-	var err error
-	if s.request.Part, err = partOf(s.client); err != nil {
-		return nil, err
+	if _, s.request.Stream = s.client.(Streamer); !s.request.Stream {
+		part, err := partOf(s.client)
+		if err != nil {
+			return nil, err
+		}
+		s.request.Part = part
 	}
 	for _, a := range s.opts.Assets {
 		// Found now, it stops the push before the workspace has travelled.

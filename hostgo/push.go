@@ -117,21 +117,14 @@ func (u *upload) steps(ctx context.Context) error {
 		var err error
 		switch step.Do {
 		case plan.StepMakeDir:
-			// An upload into that directory follows.
-			if !CapabilitiesOf(s.client).MakesParents {
-				err = s.client.MakeDir(ctx, step.Path)
-			}
+			err = s.client.MakeDir(ctx, step.Path)
 		case plan.StepUpload:
-			s.enter(StageSend)
-			if err = u.noteSending(step.Asset); err != nil {
-				return err
-			}
-			err = s.send(ctx, step.Path, func(w io.Writer) error { return u.write(ctx, w, step.Asset) })
+			err = u.send(ctx, step.Asset, func(r io.Reader) error { return s.writeParts(ctx, step.Path, r) })
+		case plan.StepSend:
+			err = u.explain(ctx, u.send(ctx, step.Asset, func(r io.Reader) error { return s.runStream(ctx, step.Command, r, nil) }))
 		case plan.StepRun:
 			s.enter(StageRemote)
-			if err = s.client.Run(ctx, step.Command, s.opts.Timeout); err != nil {
-				err = u.explain(ctx, err)
-			}
+			err = u.explain(ctx, s.client.Run(ctx, step.Command, s.opts.Timeout))
 		}
 		if err != nil {
 			return err
@@ -140,9 +133,13 @@ func (u *upload) steps(ctx context.Context) error {
 	return nil
 }
 
-// send writes what produce writes to a file in the sandbox, as a stream where
-// the client can.
-func (s *session) send(ctx context.Context, path string, produce func(io.Writer) error) error {
+// send makes the archive of the workspace, or of one asset, while take reads it.
+func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) error) error {
+	s := u.session
+	s.enter(StageSend)
+	if err := u.noteSending(asset); err != nil {
+		return err
+	}
 	before := s.counts.Sent()
 	defer func() { s.report.UploadedBytes += s.counts.Sent() - before }()
 	pipe, start := newTimedPipe(), time.Now()
@@ -150,7 +147,7 @@ func (s *session) send(ctx context.Context, path string, produce func(io.Writer)
 	go func() {
 		// A pipe hands over each write by itself, and an archive has many small ones.
 		buffered := bufio.NewWriterSize(pipe, 256<<10)
-		err := produce(buffered)
+		err := u.write(ctx, buffered, asset)
 		if err == nil {
 			err = buffered.Flush()
 		}
@@ -158,9 +155,14 @@ func (s *session) send(ctx context.Context, path string, produce func(io.Writer)
 		s.report.work(WorkPack, time.Since(start)-pipe.writes.total())
 		made <- err
 	}()
-	err := s.writeBody(ctx, path, pipe)
+	err := take(pipe)
 	pipe.r.CloseWithError(io.ErrClosedPipe)
-	s.report.work(WorkTransfer, time.Since(start)-pipe.reads.total())
+	sent := time.Now()
+	if at := pipe.end.Load(); at > 0 {
+		sent = time.Unix(0, at)
+		s.enterAt(StageRemote, sent)
+	}
+	s.report.work(WorkTransfer, sent.Sub(start)-pipe.reads.total())
 	if e := <-made; e != nil && !errors.Is(e, io.ErrClosedPipe) {
 		return e
 	}
@@ -228,6 +230,9 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 
 // explain turns a failed command into what it means.
 func (u *upload) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	switch u.session.why(ctx, err) {
 	case "stale", "script":
 		return &core.Error{Code: core.CodeStalePlan, Message: "the sandbox changed while the push was planned; nothing was changed there",

@@ -1,6 +1,7 @@
 package hostgo
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -8,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
@@ -33,8 +33,8 @@ func (s *session) survey(ctx context.Context, stage *Stage) (*plan.Remote, error
 			return nil, err
 		}
 		var remote *plan.Remote
-		err = s.look(ctx, p, func(path string) (err error) {
-			remote, err = s.download(ctx, path, stage)
+		err = s.look(ctx, p, func(give func(io.Writer) error) (err error) {
+			remote, err = s.download(ctx, give, stage)
 			return err
 		})
 		if err == nil || s.request.Forget || !s.mayForget(ctx, err) {
@@ -69,8 +69,9 @@ func (s *session) why(ctx context.Context, err error) string {
 	return string(bytes.TrimSpace(text))
 }
 
-// look executes the steps of a survey or a fetch.
-func (s *session) look(ctx context.Context, p *plan.Plan, read func(path string) error) error {
+// look executes the steps of a survey or a fetch. read is given what writes the
+// download.
+func (s *session) look(ctx context.Context, p *plan.Plan, read func(give func(io.Writer) error) error) error {
 	for _, step := range p.Steps {
 		var err error
 		switch step.Do {
@@ -82,10 +83,12 @@ func (s *session) look(ctx context.Context, p *plan.Plan, read func(path string)
 			s.enter(StageSurvey)
 			err = s.client.Run(ctx, step.Command, s.opts.Timeout)
 		case plan.StepRead:
-			if err = s.scanned(); err == nil {
-				s.enter(StageReceive)
-				err = read(step.Path)
-			}
+			err = read(func(w io.Writer) error { return s.readParts(ctx, step.Path, w) })
+		case plan.StepReceive:
+			s.enter(StageSurvey)
+			err = read(func(w io.Writer) error {
+				return s.runStream(ctx, step.Command, strings.NewReader(step.Data), w)
+			})
 		case plan.StepRemove:
 			// What stays there is swept by a later push; it is not worth failing for.
 			_ = s.client.Remove(ctx, step.Path)
@@ -102,8 +105,8 @@ func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
 	for _, f := range p.Fetch {
 		s.request.Fetched = append(s.request.Fetched, f.Digest)
 	}
-	return s.look(ctx, p, func(path string) error {
-		_, text, sum, err := s.receive(ctx, path, stage)
+	return s.look(ctx, p, func(give func(io.Writer) error) error {
+		_, text, sum, err := s.receive(ctx, give, stage)
 		if err != nil {
 			return err
 		}
@@ -112,8 +115,8 @@ func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
 }
 
 // download reads one survey from the sandbox.
-func (s *session) download(ctx context.Context, path string, stage *Stage) (*plan.Remote, error) {
-	members, text, sum, err := s.receive(ctx, path, stage)
+func (s *session) download(ctx context.Context, give func(io.Writer) error, stage *Stage) (*plan.Remote, error) {
+	members, text, sum, err := s.receive(ctx, give, stage)
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +125,17 @@ func (s *session) download(ctx context.Context, path string, stage *Stage) (*pla
 
 // receive reads one download: the members of its archives, the text after them,
 // and the digest of all but the tail.
-func (s *session) receive(ctx context.Context, path string, stage *Stage) ([]plan.SurveyMember, string, core.Digest, error) {
+func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage *Stage) ([]plan.SurveyMember, string, core.Digest, error) {
 	before := s.counts.Received()
-	src, finish := s.openRemote(ctx, path)
-	tail := newTailReader(src, plan.SurveyTail)
+	src, finish := s.openRemote(ctx, give)
+	begun := bufio.NewReaderSize(src, 4096)
+	_, _ = begun.Peek(1) // waits; an error comes again with the next read
+	if err := s.scanned(); err != nil {
+		_ = finish(err) // it returns err
+		return nil, "", core.Digest{}, err
+	}
+	s.enter(StageReceive)
+	tail := newTailReader(begun, plan.SurveyTail)
 	c := &collector{session: s, stage: stage, digests: map[string]core.Digest{}}
 	rest, err := ReadArchives(ctx, tail, ArchiveLimits{Text: plan.SurveyText}, c.member)
 	var text strings.Builder
@@ -139,16 +149,16 @@ func (s *session) receive(ctx context.Context, path string, stage *Stage) ([]pla
 	return c.members, text.String() + tail.tail(), tail.digest(), nil
 }
 
-// openRemote reads a file of the sandbox while it arrives. finish returns the
-// error that came first in time: one of the transport explains a truncated
-// archive, not the other way round.
-func (s *session) openRemote(ctx context.Context, path string) (io.Reader, func(error) error) {
-	pipe, start := newTimedPipe(), time.Now()
+// openRemote reads a download while it arrives. finish returns the error that
+// came first in time: one of the transport explains a truncated archive, not the
+// other way round.
+func (s *session) openRemote(ctx context.Context, give func(io.Writer) error) (io.Reader, func(error) error) {
+	pipe := newTimedPipe()
 	done := make(chan error, 1)
 	go func() {
-		err := s.readBody(ctx, path, pipe)
+		err := give(pipe)
 		pipe.w.CloseWithError(err)
-		s.report.work(WorkTransfer, time.Since(start)-pipe.writes.total())
+		s.report.work(WorkTransfer, pipe.sinceFirstWrite())
 		done <- err
 	}()
 	return pipe, func(later error) error {

@@ -42,8 +42,10 @@ func (t *Times) work(kind string, d time.Duration) {
 }
 
 // enter begins a stage and notes how long the one before took.
-func (s *session) enter(stage string) {
-	now := time.Now()
+func (s *session) enter(stage string) { s.enterAt(stage, time.Now()) }
+
+// enterAt is enter for a stage that began a while ago.
+func (s *session) enterAt(stage string, now time.Time) {
 	if s.stage != "" {
 		s.report.Stages = append(s.report.Stages, StageTime{s.stage, now.Sub(s.since)})
 	}
@@ -65,6 +67,7 @@ type timedPipe struct {
 	r             *io.PipeReader
 	w             *io.PipeWriter
 	reads, writes stopwatch
+	first, end    atomic.Int64 // when the writer began and the reader had all, in Unix nanoseconds; 0 if not yet
 }
 
 func newTimedPipe() *timedPipe {
@@ -74,10 +77,25 @@ func newTimedPipe() *timedPipe {
 
 func (p *timedPipe) Read(b []byte) (int, error) {
 	defer p.reads.since(time.Now())
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	if err == io.EOF {
+		p.end.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 func (p *timedPipe) Write(b []byte) (int, error) {
-	defer p.writes.since(time.Now())
+	now := time.Now()
+	p.first.CompareAndSwap(0, now.UnixNano())
+	defer p.writes.since(now)
 	return p.w.Write(b)
+}
+
+// sinceFirstWrite returns the time since the writer began, less what it waited
+// for the reader.
+func (p *timedPipe) sinceFirstWrite() time.Duration {
+	if p.first.Load() == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, p.first.Load())) - p.writes.total()
 }

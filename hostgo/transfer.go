@@ -19,26 +19,31 @@ import (
 // one call, in bytes.
 const wholeBuffer = 16 << 20
 
-// partOf returns the longest body of one call of c, 0 if it takes any.
+// partOf returns the longest body of one call of a client that can't stream.
 func partOf(c Client) (int64, error) {
 	most := CapabilitiesOf(c).MaxWrite
-	if _, ok := c.(Streamer); !ok && (most <= 0 || most > wholeBuffer) {
+	if most <= 0 || most > wholeBuffer {
 		most = wholeBuffer
 	}
-	if most > 0 && most < plan.PartUnit {
+	if most < plan.PartUnit {
 		return 0, &core.Error{Code: core.CodeUnsupported, Message: "the sandbox takes too little in one call", Hint: "it must take 4096 bytes at least"}
 	}
-	return max(most, 0) / plan.PartUnit * plan.PartUnit, nil
+	return most / plan.PartUnit * plan.PartUnit, nil
 }
 
-// writeBody writes what r delivers to a file in the sandbox, or to a row of
-// parts.
-func (s *session) writeBody(ctx context.Context, path string, r io.Reader) error {
-	part := s.request.Part
-	if streamer, ok := s.client.(Streamer); ok && part == 0 {
-		return streamer.WriteStream(ctx, path, r, -1)
+// runStream runs a command of a plan for a client that can stream.
+func (s *session) runStream(ctx context.Context, command string, in io.Reader, out io.Writer) error {
+	streamer, ok := s.client.(Streamer)
+	if !ok {
+		return &core.Error{Code: core.CodeInvalidRequest, Field: "stream", Message: "the plan wants a stream that the client does not have"}
 	}
-	buf := make([]byte, part)
+	return streamer.RunStream(ctx, command, in, out, s.opts.Timeout)
+}
+
+// writeParts writes what r delivers to a file in the sandbox, or to a row of
+// parts.
+func (s *session) writeParts(ctx context.Context, path string, r io.Reader) error {
+	buf := make([]byte, s.request.Part)
 	for n := 0; ; n++ {
 		got, err := io.ReadFull(r, buf)
 		last := err == io.EOF || err == io.ErrUnexpectedEOF
@@ -58,13 +63,8 @@ func (s *session) writeBody(ctx context.Context, path string, r io.Reader) error
 	}
 }
 
-// readBody reads a file of the sandbox, or a row of parts that a short one ends.
-func (s *session) readBody(ctx context.Context, path string, w io.Writer) error {
-	part := s.request.Part
-	if streamer, ok := s.client.(Streamer); ok && part == 0 {
-		_, err := streamer.ReadStream(ctx, path, w)
-		return err
-	}
+// readParts reads a file of the sandbox, or a row of parts that a short one ends.
+func (s *session) readParts(ctx context.Context, path string, w io.Writer) error {
 	for n := 0; ; n++ {
 		name, err := plan.PartPath(path, n)
 		if err != nil {
@@ -74,7 +74,7 @@ func (s *session) readBody(ctx context.Context, path string, w io.Writer) error 
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(data); err != nil || int64(len(data)) != part {
+		if _, err := w.Write(data); err != nil || int64(len(data)) != s.request.Part {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -38,16 +39,28 @@ func (b *pair) moved(sync func() *hostgo.Report) (int64, *hostgo.Report) {
 	return counts.Sent() + counts.Received(), r
 }
 
-// The budgets of DESIGN section 7, whatever the size of the tree.
+// whole hides that a client can stream.
+type whole struct{ hostgo.Client }
+
+// The budgets of DESIGN section 7, whatever the size of the tree. A client that
+// streams needs one call each way.
 func TestBytesGrowWithWhatChanged(t *testing.T) {
-	for _, n := range []int{200, 3000} {
-		b := grown(t, n)
+	for _, c := range []struct {
+		files  int
+		stream bool
+		calls  int
+	}{{200, false, 3}, {200, true, 1}, {3000, false, 3}} {
+		b := grown(t, c.files)
+		b.opts.Identity = b.opts.Client.(hostgo.Identified).Identity() + " " + b.sandbox
+		if !c.stream {
+			b.opts.Client = whole{b.opts.Client}
+		}
 		bytes, r := b.moved(b.push)
 		require.LessOrEqual(t, bytes, int64(8<<10), "a push of nothing")
 		require.EqualValues(t, 1, r.ClientCalls)
 		bytes, r = b.moved(b.pull)
 		require.LessOrEqual(t, bytes, int64(8<<10), "a pull of nothing")
-		require.EqualValues(t, 3, r.ClientCalls)
+		require.EqualValues(t, c.calls, r.ClientCalls)
 
 		body := strings.Repeat("new\n", 3000)
 		write(t, b.sandbox, "src/package01/file0001.go", body)
@@ -55,13 +68,13 @@ func TestBytesGrowWithWhatChanged(t *testing.T) {
 		remove(t, b.sandbox, "src/package02/file0002.go")
 		bytes, r = b.moved(b.pull)
 		require.LessOrEqual(t, bytes, int64(2*len(body)+3*300+16<<10), "a small pull")
-		require.EqualValues(t, 3, r.ClientCalls)
+		require.EqualValues(t, c.calls, r.ClientCalls)
 		require.Len(t, r.Lines, 3)
 
 		write(t, b.local, "src/package03/file0003.go", body+"more")
 		bytes, r = b.moved(b.push)
 		require.LessOrEqual(t, bytes, int64(len(body)+40<<10), "a small push")
-		require.EqualValues(t, 3, r.ClientCalls)
+		require.EqualValues(t, c.calls, r.ClientCalls)
 		require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
 	}
 }
@@ -110,7 +123,7 @@ func TestAnExecutableBitMovesNoBytes(t *testing.T) {
 	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
 }
 
-// cutReader ends the stream of a client after some bytes.
+// cutting ends the stream of a client after some bytes.
 type cutting struct {
 	hostgo.Client
 	left int64
@@ -118,24 +131,21 @@ type cutting struct {
 
 var errCut = errors.New("the connection is gone")
 
-func (c *cutting) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
-	data, err := c.Client.ReadFile(ctx, p)
-	if err != nil {
-		return 0, err
-	}
-	n, err := w.Write(data[:min(c.left, int64(len(data)))])
-	if err == nil {
-		err = &core.Error{Code: core.CodeClient, Message: "reading failed", Err: errCut}
-	}
-	return int64(n), err
+func (c *cutting) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
+	return c.Client.(hostgo.Streamer).RunStream(ctx, command, in, &cutWriter{out, c.left}, timeout)
 }
 
-func (c *cutting) WriteStream(ctx context.Context, p string, r io.Reader, _ int64) error {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return err
+type cutWriter struct {
+	w    io.Writer
+	left int64
+}
+
+func (c *cutWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p[:min(c.left, int64(len(p)))])
+	if c.left -= int64(n); err == nil && n < len(p) {
+		err = errCut
 	}
-	return c.Client.WriteFile(ctx, p, data)
+	return n, err
 }
 
 func TestAPullThatWasCutOffResumes(t *testing.T) {

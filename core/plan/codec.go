@@ -36,6 +36,7 @@ func requestFields(o *core.Object, r *Request) {
 	o.Bool("forget", &r.Forget)
 	digests(o, "fetched", &r.Fetched)
 	o.Int("part", &r.Part, false, 0, core.MaxSize)
+	o.Bool("stream", &r.Stream)
 	o.Strings("resume", &r.Resume)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(r.Validate())
@@ -144,7 +145,7 @@ func planFields(o *core.Object, p *Plan) {
 	o.Str("run", &p.Run)
 	core.Enum(o, "phase", &p.Phase, true, PhaseSurvey, PhaseFetch, PhaseContent, PhaseBlocked, PhaseApply)
 	core.List(o, "steps", &p.Steps, func(o *core.Object, s *Step) {
-		core.Enum(o, "do", &s.Do, true, StepMakeDir, StepWrite, StepUpload, StepRun, StepRead, StepRemove)
+		core.Enum(o, "do", &s.Do, true, StepMakeDir, StepWrite, StepUpload, StepRun, StepRead, StepRemove, StepSend, StepReceive)
 		o.OptStr("path", &s.Path)
 		o.OptStr("command", &s.Command)
 		o.OptStr("data", &s.Data)

@@ -35,8 +35,10 @@
 // for nothing, that run names it in Request.Resume and sends only what did not
 // arrive.
 //
-// Where a client takes and gives only whole buffers the host sets Request.Part,
-// and uploads and downloads are rows of files under the names of [PartPath].
+// Where a client runs commands with streams the host sets Request.Stream, and no
+// body lies in a file of its own. Where it takes and gives only whole buffers the
+// host sets Request.Part, and uploads and downloads are rows of files under the
+// names of [PartPath].
 //
 // On [PhaseApply] of a pull it executes Decisions in the workspace: deletes
 // deepest first, then writes in path order, then the rest. Before each write it

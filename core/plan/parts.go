@@ -44,9 +44,13 @@ func (r *Request) validateTransfer() error {
 	return nil
 }
 
-// unpack returns the command that unpacks an upload into a folder.
+// unpack returns the command that unpacks an upload into a folder. A stream is
+// read to its end, so that nobody is left writing to a closed pipe.
 func unpack(r *Request, file, dir string) string {
-	if r.Part == 0 {
+	switch {
+	case r.Stream:
+		return `tar -xof - -C "` + dir + `" && cat >/dev/null`
+	case r.Part == 0:
 		return `tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
 	}
 	return `cat "` + file + `" "` + file + `".* 2>/dev/null | tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
@@ -55,23 +59,26 @@ func unpack(r *Request, file, dir string) string {
 // download returns where a download lies, and what is removed afterwards.
 func download(r *Request) (path, remove string) {
 	down := RuntimeDir(r.Root, r.Adapter) + "/down-" + r.Run
-	if r.Part == 0 {
+	if r.Part == 0 || r.Stream {
 		return down + ".tar", down + ".tar"
 	}
 	return down + "/tar", down
 }
 
 // downloadVars says the same in a script: O is the file that it writes, B the
-// number of units in a part.
+// number of units in a part, OUT=1 says that it goes to stdout in the end.
 func downloadVars(r *Request) string {
-	if r.Part == 0 {
-		return ` O=$R/down-$ID.tar B=`
+	switch {
+	case r.Stream:
+		return ` O=$R/down-$ID.tar B= OUT=1`
+	case r.Part == 0:
+		return ` O=$R/down-$ID.tar B= OUT=`
 	}
-	return ` O=$R/down-$ID/tar B=` + strconv.FormatInt(r.Part/PartUnit, 10)
+	return ` O=$R/down-$ID/tar B=` + strconv.FormatInt(r.Part/PartUnit, 10) + ` OUT=`
 }
 
-// cutParts are the functions that begin and end a download: into parts where B
-// asks for it. Where dd is missing it stays whole.
+// cutParts are the functions that begin and end a download: out where OUT asks
+// for it, into parts where B does. Where dd is missing it stays whole.
 const cutParts = `into() { [ -z "$B" ] || mkdir -p "${O%/*}" || exit 1; : >"$O" || exit 1; }
 part() {
   k=000$1
@@ -79,6 +86,7 @@ part() {
   k=$O.$k
 }
 parts() {
+  if [ -n "$OUT" ]; then cat "$O" && rm -f "$O" || exit 1; fi
   [ -n "$B" ] || return 0
   part 1
   : >"$k" || exit 1

@@ -29,7 +29,7 @@ type Plan struct {
 	Phase Phase
 
 	Steps    []Step // client calls, in order
-	Download string // survey, fetch: the file that the read step fetches
+	Download string // survey, fetch: the file that the read step fetches, if there is one
 
 	Fetch []Fetch // fetch
 
@@ -74,17 +74,19 @@ const (
 	StepWrite   StepKind = "write"  // write Data to Path
 	StepUpload  StepKind = "upload" // write the archive of Uploads, or of an asset, to Path
 	StepRun     StepKind = "run"
-	StepRead    StepKind = "read"   // fetch Path
-	StepRemove  StepKind = "remove" // remove Path; a failure is ignored
+	StepRead    StepKind = "read"    // fetch Path
+	StepRemove  StepKind = "remove"  // remove Path; a failure is ignored
+	StepSend    StepKind = "send"    // run Command; its stdin is the archive of Uploads, or of an asset
+	StepReceive StepKind = "receive" // run Command; its stdin is Data, its stdout the download
 )
 
 // Step is one call of the sandbox client.
 type Step struct {
 	Do      StepKind
 	Path    string // of all kinds but run
-	Command string // run: a whole command line for sh
-	Data    string // write: the content of a script
-	Asset   string // upload and run: the key of the asset they are about, if any
+	Command string // run, send, receive: a whole command line for sh
+	Data    string // write, receive: the content of a script
+	Asset   string // upload, run, send: the key of the asset they are about, if any
 }
 
 // Fetch is a content that a pull needs and that did not come with the survey.

@@ -23,10 +23,10 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 	archive := rt + "/up-" + r.Run + ".tar"
 	switch {
 	case p.changes() || base == nil:
-		p.Steps = append(p.Steps,
-			Step{Do: StepMakeDir, Path: rt},
-			Step{Do: StepUpload, Path: archive},
-			Step{Do: StepRun, Command: applyCommand(r, rt)})
+		if !r.Stream {
+			p.Steps = append(p.Steps, Step{Do: StepMakeDir, Path: rt})
+		}
+		p.Steps = append(p.Steps, transfer(r, Step{Path: archive, Command: applyCommand(r, rt)})...)
 		if p.Seen != nil {
 			p.Seen.ID = r.Run
 		}
@@ -35,10 +35,17 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 	}
 	for i := range r.Assets {
 		key := r.Assets[i].Key
-		p.Steps = append(p.Steps,
-			Step{Do: StepUpload, Path: rt + "/up-" + key + "-" + r.Run + ".tar", Asset: key},
-			Step{Do: StepRun, Command: assetCommand(r, rt, key), Asset: key})
+		p.Steps = append(p.Steps, transfer(r, Step{Path: rt + "/up-" + key + "-" + r.Run + ".tar", Command: assetCommand(r, rt, key), Asset: key})...)
 	}
+}
+
+// transfer returns the steps that bring an archive to the command that unpacks
+// it: one, or two with a file between them.
+func transfer(r *Request, s Step) []Step {
+	if r.Stream {
+		return []Step{{Do: StepSend, Command: s.Command, Asset: s.Asset}}
+	}
+	return []Step{{Do: StepUpload, Path: s.Path, Asset: s.Asset}, {Do: StepRun, Command: s.Command, Asset: s.Asset}}
 }
 
 // changes reports whether the sandbox has anything to do.
@@ -112,6 +119,10 @@ type Sent struct {
 	Digest core.Digest
 }
 
+// lastMember proves that an archive came whole: tools differ in what they say of
+// one that ends early, and half a script must never run.
+const lastMember = "end"
+
 // Seal returns the last members of the archive, made once it is known what was
 // really packed: a file that changed while it was read, or vanished, is left
 // out of the script and so never applied (promises D9, D16).
@@ -136,7 +147,7 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	s.list(p, sent, bad)
 	lib, name := scriptFor(rules)
 	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: []byte(s.sent.String())},
-		{Name: "script.sh", Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}}, nil
+		{Name: "script.sh", Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}, {Name: lastMember, Data: []byte{}}}, nil
 }
 
 // badUploads marks decisions that can't be carried out.

@@ -33,6 +33,9 @@ type Request struct {
 	// Part is the longest body of one client call, in bytes, a multiple of
 	// [PartUnit]; 0 is no bound. See parts.go.
 	Part int64
+	// Stream says that the client runs commands with streams as stdin and stdout,
+	// so that bodies need not lie in files.
+	Stream bool
 	// Resume names the runs whose upload may lie in the sandbox, unused.
 	Resume []string
 }

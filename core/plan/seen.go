@@ -199,6 +199,8 @@ func (r *Request) fetches(p *Plan, out *merge.Outcome) bool {
 		return false
 	}
 	p.Phase, p.Steps = PhaseFetch, fetch(r, p.Fetch)
-	p.Download = p.Steps[2].Path
+	if !r.Stream {
+		p.Download, _ = download(r)
+	}
 	return true
 }

@@ -109,18 +109,25 @@ func survey(r *Request, rules *core.Rules) *Plan {
 		vars += `1`
 	}
 	text, name := scriptFor(rules)
-	steps := []Step{{Do: StepRun, Command: byName(r, vars, name)}}
+	do := StepRun
+	if r.Stream {
+		do = StepReceive
+	}
+	steps := []Step{{Do: do, Command: byName(r, vars, name)}}
 	if seen == nil {
 		steps[0].Command = byText(r, vars, text, name)
 		if r.Preview { // which leaves nothing behind
 			steps[0].Command = shc(vars + "\numask 077; mkdir -p \"$R\" || exit 1\n" + text)
 		}
 		if len(steps[0].Command) > maxCommand {
-			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: StepRun, Command: byName(r, vars, name)}}
+			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(r, vars, name)}}
 		}
 	}
-	return &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey, Download: down,
-		Steps: append(steps, Step{Do: StepRead, Path: down}, Step{Do: StepRemove, Path: remove})}
+	p := &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey, Steps: steps}
+	if !r.Stream {
+		p.Download, p.Steps = down, append(steps, Step{Do: StepRead, Path: down}, Step{Do: StepRemove, Path: remove})
+	}
+	return p
 }
 
 // maxCommand is the longest command line in bytes: below what Linux takes for
@@ -157,6 +164,9 @@ printf '%s\n' "$T" >>"$O" || exit 1
 parts
 rm -f "$R/run-$ID.sh"
 `)
+	if r.Stream {
+		return []Step{{Do: StepReceive, Command: "sh", Data: b.String()}}
+	}
 	down, remove := download(r)
 	file := rt + "/run-" + r.Run + ".sh"
 	return []Step{{Do: StepWrite, Path: file, Data: b.String()}, {Do: StepRun, Command: "sh " + Quote(file)},
@@ -167,15 +177,23 @@ rm -f "$R/run-$ID.sh"
 func applyCommand(r *Request, rt string) string {
 	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
 umask 022
-cd "$R" && rm -rf "in-$ID" && mkdir "in-$ID" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && sh "in-$ID/apply.sh"
+` + makeRuntime(r) + `cd "$R" && rm -rf "in-$ID" && mkdir "in-$ID" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] && sh "in-$ID/apply.sh"
 `)
+}
+
+// makeRuntime makes the runtime folder where no step before did.
+func makeRuntime(r *Request) string {
+	if r.Stream {
+		return `mkdir -p "$R" && `
+	}
+	return ""
 }
 
 // assetCommand unpacks an asset and puts it in place of the one before.
 func assetCommand(r *Request, rt, key string) string {
 	return shc(`R=` + Quote(rt) + ` K=` + Quote(key) + ` ID=` + Quote(r.Run) + `
 umask 022
-cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || exit 1
+` + makeRuntime(r) + `cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || exit 1
 if [ -e "$K" ] || [ -L "$K" ]; then mv -f -- "$K" "in-$K-$ID.old" || exit 1; fi
 mv -f -- "in-$K-$ID" "$K" && rm -rf "in-$K-$ID.old"
 `)

@@ -156,10 +156,7 @@ func checkMissing(e *env) error {
 	if _, err := e.c.ListFiles(e.ctx, e.at("missing")); err == nil {
 		return errors.New("calling ListFiles of a missing directory returned no error: it would read as \"all gone\"")
 	}
-	err := e.c.WriteFile(e.ctx, e.at("missing/f"), nil)
-	if makes := hostgo.CapabilitiesOf(e.c).MakesParents; makes && err != nil {
-		return fmt.Errorf("calling WriteFile into a missing directory, which it says it makes: %w", err)
-	} else if !makes && err == nil {
+	if err := e.c.WriteFile(e.ctx, e.at("missing/f"), nil); err == nil {
 		return errors.New("calling WriteFile into a missing directory returned no error")
 	}
 	return nil
@@ -326,33 +323,56 @@ func checkStreams(e *env) error {
 		return nil // an optional promise
 	}
 	data := pattern(3 << 20)
-	for i, size := range []int64{int64(len(data)), -1} {
-		name := fmt.Sprint("s", i)
-		if err := s.WriteStream(e.ctx, e.at(name), bytes.NewReader(data), size); err != nil {
-			return fmt.Errorf("calling WriteStream: %w", err)
-		}
-		if err := e.holds(name, data); err != nil {
-			return err
-		}
+	q := plan.Quote(e.at("stream"))
+	if err := s.RunStream(e.ctx, "cat >"+q, bytes.NewReader(data), nil, time.Minute); err != nil {
+		return fmt.Errorf("calling RunStream with an input: %w", err)
+	}
+	if err := e.holds("stream", data); err != nil {
+		return err
 	}
 	var got bytes.Buffer
-	n, err := s.ReadStream(e.ctx, e.at("s0"), &got)
-	if err != nil || n != int64(len(data)) || !bytes.Equal(got.Bytes(), data) {
-		return fmt.Errorf("calling ReadStream: %d bytes, error %v", n, err)
+	if err := s.RunStream(e.ctx, "echo noise >&2; cat "+q+" -", strings.NewReader("and\x00more"), &got, time.Minute); err != nil {
+		return fmt.Errorf("calling RunStream with both streams: %w", err)
 	}
-	if err := s.WriteStream(e.ctx, e.at("short"), bytes.NewReader(data), int64(len(data)+1)); err == nil {
-		return errors.New("calling WriteStream accepted a stream that is shorter than announced")
+	if !bytes.Equal(got.Bytes(), append(data, "and\x00more"...)) {
+		return fmt.Errorf("RunStream gave %d bytes that are not what the command wrote", got.Len())
 	}
-	boom := errors.New("the source broke")
-	err = s.WriteStream(e.ctx, e.at("broken"), io.MultiReader(bytes.NewReader(data), &brokenReader{boom}), -1)
+	for _, in := range []io.Reader{nil, bytes.NewReader(data)} {
+		for _, out := range []io.Writer{nil, io.Discard} {
+			err := s.RunStream(e.ctx, "echo some; exit 9", in, out, time.Minute)
+			var exit *hostgo.ExitError
+			if !errors.As(err, &exit) || exit.Status != 9 {
+				return fmt.Errorf("calling RunStream with a command that exits 9 returned %v", err)
+			}
+		}
+	}
+	return checkBrokenStreams(e, s)
+}
+
+// checkBrokenStreams wants a command killed before it can take half an input for
+// a whole one.
+func checkBrokenStreams(e *env, s hostgo.Streamer) error {
+	boom := errors.New("the stream broke")
+	after := plan.Quote(e.at("after"))
+	err := s.RunStream(e.ctx, "cat >/dev/null; sleep 1; echo done >"+after, io.MultiReader(bytes.NewReader(pattern(1<<20)), &brokenReader{boom}), nil, time.Minute)
 	if !errors.Is(err, boom) {
-		return fmt.Errorf("calling WriteStream hides an error of its source: %v", err)
+		return fmt.Errorf("calling RunStream hides an error of its input: %v", err)
 	}
-	if _, err := s.ReadStream(e.ctx, e.at("missing"), io.Discard); err == nil {
-		return errors.New("calling ReadStream of a missing file returned no error")
+	if err := s.RunStream(e.ctx, "while :; do echo noise; done", nil, &brokenWriter{boom}, time.Minute); !errors.Is(err, boom) {
+		return fmt.Errorf("calling RunStream hides an error of its output: %v", err)
+	}
+	if err := s.RunStream(e.ctx, "sleep 60", nil, io.Discard, time.Second); !errors.Is(err, core.CodeTimeout) {
+		return fmt.Errorf("calling RunStream with a command that is silent for too long returned %v", err)
+	}
+	if _, err := e.c.ReadFile(e.ctx, e.at("after")); err == nil {
+		return errors.New("a command went on after RunStream could not give it all of its input")
 	}
 	return nil
 }
+
+type brokenWriter struct{ err error }
+
+func (w *brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
 type brokenReader struct{ err error }
 

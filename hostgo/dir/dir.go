@@ -89,11 +89,6 @@ func (c *Client) MakeDir(ctx context.Context, p string) error {
 
 // WriteFile implements [hostgo.Client].
 func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
-	return c.WriteStream(ctx, p, bytes.NewReader(data), int64(len(data)))
-}
-
-// WriteStream implements [hostgo.Streamer].
-func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size int64) error {
 	const what = "writing"
 	if err := begin(ctx, what, p); err != nil {
 		return err
@@ -102,12 +97,9 @@ func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size in
 	if err != nil {
 		return hostgo.ClientError(ctx, what, p, err)
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, &stoppable{ctx, r}, make([]byte, 256<<10))
+	_, err = io.Copy(struct{ io.Writer }{f}, &stoppable{ctx, bytes.NewReader(data)})
 	if e := f.Close(); err == nil {
 		err = e
-	}
-	if err == nil && size >= 0 && n != size {
-		err = errors.New("the stream was not as long as announced")
 	}
 	if err != nil {
 		return hostgo.ClientError(ctx, what, p, err)
@@ -117,32 +109,20 @@ func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size in
 
 // ReadFile implements [hostgo.Client].
 func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
-	var b bytes.Buffer
-	if _, err := c.ReadStream(ctx, p, &b); err != nil {
-		return nil, err
-	}
-	if b.Len() == 0 {
-		return []byte{}, nil
-	}
-	return b.Bytes(), nil
-}
-
-// ReadStream implements [hostgo.Streamer].
-func (c *Client) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
 	const what = "reading"
 	if err := begin(ctx, what, p); err != nil {
-		return 0, err
+		return nil, err
 	}
 	f, err := os.Open(p)
 	if err != nil {
-		return 0, hostgo.ClientError(ctx, what, p, err)
+		return nil, hostgo.ClientError(ctx, what, p, err)
 	}
 	defer f.Close()
-	n, err := io.CopyBuffer(struct{ io.Writer }{w}, &stoppable{ctx, f}, make([]byte, 256<<10))
+	data, err := io.ReadAll(&stoppable{ctx, f})
 	if err != nil {
-		return n, hostgo.ClientError(ctx, what, p, err)
+		return nil, hostgo.ClientError(ctx, what, p, err)
 	}
-	return n, nil
+	return data, nil
 }
 
 // stoppable ends a copy when its context does.

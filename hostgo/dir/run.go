@@ -21,6 +21,11 @@ const drainTime = 2 * time.Second
 // Run implements [hostgo.Client]. The command's whole process group is killed
 // on timeout and when ctx ends.
 func (c *Client) Run(ctx context.Context, command string, timeout time.Duration) error {
+	return c.RunStream(ctx, command, nil, nil, timeout)
+}
+
+// RunStream implements [hostgo.Streamer].
+func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
 	const what = "a command in the sandbox"
 	if err := ctx.Err(); err != nil {
 		return hostgo.ClientError(ctx, what, "", err)
@@ -28,27 +33,21 @@ func (c *Client) Run(ctx context.Context, command string, timeout time.Duration)
 	if len(command) >= maxArg {
 		return &core.Error{Code: core.CodeLimit, Message: "the command is longer than one argument may be"}
 	}
-	inner := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		inner, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
+	idle := hostgo.NewIdle(ctx, timeout)
+	defer idle.Stop()
 	var stderr hostgo.Tail
-	cmd := group(inner, "sh", "-c", command)
-	cmd.Dir, cmd.Stderr = c.root, &stderr
+	cmd := group(idle, "sh", "-c", command)
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.root, idle.Reader(in), idle.Writer(out), &stderr
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
-	case err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() && inner.Err() == nil:
-		return nil
-	case ctx.Err() == nil && inner.Err() != nil:
-		return &core.Error{Code: core.CodeTimeout, Message: what + " took longer than " + timeout.String(), Hint: "allow more with --timeout", Err: inner.Err()}
+	case errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success():
+		err = nil // a child outlived it with a pipe open
 	case errors.As(err, &exit):
 		err = &hostgo.ExitError{Status: status(exit.ProcessState), Stderr: stderr.String()}
 	}
-	return hostgo.ClientError(ctx, what, "", err)
+	return idle.Explain(what, err)
 }
 
 // Exec implements [hostgo.Commander].

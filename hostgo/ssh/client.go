@@ -48,11 +48,8 @@ func (c *Client) Close() error { return c.conn.close() }
 func (c *Client) Identity() string { return c.identity }
 
 // Capabilities implements [hostgo.Capable]. The other side passes a command as
-// one argument to the user's shell. A folder is made by the command that writes
-// into it, which saves the round trip of a command of its own.
-func (c *Client) Capabilities() hostgo.Capabilities {
-	return hostgo.Capabilities{MaxArg: maxArg, MakesParents: true}
-}
+// one argument to the user's shell.
+func (c *Client) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{MaxArg: maxArg} }
 
 // maxArg leaves room for the wrapping of a command, below the 131,071 bytes that
 // Linux takes for one argument.
@@ -99,78 +96,20 @@ func (c *Client) MakeDir(ctx context.Context, p string) error {
 
 // WriteFile implements [hostgo.Client].
 func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
-	return c.WriteStream(ctx, p, bytes.NewReader(data), int64(len(data)))
-}
-
-// WriteStream implements [hostgo.Streamer].
-func (c *Client) WriteStream(ctx context.Context, p string, r io.Reader, size int64) error {
-	n := &countingReader{r: r}
-	body, command := io.Reader(n), "cat"
-	if size < 0 || size >= worthPacking {
-		if z := c.conn.packer(ctx); z != nil {
-			pipe := packed(z, n)
-			defer pipe.Close()
-			body, command = pipe, z.unpack
-		}
-	}
-	err := c.call(ctx, "writing", p, "mkdir -p -- "+plan.Quote(path.Dir(p))+" && "+command+" >"+plan.Quote(p), body, nil)
-	if err == nil && size >= 0 && n.n != size {
-		err = hostgo.ClientError(ctx, "writing", p, errors.New("the stream was not as long as announced"))
-	}
-	return err
-}
-
-type countingReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
+	return c.call(ctx, "writing", p, "cat >"+plan.Quote(p), bytes.NewReader(data), nil)
 }
 
 // ReadFile implements [hostgo.Client].
 func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
 	var b bytes.Buffer
-	if _, err := c.ReadStream(ctx, p, &b); err != nil {
+	q := plan.Quote(p)
+	if err := c.call(ctx, "reading", p, "[ -e "+q+" ] || [ -L "+q+" ] || exit "+missingText+"; cat -- "+q, nil, &b); err != nil {
 		return nil, err
 	}
 	return append([]byte{}, b.Bytes()...), nil
 }
 
-// ReadStream implements [hostgo.Streamer].
-func (c *Client) ReadStream(ctx context.Context, p string, w io.Writer) (int64, error) {
-	n := &countingWriter{w: w}
-	q := plan.Quote(p)
-	look := "[ -e " + q + " ] || [ -L " + q + " ] || exit " + missingText + "; "
-	z := c.conn.packer(ctx)
-	if z == nil {
-		err := c.call(ctx, "reading", p, look+"cat -- "+q, nil, n)
-		return n.n, err
-	}
-	in, finish := unpacked(z, n)
-	// The status of the compressor alone would hide a file that can't be read.
-	err := c.call(ctx, "reading", p, look+"[ ! -d "+q+" ] && [ -r "+q+" ] && "+z.pack+" <"+q, nil, in)
-	if e := finish(); err == nil && e != nil {
-		err = hostgo.ClientError(ctx, "reading", p, e)
-	}
-	return n.n, err
-}
-
 const missingText = "44"
-
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
-}
 
 // ListFiles implements [hostgo.Client].
 func (c *Client) ListFiles(ctx context.Context, p string) ([]string, error) {
@@ -197,27 +136,34 @@ func (c *Client) Remove(ctx context.Context, p string) error {
 
 // Run implements [hostgo.Client].
 func (c *Client) Run(ctx context.Context, command string, timeout time.Duration) error {
+	return c.RunStream(ctx, command, nil, nil, timeout)
+}
+
+// RunStream implements [hostgo.Streamer]. On a slow link both streams are
+// compressed.
+func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
 	const what = "a command in the sandbox"
 	if err := ctx.Err(); err != nil {
 		return hostgo.ClientError(ctx, what, "", err)
 	}
-	inner := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		inner, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
+	idle := hostgo.NewIdle(ctx, timeout)
+	defer idle.Stop()
 	var tail hostgo.Tail
-	status, err := c.conn.run(inner, job{command: command, stderr: &tail})
-	switch {
-	case ctx.Err() == nil && inner.Err() != nil:
-		return &core.Error{Code: core.CodeTimeout, Message: what + " took longer than " + timeout.String(), Hint: "allow more with --timeout", Err: inner.Err()}
-	case err == nil && status == 0:
-		return nil
-	case err == nil:
+	j := job{command: command, stdin: idle.Reader(in), stdout: idle.Writer(out), stderr: &tail}
+	finish := func() error { return nil }
+	if in != nil || out != nil {
+		if z := c.conn.packer(idle); z != nil {
+			j, finish = z.wrap(j)
+		}
+	}
+	status, err := c.conn.run(idle, j)
+	if e := finish(); err == nil {
+		err = e
+	}
+	if err == nil && status != 0 {
 		err = &hostgo.ExitError{Status: status, Stderr: tail.String()}
 	}
-	return hostgo.ClientError(ctx, what, "", err)
+	return idle.Explain(what, err)
 }
 
 // cannotStart is the status of a command that is not there; the shell says 126

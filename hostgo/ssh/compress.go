@@ -9,15 +9,13 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/paperclipai/syncplan/core/plan"
 )
 
 // farAway is the round trip from which on compressing pays: below it the link is
 // a local one, faster than any compressor.
 const farAway = 3 * time.Millisecond
-
-// worthPacking is the size in bytes from which on a body of a known size is
-// compressed.
-const worthPacking = 4 << 10
 
 // packer is a way to compress that both sides have.
 type packer struct {
@@ -74,9 +72,28 @@ func (c *conn) probe(far time.Duration) {
 	}
 }
 
-// packed returns a stream of what r delivers, compressed. The caller reads it to
-// its end or closes it.
-func packed(p *packer, r io.Reader) io.ReadCloser {
+// wrap returns j with its streams compressed on their way, and what to call when
+// it ended. The exit status stays that of the command itself.
+func (p *packer) wrap(j job) (wrapped job, finish func() error) {
+	wrapped, finish = j, func() error { return nil }
+	command := "sh -c " + plan.Quote(j.command)
+	if j.stdin != nil {
+		wrapped.stdin = packed(p, j.stdin)
+		command = p.unpack + " | " + command
+	}
+	if j.stdout != nil {
+		// A pipeline ends with the status of its last part, so the command's own is
+		// passed around the compressor.
+		command = "{ s=$({ { { " + command + "; } 3>&- 4>&-; echo $? >&4; } | " + p.pack + " >&3; } 4>&1); } 3>&1; exit $s"
+		wrapped.stdout, finish = unpacked(p, j.stdout)
+	}
+	wrapped.command = command
+	return wrapped, finish
+}
+
+// packed returns a stream of what r delivers, compressed. It need not be read to
+// its end.
+func packed(p *packer, r io.Reader) io.Reader {
 	out, in := io.Pipe()
 	go func() {
 		w, err := p.writer(in)
@@ -92,9 +109,9 @@ func packed(p *packer, r io.Reader) io.ReadCloser {
 }
 
 // unpacked returns a writer that passes on what is written to it, decompressed.
-// finish returns the error of that.
-func unpacked(p *packer, w io.Writer) (in io.WriteCloser, finish func() error) {
-	out, in2 := io.Pipe()
+// finish returns the error of that, and what is missing at the end is one.
+func unpacked(p *packer, w io.Writer) (in io.Writer, finish func() error) {
+	out, pipe := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
 		r, err := p.reader(out)
@@ -104,8 +121,8 @@ func unpacked(p *packer, w io.Writer) (in io.WriteCloser, finish func() error) {
 		out.CloseWithError(err)
 		done <- err
 	}()
-	return in2, func() error {
-		in2.Close()
+	return pipe, func() error {
+		pipe.Close()
 		return <-done
 	}
 }
