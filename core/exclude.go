@@ -15,6 +15,7 @@ type Rules struct {
 	general []*Glob
 	ignores map[string][]ignoreRule // by directory
 	prunes  []Prune
+	seed    *seedRules // nil: none
 }
 
 // literals maps a text to whether it excludes directories alone.
@@ -121,6 +122,8 @@ func (r *Rules) Excluded(path string, dir bool) bool {
 	case strings.HasPrefix(name, "._"), path == RuntimeDir:
 		return true
 	case r.names.match(name, dir), r.paths.match(path, dir):
+		return true
+	case r.seed != nil && r.seed.excluded(path):
 		return true
 	}
 	for i := range r.suffix {
