@@ -246,7 +246,7 @@ func (s *session) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	rules, err := core.CompileRules(s.request.Options.Exclude, s.request.Options.Ignores)
+	rules, err := s.request.Options.Rules()
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ type call struct {
 	texts    texts
 	match    match
 	words    []string
+	value    core.Value // parse_spec
+	saved    core.Value // session_matches
+	current  core.Value // session_identity, session_matches
 }
 
 type texts struct {
@@ -30,6 +33,7 @@ type texts struct {
 
 type match struct {
 	exclude []string
+	seed    []string
 	ignores []core.IgnoreFile
 	path    string
 	dir     bool
@@ -37,7 +41,8 @@ type match struct {
 
 // Calls returns the names of all operations in a fixed order.
 func Calls() []string {
-	return []string{"next", "seal", "commit", "read_survey", "snapshot", "base", "match", "merge_text", "quote", "copy_name", "fold"}
+	return []string{"next", "seal", "commit", "read_survey", "snapshot", "base", "match", "merge_text", "quote", "copy_name", "fold",
+		"parse_spec", "session_identity", "session_matches"}
 }
 
 func callFields(o *core.Object, c *call) {
@@ -59,6 +64,7 @@ func callFields(o *core.Object, c *call) {
 	o.Bytes("text", &c.texts.text)
 	o.Digest("digest", &c.texts.digest, false)
 	o.Strings("exclude", &c.match.exclude)
+	o.Strings("seed_exclude", &c.match.seed)
 	core.List(o, "ignores", &c.match.ignores, func(o *core.Object, f *core.IgnoreFile) {
 		o.OptStr("dir", &f.Dir)
 		o.Str("text", &f.Text)
@@ -66,6 +72,9 @@ func callFields(o *core.Object, c *call) {
 	o.OptStr("path", &c.match.path)
 	o.Bool("dir", &c.match.dir)
 	o.Strings("words", &c.words)
+	o.Value("value", &c.value)
+	o.Value("saved", &c.saved)
+	o.Value("current", &c.current)
 }
 
 func memberFields(o *core.Object, m *SurveyMember) {
@@ -179,6 +188,15 @@ func (c *call) run() (func(*core.Object), error) {
 		}
 		name := merge.CopyName(c.match.path, c.texts.digest, func(p string) bool { return taken[p] })
 		return func(o *core.Object) { o.Str("path", &name) }, nil
+	case "parse_spec":
+		spec := ParseSpec(&c.value)
+		return func(o *core.Object) { core.Opt(o, "spec", &spec, specFields) }, nil
+	case "session_identity":
+		id, err := Identity(&c.current)
+		return func(o *core.Object) { core.Opt(o, "identity", &id, identityFields) }, err
+	case "session_matches":
+		same, err := SessionMatches(&c.saved, &c.current)
+		return func(o *core.Object) { o.Bool("matches", &same) }, err
 	default: // fold
 		keys := make([]string, 0, len(c.words))
 		for _, w := range c.words {
@@ -230,7 +248,8 @@ func (c *call) readSurvey() (func(*core.Object), error) {
 }
 
 func (c *call) excluded() (func(*core.Object), error) {
-	rules, err := core.CompileRules(c.match.exclude, c.match.ignores)
+	o := Options{Exclude: c.match.exclude, SeedExclude: c.match.seed, Ignores: c.match.ignores}
+	rules, err := o.Rules()
 	if err != nil {
 		return nil, err
 	}

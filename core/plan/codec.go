@@ -99,6 +99,7 @@ func digests(o *core.Object, name string, p *[]core.Digest) {
 
 func optionFields(o *core.Object, opt *Options) {
 	o.Strings("exclude", &opt.Exclude)
+	o.Strings("seed_exclude", &opt.SeedExclude)
 	core.List(o, "ignores", &opt.Ignores, func(o *core.Object, f *core.IgnoreFile) {
 		o.OptStr("dir", &f.Dir)
 		o.Str("text", &f.Text)

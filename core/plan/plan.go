@@ -111,7 +111,7 @@ func Next(r *Request) (*Plan, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	rules, err := core.CompileRules(r.Options.Exclude, r.Options.Ignores)
+	rules, err := r.Options.Rules()
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	if p.Op != merge.Push || p.Phase != PhaseApply {
 		return nil, invalid("plan", "only the apply phase of a push is sealed")
 	}
-	rules, err := core.CompileRules(r.Options.Exclude, r.Options.Ignores)
+	rules, err := r.Options.Rules()
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ const (
 // Options are the caller's choices. The zero value is the safe default.
 type Options struct {
 	Exclude     []string // globs, see core.CompileRules
+	SeedExclude []string // patterns with the seed's meaning, see core.Rules.WithSeed
 	Ignores     []core.IgnoreFile
 	Preserve    []string // exact relative paths that are never deleted on either side
 	Policy      merge.Policy
@@ -61,6 +62,15 @@ type Options struct {
 	Allow       []Guard
 	MaxDelete   *MaxDelete // nil: over 50 % of the files and at least 20 of them
 	Facts       merge.Facts
+}
+
+// Rules compiles all that says what is left out of a sync.
+func (o *Options) Rules() (*core.Rules, error) {
+	rules, err := core.CompileRules(o.Exclude, o.Ignores)
+	if err != nil {
+		return nil, err
+	}
+	return rules.WithSeed(o.SeedExclude)
 }
 
 // MaxDelete is a bound on deletions: a number of files, or a percentage of

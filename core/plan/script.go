@@ -242,5 +242,9 @@ func rulesDigest(o *Options) core.Digest {
 		add(o.Ignores[i].Dir)
 		add(o.Ignores[i].Text)
 	}
+	for _, p := range o.SeedExclude {
+		parts = append(parts, "seed ")
+		add(p)
+	}
 	return core.Sum(parts...)
 }

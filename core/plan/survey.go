@@ -74,7 +74,7 @@ func KeepsData(name string) bool {
 // "seen", and then a survey that forgets it helps. A single bad file is a problem
 // of the snapshot (promises D5, R1).
 func ReadSurvey(r *Request, members []SurveyMember, text string, sum core.Digest) (*Remote, error) {
-	rules, err := core.CompileRules(r.Options.Exclude, r.Options.Ignores)
+	rules, err := r.Options.Rules()
 	if err != nil {
 		return nil, err
 	}
