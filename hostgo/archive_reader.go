@@ -41,6 +41,7 @@ type ArchiveLimits struct {
 	Bytes   int64  // of all bodies; default 16 TiB
 	Path    int    // bytes of a name; default 32 KiB: longer ones can't be made by any tool
 	Text    string // what begins the text after the archives, where there may be one
+	Single  bool   // one archive with its end record and nothing after it but zeros
 }
 
 func (l *ArchiveLimits) defaults() {
@@ -65,16 +66,22 @@ func ReadArchives(ctx context.Context, r io.Reader, limits ArchiveLimits, fn fun
 	limits.defaults()
 	src := &source{r: r}
 	br := bufio.NewReaderSize(src, 256<<10)
-	for {
+	for archives := 0; ; {
 		more, err := skipZeros(br, limits.Text)
 		if head, _ := br.Peek(len(limits.Text)); limits.Text != "" && string(head) == limits.Text {
 			return br, nil
 		}
-		if err == nil && more {
+		if err == nil && more && limits.Single && archives > 0 {
+			err = brokenArchive(errors.New("something follows its end"))
+		} else if err == nil && more {
+			archives++
 			err = readArchive(ctx, br, &limits, fn)
 		}
 		if src.err != nil {
 			return br, src.err
+		}
+		if err == nil && !more && limits.Single && archives == 0 {
+			err = brokenArchive(io.ErrUnexpectedEOF)
 		}
 		if err != nil || !more {
 			return br, err
@@ -131,6 +138,9 @@ func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, f
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while an archive was read", Err: err}
 		}
 		h, err := t.Next()
+		if err == io.EOF && limits.Single && last.eof {
+			return brokenArchive(io.ErrUnexpectedEOF)
+		}
 		if err == io.EOF || errors.Is(err, tar.ErrHeader) && last.isEnd() {
 			return nil
 		}
@@ -157,14 +167,17 @@ func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, f
 	}
 }
 
-// lastBlock remembers the last block that was read.
+// lastBlock remembers the last block that was read, and whether the end of the
+// stream was met, which a whole archive keeps its reader from.
 type lastBlock struct {
 	r     io.Reader
 	block [tarBlock]byte
+	eof   bool
 }
 
 func (l *lastBlock) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
+	l.eof = l.eof || err == io.EOF
 	if n >= tarBlock {
 		copy(l.block[:], p[n-tarBlock:n])
 	} else {

@@ -28,7 +28,7 @@ type Sent struct {
 	Name    string // of the good copy; another than the member's where that one is torn
 	Digest  core.Digest
 	Size    int64
-	Problem core.ProblemCode // "" is success; else the archive has no good copy
+	Problem core.ProblemCode // "" is success; else the archive has no good copy, or with a Digest a torn one
 	Detail  string
 	info    tree.Info // of the file as it was read
 }
@@ -37,6 +37,10 @@ type Sent struct {
 // member, no owners, no extended attributes, whole seconds. The GNU form of
 // long names is used because busybox and toybox read it too.
 type ArchiveWriter struct {
+	// Overwrite gives a file that is read again, because it changed, the same name
+	// again: whoever unpacks the archive as it is keeps the last.
+	Overwrite bool
+
 	w       *tar.Writer
 	tries   int
 	buf     []byte
@@ -136,7 +140,7 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 		_, err := a.w.Write(ahead.data)
 		return Sent{Digest: ahead.digest, Size: int64(len(ahead.data)), info: ahead.info}, archiveError(err)
 	}
-	name := m.Name
+	name, last := m.Name, Sent{}
 	for range maxReads {
 		sent, steady, err := a.stream(ctx, name, e.Mode, open)
 		if err != nil || steady || sent.Problem != "" {
@@ -145,10 +149,15 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 			}
 			return sent, err
 		}
+		if a.Overwrite {
+			last = sent
+			continue
+		}
 		a.tries++
 		name = "r" + strconv.Itoa(a.tries)
 	}
-	return Sent{Problem: core.ProblemChanging, Detail: "it changed each time it was read"}, nil
+	last.Problem, last.Detail = core.ProblemChanging, "it changed each time it was read"
+	return last, nil
 }
 
 // stream adds one large file. A member has the size that its header gives, so a

@@ -22,6 +22,7 @@ type Options struct {
 	Client    Client
 	Root      string // the workspace's path in the sandbox, absolute
 	Adapter   string // "" is "planner"
+	Dialect   plan.Dialect
 	StateDir  string // "" is DefaultStateDir
 	Identity  string // names the sandbox in the state; "" asks the client, else Root
 	Plan      plan.Options
@@ -123,14 +124,15 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 		return nil, err
 	}
 	s.client, s.counts = Count(s.opts.Client)
-	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
+	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Dialect: s.opts.Dialect, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
 	s.request.Run = s.run
-	if _, s.request.Stream = s.client.(Streamer); !s.request.Stream {
-		part, err := partOf(s.client)
-		if err != nil {
+	var err error
+	if _, stream := s.client.(Streamer); s.opts.Dialect == plan.Classic {
+		// It is bound to one file and its own calls.
+	} else if s.request.Stream = stream; !stream {
+		if s.request.Part, err = partOf(s.client); err != nil {
 			return nil, err
 		}
-		s.request.Part = part
 	}
 	for _, a := range s.opts.Assets {
 		// Found now, it stops the push before the workspace has travelled.
@@ -287,10 +289,13 @@ func (s *session) scanWorkspace(ctx context.Context) error {
 }
 
 // firstPush reports whether a push has nothing to compare with, so that it need
-// not read files before it sends them.
+// not read files before it sends them. One in classic compares with nothing.
 func (s *session) firstPush() (bool, error) {
 	if s.request.Op != merge.Push || s.opts.DryRun {
 		return false, nil
+	}
+	if s.opts.Dialect == plan.Classic {
+		return true, nil
 	}
 	if len(s.request.Resume) > 0 {
 		return false, nil // what arrived is known by its digest

@@ -81,7 +81,11 @@ func (s *session) pushOnce(ctx context.Context) error {
 	if err := contents.close(base); err != nil {
 		return err
 	}
-	if err := s.state.saveBase(base, s.request.Base); err != nil {
+	loaded := s.request.Base
+	if p.DropBase {
+		loaded = nil // it is not stored any more
+	}
+	if err := s.state.saveBase(base, loaded); err != nil {
 		return err
 	}
 	return s.state.sent()
@@ -107,7 +111,7 @@ type upload struct {
 	plan     *plan.Plan
 	contents *contents
 	results  []merge.Result
-	problems []core.Problem // of assets
+	problems []core.Problem // of assets, and of files that were sent while they changed
 	read     *ScanCache     // of a first push, what was read while it was sent
 }
 
@@ -124,6 +128,11 @@ func (u *upload) steps(ctx context.Context) error {
 			err = u.explain(ctx, u.send(ctx, step.Asset, func(r io.Reader) error { return s.runStream(ctx, step.Command, r, nil) }))
 		case plan.StepRun:
 			s.enter(StageRemote)
+			if u.plan.DropBase {
+				if err = s.state.dropBase(); err != nil {
+					return err
+				}
+			}
 			err = u.explain(ctx, s.client.Run(ctx, step.Command, s.opts.Timeout))
 		}
 		if err != nil {
@@ -178,6 +187,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	}
 	s := u.session
 	a := NewArchiveWriter(w)
+	a.Overwrite = s.opts.Dialect == plan.Classic
 	sent := make([]plan.Sent, len(u.plan.Uploads))
 	var members []Member
 	var index []int // of the uploads
@@ -196,12 +206,15 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	err := a.AddAll(ctx, s.root, members, u.contents.add, func(i int, got Sent) {
 		d := u.plan.Uploads[index[i]].Decision
 		sent[index[i]] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
-		if got.Problem != "" {
+		if got.Problem != "" && got.Digest.IsZero() {
 			u.results[d] = merge.Result{Status: merge.Failed, Code: got.Problem, Detail: got.Detail}
 			return
 		}
+		if got.Problem != "" { // sent all the same, so base speaks of what was sent
+			u.problems = append(u.problems, core.Problem{Path: members[i].Entry.Path, Code: got.Problem, Detail: got.Detail})
+		}
 		u.results[d].Digest, u.results[d].Size = got.Digest, got.Size
-		if e := &members[i].Entry; s.first && e.Kind == core.KindFile && !keptInRepo(e.Path) {
+		if e := &members[i].Entry; s.first && got.Problem == "" && e.Kind == core.KindFile && !keptInRepo(e.Path) {
 			u.read.add(e.Path, got.info.Dev, stampOf(got.info), got.Digest)
 		}
 		bytes += got.Size

@@ -66,6 +66,15 @@ func (s *state) loadBase() (*core.Base, error) {
 	return base, nil
 }
 
+// dropBase removes the stored base, if there is one.
+func (s *state) dropBase() error {
+	path := filepath.Join(s.dir, "base")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return ioError("the stored base can't be removed", path, err)
+	}
+	return nil
+}
+
 // saveBase replaces the stored base, whole or not at all, unless it is the same
 // as was loaded.
 func (s *state) saveBase(b, loaded *core.Base) error {

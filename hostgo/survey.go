@@ -57,7 +57,7 @@ func (s *session) mayForget(ctx context.Context, err error) bool {
 // report an exit status, so a file tells.
 func (s *session) why(ctx context.Context, err error) string {
 	var known *core.Error
-	if !errors.As(err, &known) || known.Code != core.CodeClient || ctx.Err() != nil {
+	if s.opts.Dialect == plan.Classic || !errors.As(err, &known) || known.Code != core.CodeClient || ctx.Err() != nil {
 		return ""
 	}
 	path := plan.WhyFile(s.request)
@@ -116,11 +116,31 @@ func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
 
 // download reads one survey from the sandbox.
 func (s *session) download(ctx context.Context, give func(io.Writer) error, stage *Stage) (*plan.Remote, error) {
+	if s.opts.Dialect == plan.Classic {
+		return s.downloadClassic(ctx, give, stage)
+	}
 	members, text, sum, err := s.receive(ctx, give, stage)
 	if err != nil {
 		return nil, err
 	}
 	return plan.ReadSurvey(s.request, members, text, sum)
+}
+
+// downloadClassic reads the one archive of the whole workspace.
+func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) error, stage *Stage) (*plan.Remote, error) {
+	before := s.counts.Received()
+	if err := s.scanned(); err != nil {
+		return nil, err
+	}
+	s.enter(StageReceive)
+	src, finish := s.openRemote(ctx, give)
+	c := &collector{session: s, stage: stage, digests: map[string]core.Digest{}}
+	_, err := ReadArchives(ctx, src, ArchiveLimits{Single: true}, c.member)
+	if err := finish(err); err != nil {
+		return nil, err
+	}
+	s.report.DownloadedBytes += s.counts.Received() - before
+	return plan.ReadSurvey(s.request, c.members, "", core.Digest{})
 }
 
 // receive reads one download: the members of its archives, the text after them,

@@ -41,8 +41,15 @@ func (s *session) runStream(ctx context.Context, command string, in io.Reader, o
 }
 
 // writeParts writes what r delivers to a file in the sandbox, or to a row of
-// parts.
+// parts where the request bounds them.
 func (s *session) writeParts(ctx context.Context, path string, r io.Reader) error {
+	if s.request.Part == 0 {
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		return s.client.WriteFile(ctx, path, data)
+	}
 	buf := make([]byte, s.request.Part)
 	for n := 0; ; n++ {
 		got, err := io.ReadFull(r, buf)
@@ -74,7 +81,7 @@ func (s *session) readParts(ctx context.Context, path string, w io.Writer) error
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(data); err != nil || int64(len(data)) != s.request.Part {
+		if _, err := w.Write(data); err != nil || s.request.Part == 0 || int64(len(data)) != s.request.Part {
 			return err
 		}
 	}
@@ -121,9 +128,10 @@ func (s *state) sent() error {
 	return nil
 }
 
-// noteSending remembers that the workspace's archive is on its way.
+// noteSending remembers that the workspace's archive is on its way. In classic
+// nothing of one that was cut off can be used.
 func (u *upload) noteSending(asset string) error {
-	if asset != "" {
+	if asset != "" || u.plan.DropBase {
 		return nil
 	}
 	return u.session.state.noteSending(u.session.run)

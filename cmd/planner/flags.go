@@ -20,6 +20,7 @@ import (
 type syncFlags struct {
 	sandbox    string
 	adapter    string
+	dialect    plan.Dialect
 	state      string
 	timeout    time.Duration
 	dryRun     bool
@@ -127,7 +128,7 @@ func (f *syncFlags) define(set *flag.FlagSet) {
 	set.Var(list{f.resolve}, "resolve", "")
 	set.Var(list{f.maxDelete}, "max-delete", "")
 	set.Var(list{f.allow}, "allow", "")
-	set.Var(list{f.dialect}, "dialect", "")
+	set.Var(list{f.setDialect}, "dialect", "")
 }
 
 func (f *syncFlags) exclude(s string) error {
@@ -223,19 +224,17 @@ func (f *syncFlags) allow(s string) error {
 	return nil
 }
 
-func (f *syncFlags) dialect(s string) error {
+func (f *syncFlags) setDialect(s string) error {
 	if s != string(plan.Hardened) && s != string(plan.Classic) {
 		return errors.New("the dialects are hardened and classic")
 	}
-	if s == string(plan.Classic) {
-		return errors.New("classic is not available in this release; use hardened")
-	}
+	f.dialect = plan.Dialect(s)
 	return nil
 }
 
 // options turns the flags into what the host takes.
 func (f *syncFlags) options(a *app, box *sandbox) hostgo.Options {
-	o := hostgo.Options{Workspace: f.workspace, Client: box.client, Root: box.root, Adapter: f.adapter, StateDir: f.state,
+	o := hostgo.Options{Workspace: f.workspace, Client: box.client, Root: box.root, Adapter: f.adapter, Dialect: f.dialect, StateDir: f.state,
 		Plan: f.plan, Gitignore: f.gitignore, Assets: f.assets, Timeout: f.timeout, DryRun: f.dryRun}
 	if o.StateDir == "" {
 		o.StateDir = box.state

@@ -43,7 +43,7 @@ const syncFlagsHelp = `Flags:
   --adapter KEY          name of the runtime folder in the sandbox (default planner)
   --state DIR            where the last sync is remembered
   --timeout DURATION     of one command in the sandbox (default 15m)
-  --dialect NAME         hardened
+  --dialect NAME         hardened (default), or classic: plain commands, fewer promises
   --dry-run              say what would happen and write nothing
   --json                 one JSON object a line; the last has type "summary"
   --no-progress, -q, -v  no progress line; only what needs attention; more detail

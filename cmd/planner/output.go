@@ -46,6 +46,7 @@ type summary struct {
 	Conflicts       []conflictOut `json:"conflicts"`
 	Problems        []problemOut  `json:"problems"`
 	Flagged         []string      `json:"flagged"`
+	Waived          []string      `json:"waived,omitempty"`
 	Guard           *string       `json:"guard"`
 	Error           *errorOut     `json:"error"`
 	DurationMs      int64         `json:"duration_ms"`
@@ -204,6 +205,7 @@ func (o *output) add(r *hostgo.Report) {
 			s.Flagged = append(s.Flagged, p)
 		}
 	}
+	s.Waived = r.Waived
 	if r.Guard != "" {
 		s.Guard = orNull(string(r.Guard))
 	}

@@ -23,6 +23,7 @@ func requestFields(o *core.Object, r *Request) {
 	o.Str("root", &r.Root)
 	o.Str("adapter", &r.Adapter)
 	o.OptStr("dialect", (*string)(&r.Dialect))
+	o.OptStr("remote_cwd", &r.RemoteCwd)
 	o.Bool("preview", &r.Preview)
 	o.Str("marker", &r.Marker)
 	core.Opt(o, "base", &r.Base, core.BaseFields)
@@ -57,6 +58,7 @@ func object[T any](o *core.Object, name string, p *T, fields func(*core.Object, 
 
 func remoteFields(o *core.Object, r *Remote) {
 	o.OptStr("marker", &r.Marker)
+	o.Bool("marker_hidden", &r.MarkerHidden)
 	object(o, "snapshot", &r.Snapshot, core.SnapshotFields)
 	core.List(o, "repos", &r.Repos, core.RepoFields)
 	core.List(o, "aside", &r.Aside, func(o *core.Object, v *AsideVersion) {
@@ -178,6 +180,8 @@ func planFields(o *core.Object, p *Plan) {
 	o.Strings("kept", &p.Kept)
 	o.Count("mode_only", &p.ModeOnly)
 	o.Bool("base_reset", &p.BaseReset)
+	o.Strings("waived", &p.Waived)
+	o.Bool("drop_base", &p.DropBase)
 	o.Bool("assumed", &p.Assumed)
 	o.OptStr("found", &p.Found)
 	o.OptStr("compare", &p.Compare)

@@ -18,13 +18,16 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 		return nil, invalid("results", "there are more results than decisions")
 	}
 	next := &core.Base{Marker: p.Marker, Repos: p.Repos, Delivered: p.Delivered}
-	if p.Op == merge.Push {
+	switch {
+	case p.DropBase && base != nil:
+		next.Delivered = base.Delivered // they are in the sandbox still
+	case p.Op == merge.Push:
 		next.Delivered = nil // the push cleared them from the sandbox
-	} else {
+	default:
 		next.Delivered = arrived(p, results)
 	}
 	var old []core.Entry
-	if base != nil && !p.BaseReset {
+	if base != nil && !p.BaseReset && !p.DropBase {
 		old = base.Entries
 	}
 	next.Entries = advance(old, p.Decisions, results)

@@ -48,6 +48,13 @@
 // without following a link. It keeps a journal, so that a crash at any instant
 // can be completed or undone.
 //
+// In the dialect classic the sandbox proves nothing, so the host does what is
+// left of it. It checks that a download is one archive with its end record. The
+// archive of a push holds each file under its own name; one that was read again,
+// because it changed, stands there again under that name, and one that never
+// stood still is reported as sent with the digest of what was sent. Where the
+// plan says DropBase, the host removes the stored base before the first command.
+//
 // It reports one result a decision, and stores the base that [Commit] returns
 // only after everything it speaks of is on disk. A result that is missing or
 // failed leaves base as it was at that path.

@@ -54,6 +54,12 @@ func (o *Options) tooMany(deletes, deletable int) bool {
 	}
 }
 
+// tooMany applies the bound to an outcome. Where nothing proves which sandbox it
+// came from, over half of the files is too many whatever the bound says.
+func (r *Request) tooMany(out *merge.Outcome) bool {
+	return r.Remote.MarkerHidden && 2*out.Deletes > out.Deletable || r.Options.tooMany(out.Deletes, out.Deletable)
+}
+
 // refusal is why a plan is blocked.
 type refusal struct {
 	guard  Guard
@@ -72,7 +78,7 @@ func (r *Request) judge(out *merge.Outcome) *refusal {
 	case r.Op == merge.Pull && out.SourceEmpty && !o.allows(GuardEmptied):
 		return &refusal{GuardEmptied, "the sandbox's workspace holds no file; a pull would delete every file that the last sync left there",
 			"push to fill it again, or use --allow sandbox_emptied to take the deletions"}
-	case r.Op == merge.Pull && !out.SourceEmpty && o.tooMany(out.Deletes, out.Deletable) && !o.allows(GuardMassDelete):
+	case r.Op == merge.Pull && !out.SourceEmpty && r.tooMany(out) && !o.allows(GuardMassDelete):
 		return &refusal{GuardMassDelete, "the pull would delete " + itoa(out.Deletes) + " of " + itoa(out.Deletable) + " files",
 			"look at the sandbox; then use --allow mass_delete, or raise --max-delete"}
 	case failing(out.Conflicts):

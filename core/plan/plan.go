@@ -49,6 +49,12 @@ type Plan struct {
 	// BaseReset says that the stored base speaks of another sandbox, or of none,
 	// and was not used.
 	BaseReset bool
+	// Waived lists the promises of DESIGN section 6 that the dialect does not keep.
+	Waived []string
+	// DropBase says that the steps clear the sandbox. A host removes the stored base
+	// before the first of them that runs a command: if that is stopped half way,
+	// nothing that the sandbox then lacks counts as deleted there.
+	DropBase bool
 
 	// Assumed says that a push was planned without looking: the sandbox is taken
 	// to be as it was seen, and the steps prove it before anything changes there.
@@ -115,6 +121,9 @@ func Next(r *Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Dialect == Classic && r.Op == merge.Push {
+		r = r.wiped()
+	}
 	remote, assumed := r.Remote, false
 	if remote == nil {
 		if remote = r.assume(rules); remote == nil {
@@ -126,7 +135,7 @@ func Next(r *Request) (*Plan, error) {
 		q := *r
 		q.Remote, r = remote, &q
 	}
-	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: assumed}
+	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: assumed, Waived: r.waived()}
 	base := r.Base
 	if base != nil && r.Remote.Marker != base.Marker {
 		if r.Op == merge.Pull && !r.Options.allows(GuardReplaced) {
@@ -170,10 +179,13 @@ func Next(r *Request) (*Plan, error) {
 		p.Delivered = base.Delivered
 	}
 	p.Seen = r.describe(base)
-	if r.Op == merge.Push {
-		p.push(r, base, rules)
-	} else {
+	switch {
+	case r.Op == merge.Pull:
 		p.deliver(r)
+	case r.Dialect == Classic:
+		p.classicPush(r)
+	default:
+		p.push(r, base, rules)
 	}
 	return p, nil
 }

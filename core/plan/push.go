@@ -125,13 +125,17 @@ const lastMember = "end"
 
 // Seal returns the last members of the archive, made once it is known what was
 // really packed: a file that changed while it was read, or vanished, is left
-// out of the script and so never applied (promises D9, D16).
+// out of the script and so never applied (promises D9, D16). Classic has no
+// script: its archive ends in the marker alone.
 func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	if len(sent) != len(p.Uploads) {
 		return nil, invalid("sent", "there must be one report for each upload")
 	}
 	if p.Op != merge.Push || p.Phase != PhaseApply {
 		return nil, invalid("plan", "only the apply phase of a push is sealed")
+	}
+	if r.Dialect == Classic {
+		return classicSeal(r, p), nil
 	}
 	rules, err := r.Options.Rules()
 	if err != nil {

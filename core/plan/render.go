@@ -45,6 +45,9 @@ func Render(r *Report, would, verbose bool) string {
 	if r.BaseReset {
 		b.WriteString("The sandbox is not the one of the last sync; the trees were compared afresh.\n")
 	}
+	for _, w := range r.Waived {
+		line(&b, "not promised", w+": "+WaivedText(w))
+	}
 	if verbose && r.ModeOnly > 0 {
 		b.WriteString(count(r.ModeOnly, "entry differs", "entries differ") + " in permissions other than executable; left alone.\n")
 	}

@@ -42,13 +42,14 @@ type Report struct {
 	Reason    string
 	Hint      string
 	BaseReset bool
+	Waived    []string // as in Plan
 }
 
 // Summarise makes the report of an applied plan. A nil list of results means
 // that the plan was not applied, and the report says what it would do.
 func Summarise(p *Plan, results []merge.Result) *Report {
 	r := &Report{Op: p.Op, Status: StatusOK, Flagged: p.Flagged, Kept: p.Kept, ModeOnly: p.ModeOnly,
-		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset,
+		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset, Waived: p.Waived,
 		Conflicts: slices.Clone(p.Conflicts), Problems: slices.Clone(p.Problems)}
 	partial := false
 	for i := range p.Decisions {

@@ -14,10 +14,13 @@ type Request struct {
 	Root    string // W: the workspace in the sandbox, absolute and normalised
 	Adapter string // one safe path segment; names the runtime directory
 	Dialect Dialect
-	Preview bool   // nothing is going to be applied: the survey leaves no marker behind
-	Marker  string // 32 hexadecimal digits, fresh and random; used where the sandbox has none that counts
-	Base    *core.Base
-	Local   core.Snapshot
+	// RemoteCwd is the folder that the caller's own spec names, if any. Classic
+	// takes /tmp and /root only where the spec says so itself.
+	RemoteCwd string
+	Preview   bool   // nothing is going to be applied: the survey leaves no marker behind
+	Marker    string // 32 hexadecimal digits, fresh and random; used where the sandbox has none that counts
+	Base      *core.Base
+	Local     core.Snapshot
 	// LocalRepos holds the state of each .git directory of Local, by path.
 	LocalRepos []core.Repo
 	Remote     *Remote // nil until the sandbox was surveyed
@@ -43,8 +46,8 @@ type Request struct {
 // Dialect selects the form of remote commands.
 type Dialect string
 
-// The dialects. Classic, which gives the seed's strings exactly, comes with the
-// drop-in package and is refused until then.
+// The dialects. Classic gives the seed's strings exactly, for sandboxes and tests
+// that depend on them; what it can't promise is in Plan.Waived.
 const (
 	Hardened Dialect = "hardened"
 	Classic  Dialect = "classic"
@@ -95,10 +98,13 @@ type Content struct {
 
 // Remote is what a survey found in the sandbox.
 type Remote struct {
-	Marker   string // "" if the sandbox has none
-	Snapshot core.Snapshot
-	Repos    []core.Repo
-	Aside    []AsideVersion
+	Marker string // "" if the sandbox has none
+	// MarkerHidden says that the marker could not be read, and Marker is a guess:
+	// an exclude pattern of classic may have left it out of the archive.
+	MarkerHidden bool
+	Snapshot     core.Snapshot
+	Repos        []core.Repo
+	Aside        []AsideVersion
 	// ID names the listing that the survey left there, or found still right; ""
 	// is none.
 	ID string
@@ -134,9 +140,7 @@ func (r *Request) Validate() error {
 		return invalid("run", "a run id is 8 to 32 characters of 0-9 and a-z")
 	case !core.ValidMarker(r.Marker):
 		return invalid("marker", "a marker is 32 lower-case hexadecimal digits")
-	case r.Dialect == Classic:
-		return &core.Error{Code: core.CodeUnsupported, Field: "dialect", Message: "the classic dialect is not available in this release", Hint: "use hardened"}
-	case r.Dialect != Hardened && r.Dialect != "":
+	case r.Dialect != Hardened && r.Dialect != Classic && r.Dialect != "":
 		return invalid("dialect", "unknown dialect")
 	}
 	if err := r.validateTransfer(); err != nil {
@@ -157,6 +161,11 @@ func (r *Request) Validate() error {
 			if r.Assets[j].Key == r.Assets[i].Key {
 				return invalid(field, "asset key is used twice")
 			}
+		}
+	}
+	if r.Dialect == Classic {
+		if err := r.validateClassic(); err != nil {
+			return err
 		}
 	}
 	return r.Options.validate()

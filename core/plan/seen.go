@@ -44,11 +44,11 @@ func (r *Request) assume(rules *core.Rules) *Remote {
 }
 
 // describe tells the sandbox as the difference from base. It is nil where the
-// next comparison could not rely on it: a listing was not left, or some name
+// next comparison could not rely on it: a listing was not left, as never in classic, or some name
 // there is not known well.
 func (r *Request) describe(base *core.Base) *core.Seen {
 	snap := &r.Remote.Snapshot
-	if r.Remote.ID == "" && (r.Op == merge.Pull || r.Base != nil) || len(snap.Incomplete) > 0 {
+	if r.Dialect == Classic || r.Remote.ID == "" && (r.Op == merge.Pull || r.Base != nil) || len(snap.Incomplete) > 0 {
 		return nil
 	}
 	for i := range snap.Problems {

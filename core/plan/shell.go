@@ -89,6 +89,9 @@ const endOfScript = "SYNCPLAN-END-OF-SCRIPT"
 // survey returns the plan that looks at the sandbox: one command that lists,
 // compares, hashes where it can and packs, one download, one removal.
 func survey(r *Request, rules *core.Rules) *Plan {
+	if r.Dialect == Classic {
+		return classicSurvey(r)
+	}
 	rt := RuntimeDir(r.Root, r.Adapter)
 	down, remove := download(r)
 	seen := r.seen()

@@ -61,7 +61,7 @@ type SurveyMember struct {
 func KeepsData(name string) bool {
 	if rest, ok := strings.CutPrefix(name, core.RuntimeDir+"/"); ok {
 		_, rest, _ = strings.Cut(rest, "/")
-		return strings.HasPrefix(rest, "run-") || strings.HasPrefix(rest, "displaced/") && strings.HasSuffix(rest, ".path")
+		return rest == "marker" || strings.HasPrefix(rest, "run-") || strings.HasPrefix(rest, "displaced/") && strings.HasSuffix(rest, ".path")
 	}
 	_, below := core.RepoPath(name)
 	return below != "" && core.RepoStateName(below)
@@ -72,11 +72,14 @@ func KeepsData(name string) bool {
 // tail. A download that is not whole, or not the one asked for, is an error of
 // [core.CodeCorrupt]; one that contradicts what was seen earlier names the field
 // "seen", and then a survey that forgets it helps. A single bad file is a problem
-// of the snapshot (promises D5, R1).
+// of the snapshot (promises D5, R1). In classic there is neither text nor sum.
 func ReadSurvey(r *Request, members []SurveyMember, text string, sum core.Digest) (*Remote, error) {
 	rules, err := r.Options.Rules()
 	if err != nil {
 		return nil, err
+	}
+	if r.Dialect == Classic {
+		return readClassic(r, rules, members)
 	}
 	s := &surveyReader{leftovers: newLeftovers(rules), req: r, seen: r.seen(), remote: &Remote{Partial: true},
 		lists: map[string][]byte{}, members: map[string]*SurveyMember{}, sums: map[string]core.Digest{},

@@ -52,13 +52,18 @@ func TestClientThatCompresses(t *testing.T) {
 
 func TestRoundTrip(t *testing.T) {
 	s := sshtest.Start(t)
-	c := open(t, s)
+	for _, dialect := range []plan.Dialect{plan.Hardened, plan.Classic} {
+		t.Run(string(dialect), func(t *testing.T) { roundTrip(t, open(t, s), dialect) })
+	}
+}
+
+func roundTrip(t *testing.T, c hostgo.Client, dialect plan.Dialect) {
 	top := t.TempDir()
 	local, there := filepath.Join(top, "local"), filepath.Join(top, "there")
 	require.NoError(t, os.MkdirAll(filepath.Join(local, "d"), 0o755))
 	require.NoError(t, os.Mkdir(there, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(local, "d", "it's"), []byte("1"), 0o644))
-	o := hostgo.Options{Workspace: local, Client: c, Root: there, StateDir: filepath.Join(top, "state")}
+	o := hostgo.Options{Workspace: local, Client: c, Root: there, Dialect: dialect, StateDir: filepath.Join(top, "state")}
 	r, err := hostgo.Push(t.Context(), o)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, r.ClientCalls, "the command that applies the archive takes it as a stream")
