@@ -50,10 +50,9 @@ func AsideFields(o *Object, a *Aside) {
 
 // SnapshotFields lists the fields of a snapshot and validates what was read.
 func SnapshotFields(o *Object, s *Snapshot) {
+	o.Bool("unread", &s.Unread)
 	List(o, "entries", &s.Entries, EntryFields)
-	List(o, "problems", &s.Problems, ProblemFields)
-	o.Strings("incomplete", &s.Incomplete)
-	o.Strings("occupied", &s.Occupied)
+	listFields(o, s)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(s.Validate())
 	}
