@@ -138,9 +138,9 @@ func validateEntries(entries []Entry, unread bool) error {
 		if e.Path == "" {
 			return entryError(i, "path", "", CodeInvalidPath, pathFault(""))
 		}
-		popped := !Under(e.Path, dir)
+		popped := false
 		for !Under(e.Path, dir) {
-			dir = Parent(dir)
+			dir, popped = Parent(dir), true
 			from = nameStart(dir)
 		}
 		name, before := e.Path[from:], ""

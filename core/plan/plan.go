@@ -139,11 +139,7 @@ func Next(r *Request) (*Plan, error) {
 	if r.Op == merge.Push && base != nil && r.Options.allows(GuardEmptied) && emptied(r) {
 		base, p.BaseReset = nil, true
 	}
-	in := &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
-		LocalRepos: r.LocalRepos, RemoteRepos: r.Remote.Repos, Rules: rules, Preserve: r.Options.Preserve,
-		Policy: r.Options.Policy, Overrides: r.Options.Overrides, NoTextMerge: r.Options.NoTextMerge,
-		Contents: contentMap(r.Contents), Facts: r.Options.Facts}
-	out, err := merge.Decide(in)
+	out, err := merge.Decide(r.input(base, rules))
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +170,14 @@ func Next(r *Request) (*Plan, error) {
 		p.deliver(r)
 	}
 	return p, nil
+}
+
+// input is what the decisions about r depend on.
+func (r *Request) input(base *core.Base, rules *core.Rules) *merge.Input {
+	return &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
+		LocalRepos: r.LocalRepos, RemoteRepos: r.Remote.Repos, Rules: rules, Preserve: r.Options.Preserve,
+		Policy: r.Options.Policy, Overrides: r.Options.Overrides, NoTextMerge: r.Options.NoTextMerge,
+		Contents: contentMap(r.Contents), Facts: r.Options.Facts}
 }
 
 func (p *Plan) block(why *refusal) *Plan {

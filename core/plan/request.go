@@ -121,6 +121,10 @@ func (r *Request) Validate() error {
 		return invalid("run", "a run id is 8 to 32 characters of 0-9 and a-z")
 	case !core.ValidMarker(r.Marker):
 		return invalid("marker", "a marker is 32 lower-case hexadecimal digits")
+	case r.Local.Unread && (r.Op != merge.Push || r.Base != nil || r.Remote != nil):
+		return invalid("local.unread", "only a first push, into a sandbox not looked at, can do without digests")
+	case r.Remote != nil && r.Remote.Snapshot.Unread:
+		return invalid("remote.snapshot.unread", "the sandbox's files need digests")
 	case r.Dialect == Classic:
 		return &core.Error{Code: core.CodeUnsupported, Field: "dialect", Message: "the classic dialect is not available in this release", Hint: "use hardened"}
 	case r.Dialect != Hardened && r.Dialect != "":
