@@ -53,20 +53,11 @@ func (o *Object) names(field string) bool {
 	return o.Reading() && o.with != nil && len(o.spans) == 1 && o.spans[0].name == field
 }
 
-// kept sets *p to the kept value that o names, if it names one.
-func kept[T any](o *Object, p **T) bool {
-	if !o.names("kept") {
-		return false
-	}
+// kept returns the kept value that o names, or nil.
+func (o *Object) kept() any {
 	key := ""
 	o.Str("kept", &key)
-	v, ok := o.with.Kept[key].(*T)
-	if !ok {
-		o.Fail("kept", "nothing of this kind is kept under this key")
-		return true
-	}
-	*p = v
-	return true
+	return o.with.Kept[key]
 }
 
 // binary reads or writes the binary form of s where the document has that.

@@ -327,17 +327,28 @@ func inFieldOrNil(err error, name string) error {
 
 // List is a list of objects, left out when empty.
 func List[T any](o *Object, name string, p *[]T, fields func(*Object, *T)) {
+	o.list(name, len(*p), func(n *Object, i int) {
+		if n.Reading() {
+			*p = append(*p, *new(T))
+		}
+		fields(n, &(*p)[i])
+	})
+}
+
+// list is [List] without the type of the elements, of which the WebAssembly
+// module has many.
+func (o *Object) list(name string, count int, element func(n *Object, i int)) {
 	if !o.Reading() {
-		if len(*p) == 0 {
+		if count == 0 {
 			return
 		}
 		o.key(name)
 		o.out = append(o.out, '[')
-		for i := range *p {
+		for i := range count {
 			if i > 0 {
 				o.out = append(o.out, ',')
 			}
-			o.nested(func(n *Object) { fields(n, &(*p)[i]) })
+			o.nested(func(n *Object) { element(n, i) })
 		}
 		o.out = append(o.out, ']')
 		return
@@ -347,12 +358,8 @@ func List[T any](o *Object, name string, p *[]T, fields func(*Object, *T)) {
 		return
 	}
 	err := r.list(func(i int, r *reader) error {
-		var v T
 		var err error
-		readObject(r, joinField(o.path, name+"["+itoa(int64(i))+"]"), o.with, &err, func(n *Object) { fields(n, &v) })
-		if err == nil {
-			*p = append(*p, v)
-		}
+		readObject(r, joinField(o.path, name+"["+itoa(int64(i))+"]"), o.with, &err, func(n *Object) { element(n, i) })
 		return err
 	})
 	if err != nil && *o.err == nil {
@@ -365,21 +372,33 @@ func List[T any](o *Object, name string, p *[]T, fields func(*Object, *T)) {
 
 // Opt is an object that is left out when *p is nil. It may be a kept value.
 func Opt[T any](o *Object, name string, p **T, fields func(*Object, *T)) {
+	o.optional(name, *p != nil, func(n *Object) {
+		if n.Reading() {
+			*p = new(T)
+		}
+		if n.names("kept") {
+			v, ok := n.kept().(*T)
+			if !ok {
+				n.Fail("kept", "nothing of this kind is kept under this key")
+				return
+			}
+			*p = v
+			return
+		}
+		fields(n, *p)
+	})
+}
+
+func (o *Object) optional(name string, present bool, fields func(*Object)) {
 	if !o.Reading() {
-		if *p != nil {
+		if present {
 			o.key(name)
-			o.nested(func(n *Object) { fields(n, *p) })
+			o.nested(fields)
 		}
 		return
 	}
 	if r := o.find(name, false); r != nil {
-		v := new(T)
-		readObject(r, joinField(o.path, name), o.with, o.err, func(n *Object) {
-			if !kept(n, &v) {
-				fields(n, v)
-			}
-		})
-		*p = v
+		readObject(r, joinField(o.path, name), o.with, o.err, fields)
 	}
 }
 

@@ -103,12 +103,12 @@ func Find(entries []Entry, path string) (int, bool) {
 
 // SortEntries brings entries into the order of [ComparePaths].
 func SortEntries(entries []Entry) {
-	slices.SortFunc(entries, func(a, b Entry) int { return ComparePaths(a.Path, b.Path) })
+	Sort(entries, func(a, b Entry) int { return ComparePaths(a.Path, b.Path) })
 }
 
 // SortProblems brings problems into their order and drops repetitions.
 func SortProblems(problems []Problem) []Problem {
-	slices.SortFunc(problems, compareProblems)
+	Sort(problems, compareProblems)
 	return slices.CompactFunc(problems, func(a, b Problem) bool { return compareProblems(a, b) == 0 })
 }
 

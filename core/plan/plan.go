@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/paperclipai/syncplan/core"
@@ -237,8 +236,8 @@ func (p *Plan) deliver(r *Request) {
 		p.deliverOne(r, v)
 		p.Delivered = insertAside(p.Delivered, aside)
 	}
-	slices.SortStableFunc(p.Decisions, func(a, b merge.Decision) int { return core.ComparePaths(a.Path, b.Path) })
-	slices.SortStableFunc(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(p.Decisions, func(a, b merge.Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	p.Problems = core.SortProblems(p.Problems)
 }
 
