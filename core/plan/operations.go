@@ -33,6 +33,7 @@ func operations() []struct {
 		{"read_survey", (*call).readSurvey},
 		{"read_fetch", (*call).readFetch},
 		{"why_file", (*call).whyFile},
+		{"part_path", (*call).partPath},
 		{"summarise", (*call).summarise},
 		{"render", (*call).render},
 		{"snapshot", (*call).snapshotItself},
@@ -185,6 +186,11 @@ func (c *call) whyFile() (answer, error) {
 	}
 	path := WhyFile(c.request)
 	return answer{fields: func(o *core.Object) { o.Str("path", &path) }}, nil
+}
+
+func (c *call) partPath() (answer, error) {
+	path, err := PartPath(c.match.path, c.skip)
+	return answer{fields: func(o *core.Object) { o.Str("path", &path) }}, err
 }
 
 func (c *call) summarise() (answer, error) {
