@@ -4,6 +4,7 @@ GO        ?= go
 FUZZTIME  ?= 20s
 PACKAGES  := ./...
 PLATFORMS := darwin/arm64 windows/amd64
+WASM_DIR  ?= bin
 
 .DEFAULT_GOAL := help
 
@@ -24,8 +25,8 @@ build: ## Build bin/planner
 
 .PHONY: wasm
 wasm: ## Build bin/planner.wasm
-	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -buildmode=c-shared -trimpath -ldflags='-s -w' -o bin/linked.wasm ./wasm
-	$(GO) run ./internal/wasmlink bin/linked.wasm bin/planner.wasm
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -buildmode=c-shared -trimpath -ldflags='-s -w' -o $(WASM_DIR)/linked.wasm ./wasm
+	$(GO) run ./internal/wasmlink $(WASM_DIR)/linked.wasm $(WASM_DIR)/planner.wasm
 
 .PHONY: js
 js: wasm ## Build the npm package in hostjs/dist, and its tests
