@@ -4,10 +4,8 @@ package main_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -28,22 +26,7 @@ const (
 	maxBrotli = 600_000
 )
 
-// build makes the module of the source tree at root, as the Makefile does.
-func build(root string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "planner-wasm-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	cmd := exec.Command("make", "-s", "wasm", "WASM_DIR="+dir)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, out)
-	}
-	return os.ReadFile(filepath.Join(dir, "planner.wasm"))
-}
-
-var built = sync.OnceValues(func() ([]byte, error) { return build("..") })
+var built = sync.OnceValues(func() ([]byte, error) { return wasmhost.Build("..") })
 
 func planner(t *testing.T) []byte {
 	t.Helper()
@@ -128,7 +111,7 @@ func TestReproducible(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(elsewhere, name), data, 0o644))
 	}
-	again, err := build(elsewhere)
+	again, err := wasmhost.Build(elsewhere)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(planner(t), again), "two builds differ")
 }

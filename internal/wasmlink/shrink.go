@@ -28,6 +28,13 @@ func Shrink(module []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	traces, err := findPcln(memory)
+	if err == nil {
+		err = traces.strip()
+	}
+	if err != nil {
+		return nil, err
+	}
 	t, found := findTable(memory)
 	if found {
 		clear(memory[t.at:t.end()])
@@ -65,7 +72,7 @@ func render(body []byte) ([]byte, error) {
 }
 
 // maxGap is how many zeros cost no more than the header of another segment.
-const maxGap = 24
+const maxGap = 12
 
 // segments writes memory down, leaving out what is zero.
 func segments(memory []byte) []byte {
