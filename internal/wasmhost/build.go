@@ -22,4 +22,3 @@ func Build(root string) ([]byte, error) {
 	}
 	return os.ReadFile(filepath.Join(dir, "planner.wasm"))
 }
-
