@@ -4,6 +4,7 @@ GO        ?= go
 FUZZTIME  ?= 20s
 PACKAGES  := ./...
 PLATFORMS := darwin/arm64 windows/amd64
+WASM_DIR  ?= bin
 
 .DEFAULT_GOAL := help
 
@@ -15,11 +16,21 @@ help: ## List the tasks
 setup: ## Fetch what the checks and tests need; the rest works offline
 	$(GO) mod download
 	$(GO) mod download -modfile=tools/go.mod
+	cd hostjs && npm ci --no-audit --no-fund
 	@for t in git busybox toybox dash /usr/sbin/sshd; do command -v $$t >/dev/null || { echo "$$t is needed by the tests; install the Debian packages git, busybox, toybox, dash and openssh-server" >&2; exit 1; }; done
 
 .PHONY: build
 build: ## Build bin/planner
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/planner ./cmd/planner
+
+.PHONY: wasm
+wasm: ## Build bin/planner.wasm
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -buildmode=c-shared -trimpath -ldflags='-s -w' -gcflags=./core/plan=-l -o $(WASM_DIR)/linked.wasm ./wasm
+	$(GO) run ./internal/wasmlink $(WASM_DIR)/linked.wasm $(WASM_DIR)/planner.wasm
+
+.PHONY: js
+js: wasm ## Build the npm package in hostjs/dist, and its tests
+	cd hostjs && npx tsc -p . && cp ../bin/planner.wasm dist/ && npx tsc -p tsconfig.test.json && cp ../bin/planner.wasm build/src/
 
 .PHONY: check
 check: ## Format, vet on three platforms, staticcheck, purity of core, licenses
@@ -32,13 +43,19 @@ check: ## Format, vet on three platforms, staticcheck, purity of core, licenses
 	$(GO) run ./internal/licenses
 
 .PHONY: test
-test: build ## Every test with the race detector, and the vectors by the binary
+test: build js ## Every test with the race detector, the vectors by the binary, and the tests of the npm package
 	$(GO) test -race $(PACKAGES)
 	bin/planner conformance --cmd 'bin/planner plan' testdata/golden
+	bin/planner conformance --wasm bin/planner.wasm testdata/golden
+	node --test hostjs/build/test/
 
 .PHONY: golden
 golden: build ## Regenerate the machine-written outputs of the vectors
 	bin/planner conformance -update testdata/golden
+
+.PHONY: bench-js
+bench-js: js ## Benchmarks of the module in Node, beside JavaScript and native Go
+	cd hostjs && node build/bench/bench.js
 
 .PHONY: bench
 bench: ## Benchmarks: the core, and push beside tar and the seed's way
@@ -66,4 +83,4 @@ fuzz: ## Each fuzz target for FUZZTIME
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin hostjs/dist hostjs/build

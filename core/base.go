@@ -51,7 +51,7 @@ func (b *Base) Validate() error {
 	if !ValidMarker(b.Marker) {
 		return &Error{Code: CodeInvalidRequest, Field: "marker", Message: "a marker is 32 lower-case hexadecimal digits"}
 	}
-	if err := validateEntries(b.Entries); err != nil {
+	if err := validateEntries(b.Entries, false); err != nil {
 		return err
 	}
 	if err := validateRepos(b.Repos); err != nil {

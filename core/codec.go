@@ -1,8 +1,7 @@
 package core
 
-// The JSON form of the types of this package. Hosts at size use the compact
-// binary form of snapshots (DESIGN section 3), which comes with the WebAssembly
-// module and will stand in a file of its own beside this one.
+// The JSON form of the types of this package. The compact one of snapshots stands
+// in binary.go.
 
 // EntryFields lists the fields of an entry.
 func EntryFields(o *Object, e *Entry) {
@@ -50,10 +49,12 @@ func AsideFields(o *Object, a *Aside) {
 
 // SnapshotFields lists the fields of a snapshot and validates what was read.
 func SnapshotFields(o *Object, s *Snapshot) {
+	if o.binary(s) {
+		return
+	}
+	o.Bool("unread", &s.Unread)
 	List(o, "entries", &s.Entries, EntryFields)
-	List(o, "problems", &s.Problems, ProblemFields)
-	o.Strings("incomplete", &s.Incomplete)
-	o.Strings("occupied", &s.Occupied)
+	listFields(o, s)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(s.Validate())
 	}
@@ -67,7 +68,7 @@ func BaseFields(o *Object, b *Base) {
 		o.FailWith(CheckFormat("format_version", version, BaseFormat))
 	}
 	o.Str("marker", &b.Marker)
-	List(o, "entries", &b.Entries, EntryFields)
+	entryList(o, "entries", &b.Entries)
 	List(o, "repos", &b.Repos, RepoFields)
 	List(o, "delivered", &b.Delivered, AsideFields)
 	Opt(o, "seen", &b.Seen, SeenFields)

@@ -23,6 +23,7 @@ type Object struct {
 	in    *reader // reading; nil when writing
 	spans []span  // reading: the fields found
 	path  string  // reading: where this object stands in the document
+	with  *Attached
 	err   *error
 }
 
@@ -33,9 +34,12 @@ type span struct {
 }
 
 // EncodeJSON returns the canonical JSON of what fields lists.
-func EncodeJSON(fields func(*Object)) []byte {
+func EncodeJSON(fields func(*Object)) []byte { return EncodeWith(nil, fields) }
+
+// EncodeWith is [EncodeJSON] of a document that may have attachments.
+func EncodeWith(with *Attached, fields func(*Object)) []byte {
 	var err error
-	o := &Object{out: append(make([]byte, 0, 4096), '{'), err: &err}
+	o := &Object{out: append(make([]byte, 0, 4096), '{'), with: with, err: &err}
 	fields(o)
 	return append(o.out, '}')
 }
@@ -43,7 +47,10 @@ func EncodeJSON(fields func(*Object)) []byte {
 // DecodeJSON reads one document of the form that fields lists. Errors are
 // *[Error]s of [CodeInvalidRequest], [CodeInvalidPath] or [CodeLimit] that name
 // the field.
-func DecodeJSON(data []byte, fields func(*Object)) error {
+func DecodeJSON(data []byte, fields func(*Object)) error { return DecodeWith(nil, data, fields) }
+
+// DecodeWith is [DecodeJSON] of a document that may have attachments.
+func DecodeWith(with *Attached, data []byte, fields func(*Object)) error {
 	if len(data) > MaxJSON {
 		return &Error{Code: CodeLimit, Message: "document is larger than 2 GiB"}
 	}
@@ -59,17 +66,17 @@ func DecodeJSON(data []byte, fields func(*Object)) error {
 		return r.fault("something follows the document")
 	}
 	var err error
-	readObject(&reader{data: data[:end], pos: start}, "", &err, fields)
+	readObject(&reader{data: data[:end], pos: start}, "", with, &err, fields)
 	return err
 }
 
-func readObject(r *reader, path string, err *error, fields func(*Object)) {
+func readObject(r *reader, path string, with *Attached, err *error, fields func(*Object)) {
 	spans, e := r.object()
 	if e != nil {
 		*err = inField(e, path)
 		return
 	}
-	o := &Object{in: r, spans: spans, path: path, err: err}
+	o := &Object{in: r, spans: spans, path: path, with: with, err: err}
 	fields(o)
 	for i := range o.spans {
 		if *err == nil && !o.spans[i].used {
@@ -251,7 +258,8 @@ func (o *Object) Digest(name string, p *Digest, required bool) {
 	}
 }
 
-// Bytes is base64 (RFC 4648, padded), left out when nil; empty is "".
+// Bytes is base64 (RFC 4648, padded), left out when nil; empty is "". When
+// reading, a section may stand in its place.
 func (o *Object) Bytes(name string, p *[]byte) {
 	if !o.Reading() {
 		if *p != nil {
@@ -263,6 +271,10 @@ func (o *Object) Bytes(name string, p *[]byte) {
 		return
 	}
 	if r := o.find(name, false); r != nil {
+		if b, ok := o.section(name, r); ok {
+			*p = append([]byte{}, b...)
+			return
+		}
 		s, why := r.str()
 		if why != "" {
 			o.Fail(name, why)
@@ -315,17 +327,28 @@ func inFieldOrNil(err error, name string) error {
 
 // List is a list of objects, left out when empty.
 func List[T any](o *Object, name string, p *[]T, fields func(*Object, *T)) {
+	o.list(name, len(*p), func(n *Object, i int) {
+		if n.Reading() {
+			*p = append(*p, *new(T))
+		}
+		fields(n, &(*p)[i])
+	})
+}
+
+// list is [List] without the type of the elements, of which the WebAssembly
+// module has many.
+func (o *Object) list(name string, count int, element func(n *Object, i int)) {
 	if !o.Reading() {
-		if len(*p) == 0 {
+		if count == 0 {
 			return
 		}
 		o.key(name)
 		o.out = append(o.out, '[')
-		for i := range *p {
+		for i := range count {
 			if i > 0 {
 				o.out = append(o.out, ',')
 			}
-			o.nested(func(n *Object) { fields(n, &(*p)[i]) })
+			o.nested(func(n *Object) { element(n, i) })
 		}
 		o.out = append(o.out, ']')
 		return
@@ -335,12 +358,8 @@ func List[T any](o *Object, name string, p *[]T, fields func(*Object, *T)) {
 		return
 	}
 	err := r.list(func(i int, r *reader) error {
-		var v T
 		var err error
-		readObject(r, joinField(o.path, name+"["+itoa(int64(i))+"]"), &err, func(n *Object) { fields(n, &v) })
-		if err == nil {
-			*p = append(*p, v)
-		}
+		readObject(r, joinField(o.path, name+"["+itoa(int64(i))+"]"), o.with, &err, func(n *Object) { element(n, i) })
 		return err
 	})
 	if err != nil && *o.err == nil {
@@ -351,24 +370,40 @@ func List[T any](o *Object, name string, p *[]T, fields func(*Object, *T)) {
 	}
 }
 
-// Opt is an object that is left out when *p is nil.
+// Opt is an object that is left out when *p is nil. It may be a kept value.
 func Opt[T any](o *Object, name string, p **T, fields func(*Object, *T)) {
+	o.optional(name, *p != nil, func(n *Object) {
+		if n.Reading() {
+			*p = new(T)
+		}
+		if n.names("kept") {
+			v, ok := n.kept().(*T)
+			if !ok {
+				n.Fail("kept", "nothing of this kind is kept under this key")
+				return
+			}
+			*p = v
+			return
+		}
+		fields(n, *p)
+	})
+}
+
+func (o *Object) optional(name string, present bool, fields func(*Object)) {
 	if !o.Reading() {
-		if *p != nil {
+		if present {
 			o.key(name)
-			o.nested(func(n *Object) { fields(n, *p) })
+			o.nested(fields)
 		}
 		return
 	}
 	if r := o.find(name, false); r != nil {
-		v := new(T)
-		readObject(r, joinField(o.path, name), o.err, func(n *Object) { fields(n, v) })
-		*p = v
+		readObject(r, joinField(o.path, name), o.with, o.err, fields)
 	}
 }
 
 func (o *Object) nested(fields func(*Object)) {
-	n := &Object{out: append(o.out, '{'), err: o.err}
+	n := &Object{out: append(o.out, '{'), with: o.with, err: o.err}
 	fields(n)
 	o.out = append(n.out, '}')
 }

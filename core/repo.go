@@ -1,7 +1,6 @@
 package core
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -74,7 +73,7 @@ func RepoState(files []RepoFile) Digest {
 	for name, value := range refs {
 		records = append(records, record("ref", name, value))
 	}
-	slices.Sort(records)
+	Sort(records, strings.Compare)
 	return Sum(records...)
 }
 

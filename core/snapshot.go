@@ -1,6 +1,9 @@
 package core
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Bounds of a snapshot. They stop a hostile listing, not a large workspace.
 const (
@@ -54,6 +57,8 @@ type Problem struct {
 // entry, an invalid name). Absence of other names in it is known, but the
 // directory itself must not be removed or replaced.
 type Snapshot struct {
+	// Unread says that files may lack a digest: a first push hashes what it sends.
+	Unread     bool
 	Entries    []Entry   // strictly increasing in the order of ComparePaths; each parent directory is listed
 	Problems   []Problem // sorted by path, then code
 	Incomplete []string  // directories, sorted; "" is the root
@@ -63,7 +68,7 @@ type Snapshot struct {
 // Validate checks everything the planner relies on. The error is an *[Error]
 // whose Field names the element.
 func (s *Snapshot) Validate() error {
-	if err := validateEntries(s.Entries); err != nil {
+	if err := validateEntries(s.Entries, s.Unread); err != nil {
 		return err
 	}
 	if err := validateDirs("incomplete", s.Incomplete); err != nil {
@@ -98,12 +103,12 @@ func Find(entries []Entry, path string) (int, bool) {
 
 // SortEntries brings entries into the order of [ComparePaths].
 func SortEntries(entries []Entry) {
-	slices.SortFunc(entries, func(a, b Entry) int { return ComparePaths(a.Path, b.Path) })
+	Sort(entries, func(a, b Entry) int { return ComparePaths(a.Path, b.Path) })
 }
 
 // SortProblems brings problems into their order and drops repetitions.
 func SortProblems(problems []Problem) []Problem {
-	slices.SortFunc(problems, compareProblems)
+	Sort(problems, compareProblems)
 	return slices.CompactFunc(problems, func(a, b Problem) bool { return compareProblems(a, b) == 0 })
 }
 
@@ -120,36 +125,71 @@ func compareProblems(a, b Problem) int {
 	return 0
 }
 
-func validateEntries(entries []Entry) error {
+// validateEntries relies on what it has checked already: a path that continues
+// a listed directory is compared and examined from there on.
+func validateEntries(entries []Entry, unread bool) error {
 	if len(entries) > MaxEntries {
 		return &Error{Code: CodeLimit, Field: "entries", Message: "more than " + itoa(MaxEntries) + " entries"}
 	}
 	// dir is the listed directory that the previous entry lies in or is.
-	dir := ""
+	dir, from := "", 0
 	for i := range entries {
 		e := &entries[i]
-		if i > 0 {
-			if c := ComparePaths(entries[i-1].Path, e.Path); c >= 0 {
+		if e.Path == "" {
+			return entryError(i, "path", "", CodeInvalidPath, pathFault(""))
+		}
+		popped := false
+		for !Under(e.Path, dir) {
+			dir, popped = Parent(dir), true
+			from = nameStart(dir)
+		}
+		name, before := e.Path[from:], ""
+		if i > 0 && len(entries[i-1].Path) > from {
+			before = entries[i-1].Path[from:]
+		}
+		simple := simpleName(name)
+		// Two names of one directory sort as plain bytes, which is far faster.
+		if !simple || popped || before >= name {
+			if c := ComparePaths(before, name); c >= 0 {
 				return entryError(i, "path", e.Path, CodeInvalidSnapshot, orderFault(c))
 			}
 		}
-		if why := pathFault(e.Path); why != "" {
-			return entryError(i, "path", e.Path, CodeInvalidPath, why)
+		if !simple || len(e.Path) > MaxPath {
+			if why := pathFault(e.Path); why != "" {
+				return entryError(i, "path", e.Path, CodeInvalidPath, why)
+			}
+			if dir != Parent(e.Path) {
+				return entryError(i, "path", e.Path, CodeInvalidSnapshot, "the directory that holds it is not listed")
+			}
 		}
-		for !Under(e.Path, dir) {
-			dir = Parent(dir)
-		}
-		if dir != Parent(e.Path) {
-			return entryError(i, "path", e.Path, CodeInvalidSnapshot, "the directory that holds it is not listed")
-		}
-		if err := validateEntry(i, e); err != nil {
+		if err := validateEntry(i, e, unread); err != nil {
 			return err
 		}
 		if e.Kind == KindDir {
 			dir = e.Path
+			from = nameStart(dir)
 		}
 	}
 	return nil
+}
+
+// nameStart is where the names in a directory begin in their paths.
+func nameStart(dir string) int {
+	if dir == "" {
+		return 0
+	}
+	return len(dir) + 1
+}
+
+// simpleName holds for nearly all segments that may stand in a path, and for
+// nothing that may not.
+func simpleName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c-1 >= utf8.RuneSelf-1 || c == '/' {
+			return false
+		}
+	}
+	return s != "" && s[0] != '.' || len(s) > 2
 }
 
 func orderFault(c int) string {
@@ -159,7 +199,7 @@ func orderFault(c int) string {
 	return "entries are not in path order"
 }
 
-func validateEntry(i int, e *Entry) error {
+func validateEntry(i int, e *Entry, unread bool) error {
 	if e.Mode > MaxMode {
 		return entryError(i, "mode", e.Path, CodeInvalidSnapshot, "mode has bits beyond 0777")
 	}
@@ -168,7 +208,7 @@ func validateEntry(i int, e *Entry) error {
 		switch {
 		case e.Size < 0 || e.Size > MaxSize:
 			return entryError(i, "size", e.Path, CodeInvalidSnapshot, "size is not between 0 and 2^53-1")
-		case e.Digest.IsZero():
+		case e.Digest.IsZero() && !unread:
 			return entryError(i, "digest", e.Path, CodeInvalidSnapshot, "a file needs a digest")
 		case e.Target != "":
 			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "only a link has a target")
@@ -185,6 +225,8 @@ func validateEntry(i int, e *Entry) error {
 			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "a link needs a target of 1 to 4095 bytes")
 		case containsNUL(e.Target):
 			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "a link's target holds a NUL byte")
+		case !utf8.ValidString(e.Target):
+			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "a link's target is not valid UTF-8")
 		}
 	default:
 		return entryError(i, "kind", e.Path, CodeInvalidSnapshot, "kind is not file, dir or link")

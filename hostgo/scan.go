@@ -353,7 +353,7 @@ func (s *scanner) occupy(path string) {
 }
 
 func (s *scanner) result(top *folder) *Scanned {
-	out := &Scanned{}
+	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
 	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
 	out.Cache = s.nextCache(top)
 	out.Snapshot.Problems = core.SortProblems(s.problems)

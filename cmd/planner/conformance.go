@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,23 +12,29 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/tetratelabs/wazero"
+
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/internal/golden"
+	"github.com/paperclipai/syncplan/internal/wasmhost"
 )
 
 type conformanceFlags struct {
 	program string
+	wasm    string
 	update  bool
 }
 
 func (f *conformanceFlags) define(set *flag.FlagSet) {
 	set.StringVar(&f.program, "cmd", "", "")
+	set.StringVar(&f.wasm, "wasm", "", "")
 	set.BoolVar(&f.update, "update", false, "")
 }
 
-// conformance runs the golden vectors against this binary's core, or against
-// any program that answers one call on its stdin with one response on stdout.
+// conformance runs the golden vectors against this binary's core, against the
+// WebAssembly module, or against any program that answers one call on its stdin
+// with one response on stdout.
 func (a *app) conformance() error {
 	set := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -37,8 +44,8 @@ func (a *app) conformance() error {
 	if err != nil {
 		return err
 	}
-	if len(rest) > 1 || f.update && f.program != "" {
-		return usage("name one folder at most, and -update without --cmd", "write it as: planner conformance [--cmd CMD] [DIR]")
+	if len(rest) > 1 || f.update && f.program+f.wasm != "" || f.program != "" && f.wasm != "" {
+		return usage("name one folder at most, and only one of -update, --cmd and --wasm", "write it as: planner conformance [--cmd CMD | --wasm FILE] [DIR]")
 	}
 	folder := "testdata/golden"
 	if len(rest) == 1 {
@@ -60,6 +67,14 @@ func (a *app) conformance() error {
 	if f.program != "" {
 		impl = func(call []byte) ([]byte, error) { return ask(ctx, f.program, call) }
 	}
+	if f.wasm != "" {
+		module, close, err := loadModule(ctx, f.wasm)
+		if err != nil {
+			return err
+		}
+		defer close()
+		impl = func(call []byte) ([]byte, error) { return module.Call(ctx, call) }
+	}
 	failures := golden.Run(vectors, impl)
 	for _, f := range failures {
 		a.out.write(a.stdout, fmt.Sprintf("FAIL %s: %s\n  harm: %s\n", f.Name, f.Why, f.Harm))
@@ -69,6 +84,27 @@ func (a *app) conformance() error {
 		a.out.exit = exitError
 	}
 	return nil
+}
+
+// loadModule reads and starts a WebAssembly module.
+func loadModule(ctx context.Context, file string) (i *wasmhost.Instance, close func(), err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, &core.Error{Code: core.CodeIO, Path: file, Message: "the module can't be read", Err: err}
+	}
+	fault := func(err error) error {
+		return &core.Error{Code: core.CodeUnsupported, Path: file, Message: "the file is no planner of this version", Err: err, Hint: "build it with: make wasm"}
+	}
+	module, err := wasmhost.Compile(ctx, data)
+	if err != nil {
+		return nil, nil, fault(err)
+	}
+	close = func() { _ = module.Close(ctx) } // it holds memory alone
+	if i, err = module.Start(ctx, wazero.NewModuleConfig().WithRandSource(rand.Reader)); err != nil {
+		close()
+		return nil, nil, fault(err)
+	}
+	return i, close, nil
 }
 
 // ask gives one call to a program. Its exit status does not count: an error is

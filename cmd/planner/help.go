@@ -62,7 +62,7 @@ home merged while you keep editing.
   planner status [flags] WORKSPACE                       what both would do now
   planner scan   [--exclude GLOB] DIR                    a snapshot as JSON
   planner plan   [FILE]                                  one request to the pure core
-  planner conformance [--cmd CMD] [DIR]                  run the golden vectors
+  planner conformance [--cmd CMD | --wasm FILE] [DIR]    run the golden vectors
   planner version                                        what speaks which format
   planner completion bash|zsh|fish                       words for your shell
   planner help   COMMAND
@@ -129,7 +129,7 @@ Reads one request from FILE or stdin and prints the response of the pure core,
 Example:
   echo '{"call":"quote","words":["it'\''s"]}' | planner plan
 `,
-	"conformance": `planner conformance [--cmd CMD] [DIR]
+	"conformance": `planner conformance [--cmd CMD | --wasm FILE] [DIR]
 planner conformance -update [DIR]
 
 Runs the golden vectors in DIR (default testdata/golden) against this binary, or
@@ -139,6 +139,7 @@ changes.
 
 Example:
   planner conformance --cmd 'node my-planner.js' testdata/golden
+  planner conformance --wasm bin/planner.wasm testdata/golden
 `,
 	"version": `planner version [--json]
 

@@ -14,6 +14,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/internal/wasmhost"
 )
 
 func TestMain(m *testing.M) {
@@ -26,6 +29,10 @@ func TestMain(m *testing.M) {
 //	summary KEY=JSON...         require that stdout is --json output with these values
 //	tree DIR [NAME...]          require that DIR holds just these files
 func TestScripts(t *testing.T) {
+	wasm := filepath.Join(t.TempDir(), "planner.wasm")
+	data, err := wasmhost.Build("../..")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(wasm, data, 0o644))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -36,6 +43,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("TOP", top)
+			env.Setenv("PLANNER_WASM", wasm)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(top, ".state"))
 			return nil
 		},

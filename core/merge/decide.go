@@ -512,14 +512,14 @@ func (w *walker) excluded(path string, dir bool) bool {
 // need the whole planned tree.
 func (w *walker) finish() {
 	w.out.SourceEmpty = w.sFiles == 0 && w.out.Deletable > 0
-	slices.SortStableFunc(w.out.Decisions, func(a, b Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(w.out.Decisions, func(a, b Decision) int { return core.ComparePaths(a.Path, b.Path) })
 	if w.in.Direction == Pull {
 		w.collide()
 		w.judgeLinks()
 	}
-	slices.SortFunc(w.out.Conflicts, func(a, b Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(w.out.Conflicts, func(a, b Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	w.out.Problems = core.SortProblems(w.out.Problems)
-	slices.SortFunc(w.out.Flagged, core.ComparePaths)
+	core.Sort(w.out.Flagged, core.ComparePaths)
 	w.out.Flagged = slices.Compact(w.out.Flagged)
 }
 

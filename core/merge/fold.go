@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/paperclipai/syncplan/core"
 )
 
 //go:generate go run ../../internal/genfold fold_tables.go
@@ -134,7 +136,7 @@ type mark struct {
 
 // flush appends marks in canonical order: by class, equal ones as they came.
 func flush(out []byte, marks []mark) []byte {
-	slices.SortStableFunc(marks, func(a, b mark) int { return int(a.class) - int(b.class) })
+	core.Sort(marks, func(a, b mark) int { return int(a.class) - int(b.class) })
 	for _, m := range marks {
 		out = append(out, m.text...)
 	}

@@ -100,12 +100,9 @@ func digests(o *core.Object, name string, p *[]core.Digest) {
 }
 
 func optionFields(o *core.Object, opt *Options) {
-	o.Strings("exclude", &opt.Exclude)
-	o.Strings("seed_exclude", &opt.SeedExclude)
-	core.List(o, "ignores", &opt.Ignores, func(o *core.Object, f *core.IgnoreFile) {
-		o.OptStr("dir", &f.Dir)
-		o.Str("text", &f.Text)
-	})
+	m := match{exclude: opt.Exclude, seed: opt.SeedExclude, ignores: opt.Ignores}
+	m.fields(o)
+	opt.Exclude, opt.SeedExclude, opt.Ignores = m.exclude, m.seed, m.ignores
 	o.Strings("preserve", &opt.Preserve)
 	o.OptStr("policy", (*string)(&opt.Policy))
 	core.List(o, "overrides", &opt.Overrides, func(o *core.Object, v *merge.Override) {
@@ -159,12 +156,7 @@ func planFields(o *core.Object, p *Plan) {
 		o.Path("path", &f.Path)
 		o.Digest("digest", &f.Digest, true)
 	})
-	core.List(o, "needs", &p.Needs, func(o *core.Object, n *merge.Need) {
-		o.Path("path", &n.Path)
-		o.Digest("base", &n.Base, true)
-		o.Digest("local", &n.Local, true)
-		o.Digest("remote", &n.Remote, true)
-	})
+	core.List(o, "needs", &p.Needs, needFields)
 	core.Enum(o, "guard", &p.Guard, false, Guards()...)
 	o.OptStr("reason", &p.Reason)
 	o.OptStr("hint", &p.Hint)
@@ -256,6 +248,47 @@ func resultFields(o *core.Object, r *merge.Result) {
 	o.OptStr("copy", &r.Copy)
 	o.Digest("digest", &r.Digest, false)
 	o.Int("size", &r.Size, false, 0, core.MaxSize)
+}
+
+func reportFields(o *core.Object, r *Report) {
+	core.Enum(o, "op", &r.Op, true, merge.Push, merge.Pull)
+	core.Enum(o, "status", &r.Status, true, StatusOK, StatusConflicts, StatusPartial, StatusRefused, StatusError)
+	core.List(o, "lines", &r.Lines, func(o *core.Object, l *Line) {
+		o.Str("path", &l.Path)
+		o.Str("word", &l.Word)
+		o.Bool("dir", &l.Dir)
+	})
+	core.List(o, "conflicts", &r.Conflicts, ConflictFields)
+	core.List(o, "problems", &r.Problems, core.ProblemFields)
+	o.Strings("flagged", &r.Flagged)
+	o.Strings("kept", &r.Kept)
+	o.Count("mode_only", &r.ModeOnly)
+	o.Count("writes", &r.Writes)
+	o.Count("deletes", &r.Deletes)
+	core.Enum(o, "guard", &r.Guard, false, Guards()...)
+	o.OptStr("reason", &r.Reason)
+	o.OptStr("hint", &r.Hint)
+	o.Bool("base_reset", &r.BaseReset)
+}
+
+func outcomeFields(o *core.Object, out *merge.Outcome) {
+	core.List(o, "decisions", &out.Decisions, decisionFields)
+	core.List(o, "conflicts", &out.Conflicts, ConflictFields)
+	core.List(o, "problems", &out.Problems, core.ProblemFields)
+	o.Strings("flagged", &out.Flagged)
+	core.List(o, "needs", &out.Needs, needFields)
+	core.List(o, "repos", &out.Repos, core.RepoFields)
+	o.Count("mode_only", &out.ModeOnly)
+	o.Count("deletable", &out.Deletable)
+	o.Count("deletes", &out.Deletes)
+	o.Bool("source_empty", &out.SourceEmpty)
+}
+
+func needFields(o *core.Object, n *merge.Need) {
+	o.Path("path", &n.Path)
+	o.Digest("base", &n.Base, true)
+	o.Digest("local", &n.Local, true)
+	o.Digest("remote", &n.Remote, true)
 }
 
 // EncodePlan returns the canonical JSON of a plan.

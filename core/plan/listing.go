@@ -153,6 +153,6 @@ func (s *leftovers) sorted(set map[string]bool) []string {
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, core.ComparePaths)
+	core.Sort(out, core.ComparePaths)
 	return out
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/paperclipai/syncplan/core"
@@ -150,11 +149,7 @@ func Next(r *Request) (*Plan, error) {
 	if r.Op == merge.Push && base != nil && r.Options.allows(GuardEmptied) && emptied(r) {
 		base, p.BaseReset = nil, true
 	}
-	in := &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
-		LocalRepos: r.LocalRepos, RemoteRepos: r.Remote.Repos, Rules: rules, Preserve: r.Options.Preserve,
-		Policy: r.Options.Policy, Overrides: r.Options.Overrides, NoTextMerge: r.Options.NoTextMerge,
-		Contents: contentMap(r.Contents), Facts: r.Options.Facts}
-	out, err := merge.Decide(in)
+	out, err := merge.Decide(r.input(base, rules))
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +183,14 @@ func Next(r *Request) (*Plan, error) {
 		p.push(r, base, rules)
 	}
 	return p, nil
+}
+
+// input is what the decisions about r depend on.
+func (r *Request) input(base *core.Base, rules *core.Rules) *merge.Input {
+	return &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
+		LocalRepos: r.LocalRepos, RemoteRepos: r.Remote.Repos, Rules: rules, Preserve: r.Options.Preserve,
+		Policy: r.Options.Policy, Overrides: r.Options.Overrides, NoTextMerge: r.Options.NoTextMerge,
+		Contents: contentMap(r.Contents), Facts: r.Options.Facts}
 }
 
 func (p *Plan) block(why *refusal) *Plan {
@@ -247,8 +250,8 @@ func (p *Plan) deliver(r *Request) {
 		p.deliverOne(r, v)
 		p.Delivered = insertAside(p.Delivered, aside)
 	}
-	slices.SortStableFunc(p.Decisions, func(a, b merge.Decision) int { return core.ComparePaths(a.Path, b.Path) })
-	slices.SortStableFunc(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(p.Decisions, func(a, b merge.Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	p.Problems = core.SortProblems(p.Problems)
 }
 

@@ -74,7 +74,7 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		r.addLine(d)
 	}
 	r.Problems = core.SortProblems(r.Problems)
-	slices.SortStableFunc(r.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(r.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	for i := range r.Conflicts {
 		partial = partial || r.Conflicts[i].Kind == merge.ConflictBlocked
 	}

@@ -140,6 +140,10 @@ func (r *Request) Validate() error {
 		return invalid("run", "a run id is 8 to 32 characters of 0-9 and a-z")
 	case !core.ValidMarker(r.Marker):
 		return invalid("marker", "a marker is 32 lower-case hexadecimal digits")
+	case r.Local.Unread && (r.Op != merge.Push || r.Remote != nil || r.Base != nil && r.Dialect != Classic):
+		return invalid("local.unread", "only a push that compares with nothing can do without digests")
+	case r.Remote != nil && r.Remote.Snapshot.Unread:
+		return invalid("remote.snapshot.unread", "the sandbox's files need digests")
 	case r.Dialect != Hardened && r.Dialect != Classic && r.Dialect != "":
 		return invalid("dialect", "unknown dialect")
 	}

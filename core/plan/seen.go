@@ -151,7 +151,7 @@ func pushedRepos(p *Plan, results []merge.Result) []core.Repo {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b core.Repo) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(out, func(a, b core.Repo) int { return core.ComparePaths(a.Path, b.Path) })
 	return out
 }
 

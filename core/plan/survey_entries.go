@@ -324,7 +324,7 @@ func (s *surveyReader) finishEntries() error {
 		kept = append(kept, e)
 	}
 	snap.Entries = kept
-	slices.SortFunc(s.remote.Left, func(a, b core.Left) int { return strings.Compare(a.Name+"\x00"+a.Kind, b.Name+"\x00"+b.Kind) })
+	core.Sort(s.remote.Left, func(a, b core.Left) int { return strings.Compare(a.Name+"\x00"+a.Kind, b.Name+"\x00"+b.Kind) })
 	s.remote.Left = slices.Compact(s.remote.Left)
 	for _, l := range s.remote.Left {
 		s.leftovers.left(l)
@@ -343,6 +343,6 @@ func (s *surveyReader) noteBodies(members []SurveyMember) {
 			s.remote.Bodies = append(s.remote.Bodies, m.Digest)
 		}
 	}
-	slices.SortFunc(s.remote.Bodies, func(a, b core.Digest) int { return slices.Compare(a[:], b[:]) })
+	core.Sort(s.remote.Bodies, func(a, b core.Digest) int { return slices.Compare(a[:], b[:]) })
 	s.remote.Bodies = slices.Compact(s.remote.Bodies)
 }

@@ -71,7 +71,7 @@ func (s *surveyReader) readAside(members []SurveyMember) {
 			s.remote.Aside = append(s.remote.Aside, *v)
 		}
 	}
-	slices.SortFunc(s.remote.Aside, func(a, b AsideVersion) int {
+	core.Sort(s.remote.Aside, func(a, b AsideVersion) int {
 		return core.CompareAsides(core.Aside{Path: a.Path, Digest: a.ID}, core.Aside{Path: b.Path, Digest: b.ID})
 	})
 }

@@ -1,0 +1,122 @@
+package core
+
+// Attached is what stands beside a JSON document: bytes that are too large for
+// it, and values that an earlier call kept. In the document {"section":N} and
+// {"kept":KEY} name them.
+type Attached struct {
+	Sections [][]byte
+	Kept     map[string]any // pointers
+	// Write says that what is written may become a section.
+	Write bool
+}
+
+// number writes the number of a new section as the field of o.
+func (o *Object) number(data []byte) {
+	n := int64(len(o.with.Sections))
+	o.with.Sections = append(o.with.Sections, data)
+	o.Int("section", &n, true, 0, MaxSize)
+}
+
+// add writes {"section":N} for data under a name.
+func (o *Object) add(name string, data []byte) {
+	o.key(name)
+	o.nested(func(n *Object) { n.number(data) })
+}
+
+func (o *Object) attaches() bool { return !o.Reading() && o.with != nil && o.with.Write }
+
+// section returns the bytes that {"section":N} at r names; false where
+// something else stands there.
+func (o *Object) section(name string, r *reader) ([]byte, bool) {
+	if o.with == nil || r.peek() != '{' {
+		return nil, false
+	}
+	var data []byte
+	readObject(r, joinField(o.path, name), o.with, o.err, func(n *Object) { data = n.ownSection() })
+	return data, true
+}
+
+func (o *Object) ownSection() []byte {
+	i := int64(0)
+	o.Int("section", &i, true, 0, MaxSize)
+	if !o.Failed() && i >= int64(len(o.with.Sections)) {
+		o.Fail("section", "there is no such section")
+	}
+	if o.Failed() {
+		return nil
+	}
+	return o.with.Sections[i]
+}
+
+// names reports whether o, being read, has this field alone.
+func (o *Object) names(field string) bool {
+	return o.Reading() && o.with != nil && len(o.spans) == 1 && o.spans[0].name == field
+}
+
+// kept returns the kept value that o names, or nil.
+func (o *Object) kept() any {
+	key := ""
+	o.Str("kept", &key)
+	return o.with.Kept[key]
+}
+
+// binary reads or writes the binary form of s where the document has that.
+func (o *Object) binary(s *Snapshot) bool {
+	if o.attaches() {
+		o.number(EncodeBinary(s))
+		return true
+	}
+	if !o.names("section") {
+		return false
+	}
+	data := o.ownSection()
+	if o.Failed() {
+		return true
+	}
+	read, err := DecodeBinary(data)
+	if o.FailWith(err); err == nil {
+		*s = *read
+	}
+	return true
+}
+
+// entryList is a list of entries, or a section with a snapshot of them alone.
+func entryList(o *Object, name string, p *[]Entry) {
+	if o.attaches() {
+		o.add(name, EncodeBinary(&Snapshot{Entries: *p}))
+		return
+	}
+	if o.Reading() {
+		if r := o.find(name, false); r != nil && o.with != nil && r.peek() == '{' {
+			var s Snapshot
+			readObject(r, joinField(o.path, name), o.with, o.err, func(n *Object) { n.binary(&s) })
+			if s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0 {
+				o.Fail(name, "the section holds more than entries")
+			}
+			*p = s.Entries
+			return
+		}
+	}
+	List(o, name, p, EntryFields)
+}
+
+// Blob is [Object.Bytes] that is written as a section where that is allowed.
+func (o *Object) Blob(name string, p *[]byte) {
+	if o.attaches() && *p != nil {
+		o.add(name, *p)
+		return
+	}
+	o.Bytes(name, p)
+}
+
+// Text is a string that is written as a section where that is allowed, and may
+// then hold any bytes.
+func (o *Object) Text(name string, p *[]byte) {
+	if o.attaches() {
+		o.Blob(name, p)
+		return
+	}
+	s := string(*p)
+	o.Str(name, &s)
+	*p = []byte(s)
+}

@@ -1,0 +1,179 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"math/rand"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestXXH32 holds the checksum to values of the reference implementation.
+func TestXXH32(t *testing.T) {
+	for text, want := range map[string]uint32{
+		"":    0x02cc5d05,
+		"abc": 0x32d153ff,
+		"Nobody inspects the spammish repetition": 0xe2293b2f,
+	} {
+		require.Equal(t, want, xxh32([]byte(text)), text)
+	}
+}
+
+// randomSnapshot has every kind of entry, names beyond ASCII, and more entries
+// than one block.
+func randomSnapshot(r *rand.Rand, n int) *Snapshot {
+	s := &Snapshot{Unread: r.Intn(8) == 0}
+	names := []string{"a", "a-b", "a.b", "b", "é", "😀", "Z", ".git", "..x"}
+	dirs := []string{""}
+	seen := map[string]bool{}
+	for range n {
+		path := Join(dirs[r.Intn(len(dirs))], fmt.Sprint(names[r.Intn(len(names))], r.Intn(1+n/4)))
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		e := Entry{Path: path, Kind: Kind(1 + r.Intn(3)), Mode: uint16(r.Intn(0o1000))}
+		switch e.Kind {
+		case KindFile:
+			e.Size, e.Digest = r.Int63n(MaxSize), Sum(path)
+			if s.Unread {
+				e.Digest = Digest{}
+			}
+		case KindDir:
+			dirs = append(dirs, path)
+		case KindLink:
+			e.Target = "../" + path
+		}
+		s.Entries = append(s.Entries, e)
+	}
+	SortEntries(s.Entries)
+	if r.Intn(2) == 0 {
+		s.Problems = []Problem{{Path: "f", Code: ProblemSpecial, Detail: "a FIFO"}}
+		s.Incomplete, s.Occupied = []string{"", "a"}, []string{"b"}
+	}
+	return s
+}
+
+func TestBinaryAndJSONAreOneValue(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	for i := range 200 {
+		s := randomSnapshot(r, []int{0, 1, 7, 60, 5000}[i%5])
+		data := EncodeBinary(s)
+		require.Zero(t, len(data)%8)
+		fromBinary, err := DecodeBinary(data)
+		require.NoError(t, err)
+		fromJSON, err := DecodeSnapshot(EncodeSnapshot(s))
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(fromJSON, fromBinary))
+		require.Equal(t, data, EncodeBinary(fromJSON))
+	}
+}
+
+// TestBinaryDamageIsFound flips each bit and cuts at each byte: what is damaged
+// never decodes.
+func TestBinaryDamageIsFound(t *testing.T) {
+	data := EncodeBinary(&Snapshot{Occupied: []string{""}, Entries: []Entry{
+		{Path: "d", Kind: KindDir, Mode: 0o755}, {Path: "d/f", Kind: KindFile, Size: 3, Digest: Sum("abc")}, {Path: "l", Kind: KindLink, Target: "d/f"}}})
+	_, err := DecodeBinary(data)
+	require.NoError(t, err)
+	for i := range data {
+		for bit := range 8 {
+			bad := append([]byte(nil), data...)
+			bad[i] ^= 1 << bit
+			_, err := DecodeBinary(bad)
+			require.Error(t, err, "byte %d bit %d", i, bit)
+		}
+		_, err := DecodeBinary(data[:i])
+		require.ErrorIs(t, err, CodeCorrupt, "cut at %d", i)
+	}
+	_, err = DecodeBinary(append(data, make([]byte, 8)...))
+	require.ErrorIs(t, err, CodeCorrupt)
+}
+
+func FuzzDecodeBinary(f *testing.F) {
+	r := rand.New(rand.NewSource(2))
+	for range 4 {
+		f.Add(EncodeBinary(randomSnapshot(r, 5)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		reseal(data)
+		s, err := DecodeBinary(data)
+		if err != nil {
+			var known *Error
+			require.True(t, errors.As(err, &known))
+			return
+		}
+		require.Equal(t, data, EncodeBinary(s), "one form only")
+		again, err := DecodeSnapshot(EncodeSnapshot(s))
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(s, again))
+	})
+}
+
+// reseal corrects the checksums where the lengths allow it, so that fuzzing
+// reaches what lies behind them.
+func reseal(data []byte) {
+	if len(data) < binaryHeader {
+		return
+	}
+	end := int64(binaryHeader) + int64(pad8(int(readU32(data[28:]))))
+	if end > int64(len(data)) {
+		return
+	}
+	putU32(data[12:], xxh32(data[16:end]))
+	for rest := data[end:]; len(rest) >= blockHeader; {
+		n := int64(readU32(rest[4:]))
+		if n < blockHeader || n > int64(len(rest)) {
+			return
+		}
+		putU32(rest, xxh32(rest[4:n]))
+		rest = rest[n:]
+	}
+}
+
+func readU32(b []byte) uint32 {
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+func putU32(b []byte, v uint32) {
+	for i := range 4 {
+		b[i] = byte(v >> (8 * i))
+	}
+}
+
+// benchSnapshot is n entries in folders of a hundred.
+func benchSnapshot(n int) *Snapshot {
+	s := &Snapshot{Entries: []Entry{{Path: "src", Kind: KindDir, Mode: 0o755}}}
+	for i := 0; len(s.Entries) < n; i++ {
+		dir := fmt.Sprintf("src/package%06d", i)
+		s.Entries = append(s.Entries, Entry{Path: dir, Kind: KindDir, Mode: 0o755})
+		for j := 0; j < 100 && len(s.Entries) < n; j++ {
+			s.Entries = append(s.Entries, Entry{Path: fmt.Sprintf("%s/component%03d.go", dir, j), Kind: KindFile, Mode: 0o644, Size: 100, Digest: Sum(dir)})
+		}
+	}
+	return s
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	const n = 100_000
+	s := benchSnapshot(n)
+	data, text := EncodeBinary(s), EncodeSnapshot(s)
+	for name, one := range map[string]func() error{
+		"encode/binary":   func() error { EncodeBinary(s); return nil },
+		"encode/json":     func() error { EncodeSnapshot(s); return nil },
+		"decode/binary":   func() error { _, err := DecodeBinary(data); return err },
+		"decode/json":     func() error { _, err := DecodeSnapshot(text); return err },
+		"validate":        s.Validate,
+		"decode/checksum": func() error { xxh32(data); return nil },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				require.NoError(b, one())
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/entry")
+		})
+	}
+}

@@ -1,0 +1,141 @@
+import { PlannerError, type ErrorCode } from "./errors.js";
+import { Wasi } from "./wasi.js";
+
+/** The ABI that this package speaks; see wasm/ABI.md. A newer minor is accepted. */
+const abiMajor = 1;
+const abiMinor = 0;
+
+/** An answer: what the JSON says, and the sections that it names. */
+export interface Answer {
+  result: unknown;
+  sections: Uint8Array[];
+}
+
+interface Exports {
+  memory: WebAssembly.Memory;
+  _initialize(): void;
+  abi(): number;
+  buffer(n: number): number;
+  call(n: number): number;
+  keeps_data(n: number): number;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const align = (n: number): number => (n + 7) & ~7;
+const header = 16;
+const maySections = 1;
+
+/** One instance of the module. A trap leaves it unusable. */
+export class Instance {
+  private readonly exports: Exports;
+  private readonly wasi = new Wasi();
+
+  constructor(module: WebAssembly.Module) {
+    let instance: WebAssembly.Instance;
+    try {
+      instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: this.wasi.imports });
+    } catch (error) {
+      throw wrongModule("the .wasm file is not a planner of this package", error);
+    }
+    this.exports = instance.exports as unknown as Exports;
+    if (typeof this.exports.abi !== "function" || !this.exports.memory || typeof this.exports._initialize !== "function") {
+      throw wrongModule("the .wasm file is not a planner");
+    }
+    this.wasi.memory = this.exports.memory;
+    this.exports._initialize();
+    const abi = this.exports.abi();
+    if (abi >>> 16 !== abiMajor || (abi & 0xffff) < abiMinor) {
+      throw wrongModule(`the .wasm file has ABI ${abi >>> 16}.${abi & 0xffff}; this package needs ${abiMajor}.${abiMinor}`);
+    }
+  }
+
+  /** Bytes of linear memory, which never shrinks. */
+  get size(): number {
+    return this.exports.memory.buffer.byteLength;
+  }
+
+  /** What the module wrote when it died. */
+  get lastWords(): string {
+    return this.wasi.written;
+  }
+
+  /** The answer to one call, as an object. An error in it is thrown as a PlannerError. */
+  call(request: object, sections: readonly Uint8Array[] = []): Answer {
+    const at = this.send(JSON.stringify(request), maySections, sections);
+    const answer = this.receive(at);
+    const { result, error } = JSON.parse(answer.json) as { result?: unknown; error?: WireError };
+    if (error) throw new PlannerError(error.code, error.message, error.path, error.hint, error.field);
+    return { result, sections: answer.sections };
+  }
+
+  /** The answer to one call, text for text. */
+  callText(request: string): string {
+    return this.receive(this.send(request, 0, [])).json;
+  }
+
+  /** Whether a survey wants the bytes of the archive member of this name. */
+  keepsData(name: Uint8Array): boolean {
+    new Uint8Array(this.exports.memory.buffer).set(name, this.buffer(name.length));
+    return this.exports.keeps_data(name.length) !== 0;
+  }
+
+  private buffer(n: number): number {
+    return this.exports.buffer(n) >>> 0;
+  }
+
+  private send(json: string, flags: number, sections: readonly Uint8Array[]): number {
+    const start = align(header + 4 * sections.length);
+    // A UTF-16 unit becomes at most 3 bytes.
+    let size = align(start + 3 * json.length);
+    for (const s of sections) size = align(size + s.length);
+    const at = this.buffer(size);
+    const bytes = new Uint8Array(this.exports.memory.buffer, at, size);
+    const view = new DataView(this.exports.memory.buffer, at, size);
+    const { written } = encoder.encodeInto(json, bytes.subarray(start));
+    let end = start + written;
+    for (let i = 0; i < sections.length; i++) {
+      const from = align(end);
+      bytes.set(sections[i]!, from);
+      end = from + sections[i]!.length;
+      view.setUint32(header + 4 * i, sections[i]!.length, true);
+    }
+    view.setUint32(0, end, true);
+    view.setUint32(4, flags, true);
+    view.setUint32(8, written, true);
+    view.setUint32(12, sections.length, true);
+    return this.exports.call(end) >>> 0;
+  }
+
+  private receive(at: number): { json: string; sections: Uint8Array[] } {
+    const memory = this.exports.memory.buffer;
+    const view = new DataView(memory, at);
+    const count = view.getUint32(12, true);
+    let from = align(header + 4 * count);
+    const length = view.getUint32(8, true);
+    const json = decoder.decode(new Uint8Array(memory, at + from, length));
+    from += length;
+    const sections: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) {
+      const n = view.getUint32(header + 4 * i, true);
+      from = align(from);
+      sections.push(new Uint8Array(memory, at + from, n).slice());
+      from += n;
+    }
+    return { json, sections };
+  }
+}
+
+interface WireError {
+  code: ErrorCode;
+  message: string;
+  path?: string;
+  field?: string;
+  hint?: string;
+}
+
+function wrongModule(why: string, cause?: unknown): PlannerError {
+  const error = new PlannerError("unsupported", why, undefined, "use the planner.wasm that this version of the package ships");
+  if (cause !== undefined) error.cause = cause;
+  return error;
+}
