@@ -88,14 +88,23 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 	return s, DecodeJSON(data, func(o *Object) { SnapshotFields(o, s) })
 }
 
-// EncodeBase returns the canonical JSON of b.
+// EncodeBase returns the document that a host stores: a frame whose entries are
+// in the binary form of snapshots. There is one form only.
 func EncodeBase(b *Base) []byte {
-	return EncodeJSON(func(o *Object) { BaseFields(o, b) })
+	with := &Attached{Write: true}
+	return WriteFrame(EncodeWith(with, func(o *Object) { BaseFields(o, b) }), with.Sections)
 }
 
-// DecodeBase reads and validates a base. A newer format is refused with
-// [CodeNewerVersion], never read as far as it goes.
+// DecodeBase reads and validates a stored base, or one in JSON. A newer format is
+// refused with [CodeNewerVersion], never read as far as it goes.
 func DecodeBase(data []byte) (*Base, error) {
-	b := new(Base)
-	return b, DecodeJSON(data, func(o *Object) { BaseFields(o, b) })
+	b, with := new(Base), (*Attached)(nil)
+	// A frame begins with its length, which is a multiple of 8 here.
+	if len(data) > 0 && data[0] != '{' {
+		var err error
+		if data, with, err = ReadFrame(data); err != nil {
+			return b, err
+		}
+	}
+	return b, DecodeWith(with, data, func(o *Object) { BaseFields(o, b) })
 }

@@ -74,10 +74,39 @@ func TestDecodeRefuses(t *testing.T) {
 func TestNewerBaseIsRefused(t *testing.T) {
 	_, err := DecodeBase([]byte(`{"format_version":2,"marker":"x","something_new":1}`))
 	require.ErrorIs(t, err, CodeNewerVersion)
-	b := &Base{Marker: strings.Repeat("0a", 16)}
-	again, err := DecodeBase(EncodeBase(b))
-	require.NoError(t, err)
-	require.Empty(t, cmp.Diff(b, again))
+}
+
+func TestStoredBase(t *testing.T) {
+	b := &Base{Marker: strings.Repeat("0a", 16), Entries: []Entry{{Path: "d", Kind: KindDir, Mode: 0o755},
+		{Path: "d/f", Kind: KindFile, Mode: 0o644, Size: 3, Digest: Sum("abc")}, {Path: "l", Kind: KindLink, Mode: 0o777, Target: "d"}}}
+	for _, seen := range []*Seen{nil, {ID: "run00001", Rules: Sum("r"), Changed: b.Entries[2:], Gone: []string{"x"}}} {
+		b.Seen = seen
+		data := EncodeBase(b)
+		again, err := DecodeBase(data)
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(b, again))
+		again, err = DecodeBase(EncodeJSON(func(o *Object) { BaseFields(o, b) }))
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(b, again), "the JSON form, for people and vectors")
+		for i := range data {
+			_, err := DecodeBase(data[:i])
+			require.Error(t, err, "cut at %d", i)
+		}
+	}
+}
+
+func FuzzDecodeBase(f *testing.F) {
+	f.Add(EncodeBase(&Base{Marker: strings.Repeat("0a", 16), Entries: []Entry{{Path: "d", Kind: KindDir}}}))
+	f.Add([]byte(`{"format_version":1,"marker":"` + strings.Repeat("0a", 16) + `"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := DecodeBase(data)
+		if err != nil {
+			return
+		}
+		again, err := DecodeBase(EncodeBase(b))
+		require.NoError(t, err)
+		require.Equal(t, EncodeBase(b), EncodeBase(again))
+	})
 }
 
 func FuzzDecodeSnapshot(f *testing.F) {
