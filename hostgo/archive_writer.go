@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"strconv"
 	"sync"
@@ -61,10 +62,11 @@ const (
 	aheadReads = 4 // files read at a time
 )
 
-// AddAll adds members of a tree in order. done reports each with its index;
-// a member that can't be read or keeps changing is reported, not an error.
-// keep, if not nil, is given the content of each small file.
-func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members []Member, keep func(core.Digest, []byte) error, done func(i int, s Sent)) error {
+// AddAll adds members of a tree in order, each with a number of the caller's.
+// done reports each; a member that can't be read or keeps changing is reported,
+// not an error. keep, if not nil, is given the content of each small file.
+// members is used from another goroutine while AddAll runs.
+func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, Member], keep func(core.Digest, []byte) error, done func(i int, m *Member, s Sent)) error {
 	top, err := tree.Open(root)
 	if err != nil {
 		return ioError("the workspace can't be read", root, err)
@@ -72,11 +74,12 @@ func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members []Membe
 	defer top.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for i, ahead := range readAhead(ctx, top, members, &a.hashing) {
+	for job, ahead := range readAhead(ctx, top, members, &a.hashing) {
 		if err := ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
 		}
-		sent, err := a.add(ctx, &members[i], ahead, func() (*os.File, error) { return openIn(top, members[i].Entry.Path) })
+		m := &job.member
+		sent, err := a.add(ctx, m, ahead, func() (*os.File, error) { return openIn(top, m.Entry.Path) })
 		if err != nil {
 			return err
 		}
@@ -85,7 +88,7 @@ func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members []Membe
 				return err
 			}
 		}
-		done(i, sent)
+		done(job.number, m, sent)
 	}
 	return nil
 }
@@ -233,20 +236,23 @@ type readFile struct {
 
 var errChanging = errors.New("it changed each time it was read")
 
-// readAhead yields the index of each member and the file that was read for it,
-// while the next ones are being read. It ends early when ctx does.
-func readAhead(ctx context.Context, top *tree.Dir, members []Member, hashing *stopwatch) func(yield func(int, *readFile) bool) {
-	type job struct {
-		member *Member
-		out    chan *readFile
-	}
-	return func(yield func(int, *readFile) bool) {
+// aheadJob is a member on its way through readAhead.
+type aheadJob struct {
+	number int
+	member Member
+	out    chan *readFile // closed or given one file
+}
+
+// readAhead yields each member and the file that was read for it, while the next
+// ones are being read. It ends early when ctx does.
+func readAhead(ctx context.Context, top *tree.Dir, members iter.Seq2[int, Member], hashing *stopwatch) iter.Seq2[*aheadJob, *readFile] {
+	return func(yield func(*aheadJob, *readFile) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var wait sync.WaitGroup
 		defer wait.Wait() // top must not be closed while anybody reads in it
 		defer cancel()
-		jobs := make(chan job, aheadFiles)
-		order := make(chan chan *readFile, aheadFiles)
+		jobs := make(chan *aheadJob, aheadFiles)
+		order := make(chan *aheadJob, aheadFiles)
 		for range aheadReads {
 			wait.Go(func() {
 				r := &pathReader{top: top, buf: make([]byte, smallFile+1)}
@@ -266,26 +272,24 @@ func readAhead(ctx context.Context, top *tree.Dir, members []Member, hashing *st
 		wait.Go(func() {
 			defer close(order)
 			defer close(jobs)
-			for i := range members {
-				out := make(chan *readFile, 1)
-				if e := &members[i].Entry; e.Kind == core.KindFile && e.Size <= smallFile {
-					jobs <- job{&members[i], out}
+			for number, m := range members {
+				j := &aheadJob{number, m, make(chan *readFile, 1)}
+				if e := &m.Entry; e.Kind == core.KindFile && e.Size <= smallFile {
+					jobs <- j
 				} else {
-					close(out)
+					close(j.out)
 				}
 				select {
-				case order <- out:
+				case order <- j:
 				case <-ctx.Done():
 					return
 				}
 			}
 		})
-		i := 0
-		for out := range order {
-			if !yield(i, <-out) {
+		for j := range order {
+			if !yield(j, <-j.out) {
 				return
 			}
-			i++
 		}
 	}
 }

@@ -178,6 +178,23 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 	return err
 }
 
+// members yields what travels, with the index of its upload.
+func (u *upload) members(yield func(int, Member) bool) {
+	for i, up := range u.plan.Uploads {
+		if up.From != "" {
+			continue
+		}
+		e := *u.plan.Decisions[up.Decision].Want
+		e.Path = u.plan.Decisions[up.Decision].Path
+		if e.Kind == core.KindDir {
+			e.Mode |= 0o700
+		}
+		if !yield(i, Member{Name: up.Name, Entry: e}) {
+			return
+		}
+	}
+}
+
 // write makes the archive of the workspace, or of one asset.
 func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	if asset != "" {
@@ -189,36 +206,23 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	a := NewArchiveWriter(w)
 	a.Overwrite = s.opts.Dialect == plan.Classic
 	sent := make([]plan.Sent, len(u.plan.Uploads))
-	var members []Member
-	var index []int // of the uploads
-	for i, up := range u.plan.Uploads {
-		if up.From != "" {
-			continue
-		}
-		e := *u.plan.Decisions[up.Decision].Want
-		e.Path = u.plan.Decisions[up.Decision].Path
-		if e.Kind == core.KindDir {
-			e.Mode |= 0o700
-		}
-		members, index = append(members, Member{Name: up.Name, Entry: e}), append(index, i)
-	}
 	var bytes int64
-	err := a.AddAll(ctx, s.root, members, u.contents.add, func(i int, got Sent) {
-		d := u.plan.Uploads[index[i]].Decision
-		sent[index[i]] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
+	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, m *Member, got Sent) {
+		d := u.plan.Uploads[i].Decision
+		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
 		if got.Problem != "" && got.Digest.IsZero() {
 			u.results[d] = merge.Result{Status: merge.Failed, Code: got.Problem, Detail: got.Detail}
 			return
 		}
 		if got.Problem != "" { // sent all the same, so base speaks of what was sent
-			u.problems = append(u.problems, core.Problem{Path: members[i].Entry.Path, Code: got.Problem, Detail: got.Detail})
+			u.problems = append(u.problems, core.Problem{Path: m.Entry.Path, Code: got.Problem, Detail: got.Detail})
 		}
 		u.results[d].Digest, u.results[d].Size = got.Digest, got.Size
-		if e := &members[i].Entry; s.first && got.Problem == "" && e.Kind == core.KindFile && !keptInRepo(e.Path) {
+		if e := &m.Entry; s.first && got.Problem == "" && e.Kind == core.KindFile && !keptInRepo(e.Path) {
 			u.read.add(e.Path, got.info.Dev, stampOf(got.info), got.Digest)
 		}
 		bytes += got.Size
-		if members[i].Entry.Kind == core.KindFile {
+		if m.Entry.Kind == core.KindFile {
 			s.report.UploadedFiles++
 		}
 		if i%64 == 0 {

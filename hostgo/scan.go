@@ -121,6 +121,7 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 		s.incompleteDir(path)
 	}
 	slices.Sort(names) // within one directory the order of paths is that of names
+	f.entries, f.stamps = make([]core.Entry, 0, len(names)), make([]stamp, 0, len(names))
 	for _, name := range names {
 		if s.ctx.Err() != nil {
 			return f
@@ -354,8 +355,8 @@ func (s *scanner) occupy(path string) {
 
 func (s *scanner) result(top *folder) *Scanned {
 	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
-	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
 	out.Cache = s.nextCache(top)
+	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
 	out.Snapshot.Problems = core.SortProblems(s.problems)
 	out.Snapshot.Incomplete, out.Snapshot.Occupied = sortedDirs(s.incomplete), sortedDirs(s.occupied)
 	for i := range out.Snapshot.Entries {
@@ -369,8 +370,10 @@ func (s *scanner) result(top *folder) *Scanned {
 }
 
 func (f *folder) appendTo(list []core.Entry) []core.Entry {
-	for i := range f.entries {
-		list = append(list, f.entries[i])
+	entries := f.entries
+	f.entries = nil // so that no tree is held twice
+	for i := range entries {
+		list = append(list, entries[i])
 		if sub := f.below[i]; sub != nil {
 			list = sub.appendTo(list)
 		}

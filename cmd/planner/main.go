@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -28,9 +27,7 @@ const (
 )
 
 func main() {
-	// A run is short and its heap small: collecting less often saves a third of the
-	// time of one that finds nothing to do.
-	debug.SetGCPercent(400)
+	tuneMemory()
 	os.Exit(planner(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -364,11 +364,13 @@ func (w *walker) takeSource(path string, row Row, b, s, t *core.Entry) {
 		if isDir(t) && !isDir(s) {
 			w.removeBelow(path, row)
 		}
-		want := *s
+		want := s
 		if isFile(s) && isFile(t) {
-			want.Mode = withBit(t.Mode, w.wantBit(b, s, t))
+			e := *s
+			e.Mode = withBit(t.Mode, w.wantBit(b, s, t))
+			want = &e
 		}
-		w.write(Decision{Path: path, Row: row, Action: Write, Dest: path, Expect: t, Want: &want, Advance: true, Base: s})
+		w.write(Decision{Path: path, Row: row, Action: Write, Dest: path, Expect: t, Want: want, Advance: true, Base: s})
 	}
 }
 

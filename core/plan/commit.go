@@ -38,6 +38,9 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 
 // advance merges the sorted decisions into the sorted entries.
 func advance(old []core.Entry, decisions []merge.Decision, results []merge.Result) []core.Entry {
+	if len(results) == 0 {
+		return old
+	}
 	out := make([]core.Entry, 0, len(old)+len(results))
 	i := 0
 	for k := 0; k < len(results); {
@@ -79,6 +82,10 @@ func advanceOne(was *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry
 // directory, and every parent is listed. A parent that base forgot while
 // something below it could not be settled comes back from the old base.
 func settle(entries, old []core.Entry) []core.Entry {
+	check := core.Snapshot{Entries: entries}
+	if check.Validate() == nil {
+		return entries // as it is nearly always
+	}
 	out := make([]core.Entry, 0, len(entries))
 	leaf := "\x00"
 	for i := range entries {
