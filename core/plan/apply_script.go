@@ -68,10 +68,13 @@ new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
 // middle ends the checks. From here on the workspace changes, and the first
 // failure stops it; the next push completes what this one began.
 const middle = `if [ -n "$LISTED" ]; then
-  sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" 2>/dev/null || stale
-  [ ! -s "$D/diff" ] || stale
-  sort -u "$D/sources" | comm -13 "$K" - >"$D/diff" 2>/dev/null || stale
-  [ ! -s "$D/diff" ] || stale
+  : >"$D/was"
+  if [ -s "$D/before" ]; then
+    sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
+  fi
+  if [ -s "$D/sources" ]; then
+    sort -u "$D/sources" | comm -13 "$K" - >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
+  fi
 elif [ -n "$COPIES" ]; then stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
 set -e
@@ -87,7 +90,7 @@ const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; fi
 set +e
 umask 077
 for o in $OLD; do rm -rf "$R/in-$o"; done
-for s in "$R"/script-*; do rm -f "$s"; done
+for s in "$R"/script-*; do [ ! -f "$s" ] || rm -f "$s"; done
 mv -f "$I/script.sh" "$R/$S"
 ticked() {
   : >"$D/c1"; a=$(stamp "$D/c1") n=0

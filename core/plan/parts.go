@@ -86,7 +86,7 @@ part() {
   k=$O.$k
 }
 parts() {
-  if [ -n "$OUT" ]; then cat "$O" && rm -f "$O" || exit 1; fi
+  if [ -n "$OUT" ]; then cat "$O" || exit 1; fi
   [ -n "$B" ] || return 0
   part 1
   : >"$k" || exit 1

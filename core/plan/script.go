@@ -40,9 +40,10 @@ stale() { leave stale ` + exitStale + `; }
 have() { command -v "$1" >/dev/null 2>&1; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
 sweep() { find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +; }
-` + cutParts + `stamp() { case $LIST in find) find "$1" -printf '%C@' ;; *) stat -c %z "$1" ;; esac; }
+` + cutParts + `newdir() { mkdir "$1" 2>/dev/null || { rm -rf "$1" && mkdir "$1"; }; }
+stamp() { case $LIST in find) find "$1" -printf '%C@' ;; *) stat -c %z "$1" ;; esac; }
 begin() {
-  rm -rf "$D" && mkdir "$D" && cd "$W" && : >"$D/c0" && : >"$D/none" || exit 1
+  newdir "$D" && cd "$W" && : >"$D/c0" && : >"$D/none" || exit 1
   LIST=plain
   if have comm; then
     if C0=$(find "$D/c0" -printf '%C@' 2>/dev/null); then LIST=find
@@ -84,7 +85,7 @@ mark() {
   if [ -s "$D/young" ]; then sort "$D/young" | comm -23 "$2" -; say "?$ID" <"$D/young"; else cat "$2"; fi
 }
 keep() {
-  rm -rf "$R/seen-$ID.new" && mkdir "$R/seen-$ID.new" && sort "$1" >"$R/seen-$ID.new/list" && { echo "$C0"; sum "$R/seen-$ID.new/list"; } >"$R/seen-$ID.new/clock" && rm -rf "$R/seen-$ID" && mv "$R/seen-$ID.new" "$R/seen-$ID" || return 1
+  newdir "$R/seen-$ID.new" && sort "$1" >"$R/seen-$ID.new/list" && { echo "$C0"; sum "$R/seen-$ID.new/list"; } >"$R/seen-$ID.new/clock" && { [ ! -e "$R/seen-$ID" ] || rm -rf "$R/seen-$ID"; } && mv "$R/seen-$ID.new" "$R/seen-$ID" || return 1
   for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) rm -rf "$s" ;; esac; done
 }
 learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D/all" && mv -f "$D/all" "$R/sums"; }
@@ -146,17 +147,18 @@ arrived() {
   done
 }
 survey() {
-  mkdir -p "$R" && begin
-  [ -n "$V" ] || sweep
+  [ -d "$R" ] || mkdir -p "$R" || exit 1
+  begin
   if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
   now
   S=0 P=0 G= H= U= N= Y=$D/diff; : >"$D/sums"; : >"$D/want"; : >"$D/blind"; into
   ! have sha256sum || H=1
   if known && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null; then
-    [ ! -s "$D/diff" ] || { tars; pick; }
+    [ ! -s "$D/diff" ] || { tars; pick; [ -n "$V" ] || sweep; }
     [ $MODE != pull ] || [ ! -s "$D/sums" ] || fresh
   else
     X= G=1 Y=$D/now; tars
+    [ -n "$V" ] || sweep
     if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D/sums" 2>/dev/null || S=1; fi
     if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
     elif [ $MODE = pull ] && [ ! -f "$R/sums" ]; then pack ! -path "*$NL*" ! -path '*/.git/*' \( -type f -o -type l \)
@@ -174,12 +176,13 @@ survey() {
     [ $MODE != pull ] || [ ! -s "$D/digests" ] || learn "$D/digests"
   fi
   [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
-  { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; cat "$Y"; echo .; cat "$D/sums"; echo .; cat "$D/blind"; echo .; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
+  echo . >"$D/dot"
+  { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; cat "$Y" "$D/dot" "$D/sums" "$D/dot" "$D/blind" "$D/dot"; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
   T=` + zeroSum + `
   if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
   printf '%s\n' "$T" >>"$O" || exit 1
   parts
-  rm -rf "$D"
+  if [ -n "$OUT" ]; then rm -rf "$D" "$O"; else rm -rf "$D"; fi
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }

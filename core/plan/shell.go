@@ -165,7 +165,7 @@ T=` + zeroSum + `
 if command -v sha256sum >/dev/null 2>&1; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
 printf '%s\n' "$T" >>"$O" || exit 1
 parts
-rm -f "$R/run-$ID.sh"
+rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O"
 `)
 	if r.Stream {
 		return []Step{{Do: StepReceive, Command: "sh", Data: b.String()}}
@@ -180,7 +180,7 @@ rm -f "$R/run-$ID.sh"
 func applyCommand(r *Request, rt string) string {
 	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
 umask 022
-` + makeRuntime(r) + `cd "$R" && rm -rf "in-$ID" && mkdir "in-$ID" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] && sh "in-$ID/apply.sh"
+` + makeRuntime(r) + `cd "$R" && { mkdir "in-$ID" 2>/dev/null || { rm -rf "in-$ID" && mkdir "in-$ID"; }; } && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] && sh "in-$ID/apply.sh"
 `)
 }
 
