@@ -86,9 +86,11 @@ func (s *session) look(ctx context.Context, p *plan.Plan, read func(give func(io
 			err = read(func(w io.Writer) error { return s.readParts(ctx, step.Path, w) })
 		case plan.StepReceive:
 			s.enter(StageSurvey)
-			err = read(func(w io.Writer) error {
-				return s.runStream(ctx, step.Command, strings.NewReader(step.Data), w)
-			})
+			var in io.Reader // none is sooner there than an empty one
+			if step.Data != "" {
+				in = strings.NewReader(step.Data)
+			}
+			err = read(func(w io.Writer) error { return s.runStream(ctx, step.Command, in, w) })
 		case plan.StepRemove:
 			// What stays there is swept by a later push; it is not worth failing for.
 			_ = s.client.Remove(ctx, step.Path)

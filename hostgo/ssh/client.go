@@ -149,13 +149,7 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	idle := hostgo.NewIdle(ctx, timeout)
 	defer idle.Stop()
 	var tail hostgo.Tail
-	j := job{command: command, stdin: idle.Reader(in), stdout: idle.Writer(out), stderr: &tail}
-	finish := func() error { return nil }
-	if in != nil || out != nil {
-		if z := c.conn.packer(idle); z != nil {
-			j, finish = z.wrap(j)
-		}
-	}
+	j, finish := c.conn.compress(idle, job{command: command, stdin: idle.Reader(in), stdout: idle.Writer(out), stderr: &tail})
 	status, err := c.conn.run(idle, j)
 	if e := finish(); err == nil {
 		err = e

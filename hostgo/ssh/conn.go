@@ -50,7 +50,7 @@ var errLost = errors.New("the connection was lost")
 
 func newConn(client *ssh.Client, s *settings) *conn {
 	c := &conn{client: client, slots: make(chan struct{}, maxChannels), idle: make(chan opened, 1), shells: make(chan opened, 1),
-		lost: make(chan struct{}), packing: packing{known: make(chan struct{})}}
+		lost: make(chan struct{}), packing: packing{measured: make(chan struct{}), known: make(chan struct{})}}
 	go c.openIdle()
 	go c.openShell()
 	go func() {
