@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -88,7 +89,7 @@ func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
 			c.Close()
 			return nil, err
 		}
-		return &viaConn{raw, c}, nil
+		return &viaConn{raw, sync.OnceValue(func() error { return errors.Join(raw.Close(), c.Close()) })}, nil
 	case s.command != "":
 		return startProxy(s.command)
 	}
@@ -104,13 +105,14 @@ func cutLast(list string) (last, rest string, more bool) {
 	return list, "", false
 }
 
-// viaConn closes the connection that it runs over with itself.
+// viaConn closes the connection that it runs over with itself. It is closed once,
+// though both the caller and the end of what is read close it.
 type viaConn struct {
 	net.Conn
-	via io.Closer
+	close func() error
 }
 
-func (c *viaConn) Close() error { return errors.Join(c.Conn.Close(), c.via.Close()) }
+func (c *viaConn) Close() error { return c.close() }
 
 // proxyConn is the stdin and stdout of a proxy command.
 type proxyConn struct {
