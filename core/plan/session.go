@@ -9,7 +9,7 @@ type Session struct{ kept map[string]any }
 // Call answers one question: JSON in, canonical JSON out. The answer is
 // {"result":{…}} or {"error":{…}}; it never panics on input.
 func Call(data []byte) []byte {
-	out, _ := new(Session).answer(data, nil)
+	out, _ := new(Session).answer(data, new(core.Attached))
 	return out
 }
 
@@ -26,7 +26,7 @@ func (s *Session) answer(data []byte, with *core.Attached) ([]byte, [][]byte) {
 	if err != nil {
 		return failure(err), nil
 	}
-	beside := &core.Attached{Write: with != nil && with.Write}
+	beside := &core.Attached{Write: with.Write}
 	none := new(struct{})
 	json := core.EncodeWith(beside, func(o *core.Object) {
 		core.Opt(o, "result", &none, func(o *core.Object, _ *struct{}) { out.fields(o) })
