@@ -81,6 +81,7 @@ func (o *Object) binary(s *Snapshot) bool {
 }
 
 // entryList is a list of entries, or a section with a snapshot of them alone.
+// The caller validates it.
 func entryList(o *Object, name string, p *[]Entry) {
 	if o.attaches() {
 		o.add(name, EncodeBinary(&Snapshot{Entries: *p}))
@@ -88,12 +89,19 @@ func entryList(o *Object, name string, p *[]Entry) {
 	}
 	if o.Reading() {
 		if r := o.find(name, false); r != nil && o.with != nil && r.peek() == '{' {
-			var s Snapshot
-			readObject(r, joinField(o.path, name), o.with, o.err, func(n *Object) { n.binary(&s) })
-			if s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0 {
-				o.Fail(name, "the section holds more than entries")
+			data, _ := o.section(name, r)
+			if o.Failed() {
+				return
 			}
-			*p = s.Entries
+			s, err := readBinary(data)
+			switch {
+			case err != nil:
+				o.FailWith(inField(err, name))
+			case s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0:
+				o.Fail(name, "the section holds more than entries")
+			default:
+				*p = s.Entries
+			}
 			return
 		}
 	}

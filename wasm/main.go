@@ -28,7 +28,8 @@ func buffer(n uint32) unsafe.Pointer {
 	answer = nil
 	if int(n) > len(request) {
 		request = nil
-		request = make([]byte, max(int(n), 64<<10))
+		// Some room, since the next large request is often a little larger.
+		request = make([]byte, int(n)+int(n)/16+(64<<10))
 	}
 	return unsafe.Pointer(unsafe.SliceData(request))
 }

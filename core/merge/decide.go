@@ -132,23 +132,37 @@ func newWalker(in *Input) (*walker, error) {
 
 func (w *walker) walk() {
 	for w.err == nil {
+		if w.unchanged() {
+			continue
+		}
 		path, ok := w.next()
 		if !ok {
 			break
 		}
 		w.leave(path)
 		b, s, t := head(w.b, path), head(w.s, path), head(w.t, path)
-		if b != nil && s != nil && t != nil && core.SameContent(b, s) && core.SameContent(s, t) &&
-			(b.Mode^s.Mode)&0o100 == 0 && (s.Mode^t.Mode)&0o100 == 0 && !isGit(t) {
-			w.count(b, s, t)
-			w.advance(b, s, t)
-			continue
-		}
 		w.advance(b, s, t)
 		w.count(b, s, t)
 		w.visit(path, b, s, t)
 	}
 	w.leave("")
+}
+
+// unchanged passes over a path that is the same in all trees, as nearly every
+// one is, without looking for the lowest of the heads.
+func (w *walker) unchanged() bool {
+	if len(w.b) == 0 || len(w.s) == 0 || len(w.t) == 0 {
+		return false
+	}
+	b, s, t := &w.b[0], &w.s[0], &w.t[0]
+	if b.Path != s.Path || s.Path != t.Path || ((b.Mode^s.Mode)|(s.Mode^t.Mode))&0o100 != 0 ||
+		!core.SameContent(b, s) || !core.SameContent(s, t) || isGit(t) {
+		return false
+	}
+	w.leave(t.Path)
+	w.count(b, s, t)
+	w.b, w.s, w.t = w.b[1:], w.s[1:], w.t[1:]
+	return true
 }
 
 // next returns the lowest path among the three heads.

@@ -76,7 +76,8 @@ export class Instance {
 
   /** Whether a survey wants the bytes of the archive member of this name. */
   keepsData(name: Uint8Array): boolean {
-    new Uint8Array(this.exports.memory.buffer).set(name, this.buffer(name.length));
+    const at = this.buffer(name.length); // the memory may grow in this call
+    new Uint8Array(this.exports.memory.buffer).set(name, at);
     return this.exports.keeps_data(name.length) !== 0;
   }
 

@@ -62,9 +62,9 @@ export class Planner {
   }
 
   /** One call of the module's table of calls, for hosts that frame themselves. */
-  call(request: object & { keep?: string }, sections: readonly Uint8Array[] = []): Answer {
+  call(request: object, sections: readonly Uint8Array[] = []): Answer {
     const answer = this.run((instance) => instance.call(request, sections));
-    if (request.keep !== undefined) this.keys.add(request.keep);
+    if ("keep" in request) this.keys.add(request.keep as string);
     return answer;
   }
 
