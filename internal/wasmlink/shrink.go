@@ -7,8 +7,9 @@ import (
 )
 
 // Shrink returns the module without its custom sections (build id, producers,
-// names), with its data in fewer segments, and with the runtime's table of
-// functions made by a start function instead of written down.
+// names), without what only traces, profiles and debugging need, with its data in
+// fewer segments, and with one table of the runtime made by a start function
+// instead of written down.
 //
 // The linker starts a data segment after every few zeros, some 30,000 in all,
 // each with a header of its own. Most of them are that table, which in a
@@ -17,6 +18,9 @@ import (
 func Shrink(module []byte) ([]byte, error) {
 	sections, err := parse(module)
 	if err != nil {
+		return nil, err
+	}
+	if err := stub(sections); err != nil {
 		return nil, err
 	}
 	sections = slices.DeleteFunc(sections, func(s section) bool { return s.id == sectionCustom })
