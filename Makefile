@@ -30,7 +30,7 @@ wasm: ## Build bin/planner.wasm
 
 .PHONY: js
 js: wasm ## Build the npm package in hostjs/dist, and its tests
-	cd hostjs && npx tsc -p . && cp ../bin/planner.wasm dist/ && npx tsc -p tsconfig.test.json && cp ../bin/planner.wasm build/src/
+	cd hostjs && npx tsc -p . && cp ../bin/planner.wasm src/plan.schema.json dist/ && npx tsc -p tsconfig.test.json && cp ../bin/planner.wasm build/src/
 
 .PHONY: check
 check: ## Format, vet on three platforms, staticcheck, purity of core, licenses

@@ -105,6 +105,8 @@ export interface IgnoreFile {
 /** What is left out: globs, and .gitignore files. */
 export interface Excludes {
   exclude?: readonly string[];
+  /** Excludes with the seed's meaning. */
+  seed_exclude?: readonly string[];
   ignores?: readonly IgnoreFile[];
 }
 
@@ -145,6 +147,9 @@ export interface PlanRequest {
   fetched?: readonly Digest[];
   part?: number;
   resume?: readonly string[];
+  remote_cwd?: string;
+  stream?: boolean;
+  marker_hidden?: boolean;
 }
 
 export type Request = PlanRequest & { op: Direction };
@@ -154,7 +159,11 @@ export type Step =
   | { do: "make_dir" | "read" | "remove"; path: string }
   | { do: "write"; path: string; data: string }
   | { do: "upload"; path: string; asset?: string }
-  | { do: "run"; command: string; asset?: string };
+  | { do: "run"; command: string; asset?: string }
+  /** Run the command; its stdin is the archive of the uploads, or of an asset. */
+  | { do: "send"; command: string; asset?: string }
+  /** Run the command; its stdin is data, its stdout the download. */
+  | { do: "receive"; command: string; data?: string };
 
 export interface Upload {
   name: string;
@@ -203,6 +212,9 @@ interface AnyPlan {
   flagged?: string[];
   mode_only?: number;
   base_reset?: boolean;
+  /** The promises that the dialect does not hold. */
+  waived?: string[];
+  drop_base?: boolean;
   assumed?: boolean;
   found?: string;
   compare?: string;
