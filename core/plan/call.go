@@ -150,8 +150,3 @@ func ErrorFields(o *core.Object, e *core.Error) {
 		e.Message = message
 	}
 }
-
-// missing is the error for a call that lacks what it is about.
-func missing(field string) error {
-	return &core.Error{Code: core.CodeInvalidRequest, Field: field, Message: "field is missing"}
-}

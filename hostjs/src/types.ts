@@ -95,6 +95,8 @@ export interface Remote {
   partial?: boolean;
   bodies?: Digest[];
   arrived?: Aside[];
+  /** The marker could not be read, and the one here is a guess. */
+  marker_hidden?: boolean;
 }
 
 export interface IgnoreFile {
@@ -149,7 +151,6 @@ export interface PlanRequest {
   resume?: readonly string[];
   remote_cwd?: string;
   stream?: boolean;
-  marker_hidden?: boolean;
 }
 
 export type Request = PlanRequest & { op: Direction };
