@@ -38,8 +38,10 @@ test("a pull keeps its parts in the module, and ends in a base", () => {
   const report = planner.summarise(kept("plan"), [{ status: "done" }]);
   assert.equal(planner.render(report), "  new             a\npull: 1 written, 0 deleted in the workspace\n");
   planner.commit(kept("base"), kept("plan"), [{ status: "done" }], "next");
-  const base = JSON.parse(new TextDecoder().decode(planner.encodeBase(kept("next"))));
-  assert.deepEqual(base.entries, entries);
+  planner.keepBase(planner.encodeBase(kept("next")), "stored");
+  assert.equal(planner.sameBase(kept("stored"), kept("next")), true);
+  const { sections } = planner.call({ call: "base", base: kept("stored") });
+  assert.deepEqual(planner.decodeSnapshot(sections[0]!).entries, entries);
   assert.equal(planner.sameBase(kept("next"), kept("base")), false);
   assert.equal(planner.sameBase(kept("next"), kept("next")), true);
   planner.drop("next");
