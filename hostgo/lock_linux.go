@@ -16,7 +16,7 @@ import (
 // name when the process ends. Whoever waits connects to it, learns who holds it
 // and sees the connection end with the lock.
 func acquire(ctx context.Context, realPath string, waiting func(string)) (func() error, error) {
-	name := "@" + lockName(realPath)
+	name := abstractName(realPath)
 	told := false
 	for {
 		l, err := net.Listen("unix", name)
@@ -41,6 +41,15 @@ func acquire(ctx context.Context, realPath string, waiting func(string)) (func()
 			return nil, err
 		}
 	}
+}
+
+// abstractName has the greatest length that an address can: Node, whose host takes
+// the same lock, fills a shorter one up with NULs in some versions, and that is
+// another name for the kernel.
+func abstractName(realPath string) string {
+	const length = 107
+	name := lockName(realPath)
+	return "@" + name + strings.Repeat(".", length-len(name))
 }
 
 // serve holds the lock and tells who does. The kernel keeps connections that

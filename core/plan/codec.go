@@ -269,6 +269,7 @@ func reportFields(o *core.Object, r *Report) {
 	o.OptStr("reason", &r.Reason)
 	o.OptStr("hint", &r.Hint)
 	o.Bool("base_reset", &r.BaseReset)
+	o.Strings("waived", &r.Waived)
 }
 
 func outcomeFields(o *core.Object, out *merge.Outcome) {
