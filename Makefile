@@ -47,7 +47,7 @@ test: build js ## Every test with the race detector, the vectors by the binary, 
 	$(GO) test -race $(PACKAGES)
 	bin/planner conformance --cmd 'bin/planner plan' testdata/golden
 	bin/planner conformance --wasm bin/planner.wasm testdata/golden
-	node --test hostjs/build/test/
+	node --test $$(find hostjs/build/test -name "*.test.js")
 
 .PHONY: golden
 golden: build ## Regenerate the machine-written outputs of the vectors

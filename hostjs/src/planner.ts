@@ -209,7 +209,7 @@ export class Planner {
 
   /** Keeps compiled rules under a key. */
   keepRules(rules: Excludes, key: string): void {
-    this.ask({ call: "rules", keep: key, exclude: rules.exclude, ignores: rules.ignores });
+    this.ask({ call: "rules", keep: key, exclude: rules.exclude, seed_exclude: rules.seed_exclude, ignores: rules.ignores });
   }
 
   /** Whether a path, or a directory above it, is left out. */

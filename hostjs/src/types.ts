@@ -135,6 +135,8 @@ export interface PlanRequest {
   root: string;
   adapter: string;
   dialect?: "hardened" | "classic";
+  /** The folder that the caller's own spec names, if any. */
+  remote_cwd?: string;
   preview?: boolean;
   marker: string;
   base?: Base | Kept;
@@ -258,6 +260,8 @@ export interface BlockedPlan extends AnyPlan {
 /** Do it. */
 export interface ApplyPlan extends AnyPlan {
   phase: "apply";
+  /** The steps clear the sandbox: a host removes the stored base before the first that runs a command. */
+  drop_base?: boolean;
   steps?: Step[];
   uploads?: Upload[];
   decisions?: Decision[];
@@ -326,6 +330,8 @@ export interface PlanReport {
   reason?: string;
   hint?: string;
   base_reset?: boolean;
+  /** The promises that the dialect does not keep. */
+  waived?: string[];
 }
 
 /** Versions, and the constants that a host needs. */

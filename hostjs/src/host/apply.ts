@@ -1,0 +1,186 @@
+import { done, dropStaging, failure, makeDirs, Run, runtimeDir, type ApplyRequest } from "./applyRun.js";
+import { chmod, copy, keepAside, remove, write } from "./applyChange.js";
+import { holds } from "./applyHolds.js";
+import { stageAll } from "./applyStage.js";
+import type { Result } from "../types.js";
+import { ioError } from "./errors.js";
+import { journalOf, removeJournal, writeJournal } from "./journal.js";
+import { Dir } from "./tree.js";
+
+export type { ApplyRequest } from "./applyRun.js";
+
+/** What an apply did. Without results nothing was changed. With an error some decisions are done, and base takes those. */
+export interface Applied {
+  results?: Result[];
+  error?: unknown;
+}
+
+/** The number of directories or files up to which each is flushed for itself. */
+export const maxSingleSyncs = 64;
+
+/**
+ * Makes the decided changes in the workspace. At every instant each path is old or
+ * new, or absent between two calls while its old version lies under a journalled
+ * name (promise D11); what is displaced is checked to be what the plan saw, and an
+ * edit that slipped in is kept (promises D12, D16).
+ */
+export function apply(request: ApplyRequest): Applied {
+  if (request.decisions.every((d) => d.action === "keep")) return { results: request.decisions.map(() => done) };
+  let root: Dir;
+  try {
+    root = Dir.open(request.root);
+  } catch (error) {
+    return { error: ioError("the workspace can't be opened", request.root, error) };
+  }
+  try {
+    return applyIn(request, root);
+  } finally {
+    root.close();
+  }
+}
+
+function applyIn(request: ApplyRequest, root: Dir): Applied {
+  let run: Run;
+  try {
+    run = prepare(request, root);
+  } catch (error) {
+    try {
+      drop(request, root);
+    } catch {
+      // The journal says that nothing was changed, and the next run removes the staging.
+    }
+    return { error };
+  }
+  try {
+    changeAll(run);
+    const results = run.results as Result[];
+    try {
+      settle(run);
+    } catch (error) {
+      return { results, error }; // the journal stays, and the next run completes what is left
+    }
+    run.leave();
+    try {
+      drop(request, root);
+    } catch (error) {
+      return { results, error };
+    }
+    return { results };
+  } finally {
+    run.leave();
+    run.staging.close();
+  }
+}
+
+/** Stages all new entries, flushes them and writes the journal, before the first change. */
+function prepare(request: ApplyRequest, root: Dir): Run {
+  writeJournal(request.stateDir, { run: request.run, records: [] });
+  const run = new Run(request, root, makeStaging(request, root));
+  try {
+    stageAll(run);
+    try {
+      run.fault("staged");
+    } catch (error) {
+      throw ioError("staging failed", "", error);
+    }
+    writeJournal(request.stateDir, journalOf(request));
+    run.fault("journal");
+    return run;
+  } catch (error) {
+    run.staging.close();
+    throw error;
+  }
+}
+
+function makeStaging(request: ApplyRequest, root: Dir): Dir {
+  try {
+    const all = makeDirs(root, `${runtimeDir}/staging`);
+    try {
+      all.mkdir(request.run, 0o700);
+      return all.openDir(request.run);
+    } finally {
+      all.close();
+    }
+  } catch (error) {
+    throw ioError("the staging folder can't be made", runtimeDir, error);
+  }
+}
+
+/** Makes the changes: deletes deepest first, writes in path order, then the rest. It goes on after a failure, which concerns one path. */
+function changeAll(run: Run): void {
+  const { decisions, stop, progress } = run.request;
+  let count = 0;
+  const change = (i: number, how: (run: Run, i: number) => Result) => {
+    if (run.results[i]) return; // could not be staged
+    if (stop.stopped) {
+      run.results[i] = { status: "failed", code: "write_failed", detail: "not reached: the run was stopped" };
+      return;
+    }
+    try {
+      run.results[i] = how(run, i);
+      run.fault(`after ${i}`);
+    } catch (error) {
+      run.results[i] = failure(error);
+    }
+    progress?.(++count);
+  };
+  for (let i = decisions.length - 1; i >= 0; i--) if (decisions[i]!.action === "delete") change(i, remove);
+  decisions.forEach((d, i) => d.action === "write" && change(i, write));
+  const others = { chmod, copy, aside: keepAside, keep: () => done };
+  decisions.forEach((d, i) => d.action !== "delete" && d.action !== "write" && change(i, others[d.action]));
+}
+
+/**
+ * Looks at every displaced version once more, because a program may have held it
+ * open (promise D12), and flushes the directories that changed.
+ */
+function settle(run: Run): void {
+  for (const old of run.olds) {
+    const { expect, path, dest } = run.decision(old.decision);
+    if (stillHolds(run, old.name, expect!)) continue;
+    try {
+      run.results[old.decision] = { status: "edited_meanwhile", copy: run.displace(old.name, dest ?? path) };
+    } catch (error) {
+      throw ioError("a displaced version can't be kept; it lies in the staging folder", path, error);
+    }
+  }
+  try {
+    run.fault("settled");
+  } catch (error) {
+    throw ioError("the run can't be completed", "", error);
+  }
+  run.leave();
+  if (run.touched.size > maxSingleSyncs && run.root.syncFileSystem()) return;
+  for (const path of run.touched) flush(run.root, path);
+}
+
+function stillHolds(run: Run, name: string, expect: Parameters<typeof holds>[2]): boolean {
+  try {
+    return holds(run.staging, name, expect);
+  } catch {
+    return false; // what can't be read is kept
+  }
+}
+
+function flush(root: Dir, path: string): void {
+  let dir: Dir;
+  try {
+    dir = root.walk(path);
+  } catch {
+    return; // it was removed since
+  }
+  try {
+    dir.sync();
+  } catch (error) {
+    throw ioError("a directory can't be flushed", path, error);
+  } finally {
+    dir.close();
+  }
+}
+
+/** Removes the run's staging and its journal. */
+export function drop(request: Pick<ApplyRequest, "run" | "stateDir">, root: Dir): void {
+  dropStaging(root, request.run);
+  removeJournal(request.stateDir);
+}
+

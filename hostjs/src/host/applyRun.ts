@@ -1,0 +1,184 @@
+import type { Decision, Result } from "../types.js";
+import { codeOf, ioError, reason } from "./errors.js";
+import type { Stop } from "./stop.js";
+import { join, nameOf, parentOf } from "./paths.js";
+import { Dir } from "./tree.js";
+
+/** The folder at the root of a workspace that belongs to syncplan. */
+export const runtimeDir = ".paperclip-runtime";
+
+/** What one run changes in the workspace. */
+export interface ApplyRequest {
+  /** Real path of the workspace. */
+  root: string;
+  /** Names the run's folders. */
+  run: string;
+  /** Where the journal lies. */
+  stateDir: string;
+  decisions: readonly Decision[];
+  /** Opens the content with a digest, which is checked as it is copied. The callee closes it. */
+  open(digest: string): number;
+  /** The name of a conflict copy, passing over so many that are taken. */
+  copyName(path: string, digest: string, skip: number): string;
+  stop: Stop;
+  /** Told how many decisions are done. */
+  progress?(done: number): void;
+  /** Called at each point at which a run may be killed or fail, for tests: what it throws is taken for a failure of the file system. */
+  fault?(point: string): void;
+}
+
+/**
+ * A version that was taken from its path and is dropped when the run ends, unless
+ * somebody still wrote to it.
+ */
+export interface Old {
+  decision: number;
+  /** In staging. */
+  name: string;
+}
+
+/** Something unlisted is in a directory that should go. */
+export class NotEmpty extends Error {
+  constructor() {
+    super("something that does not travel is in it");
+  }
+}
+
+/** One request being carried out. Staged entries are called n<i> after the index of their decision, versions moved out of the way o<i>. */
+export class Run {
+  readonly results: (Result | undefined)[];
+  readonly olds: Old[] = [];
+  readonly touched = new Set<string>();
+  private parent: Dir | undefined; // of the last path
+  private at = "";
+
+  constructor(
+    readonly request: ApplyRequest,
+    readonly root: Dir,
+    readonly staging: Dir,
+  ) {
+    this.results = new Array<Result | undefined>(request.decisions.length);
+  }
+
+  decision(i: number): Decision {
+    return this.request.decisions[i]!;
+  }
+
+  fault(point: string): void {
+    this.request.fault?.(point);
+  }
+
+  /** Opens the directory that holds a path, component by component, until the next one is asked for. */
+  enter(path: string): { dir: Dir; name: string } {
+    const parent = parentOf(path);
+    if (!this.parent || this.at !== parent) {
+      this.leave();
+      this.parent = this.root.walk(parent);
+      this.at = parent;
+    }
+    this.touched.add(parent);
+    return { dir: this.parent, name: nameOf(path) };
+  }
+
+  leave(): void {
+    this.parent?.close();
+    this.parent = undefined;
+  }
+
+  /** Where displaced versions of this run lie, relative to the workspace. */
+  displacedPath(path: string): string {
+    return `${runtimeDir}/displaced/${this.request.run}/${path}`;
+  }
+
+  /** Moves a version from staging to where displaced versions go, and returns where it is. */
+  displace(staged: string, path: string): string {
+    const { dir, dest } = this.displacedDir(path);
+    try {
+      // Nobody else makes names in there, so one that is free stays free.
+      let to = dest;
+      for (let n = 2; dir.look(nameOf(to)); n++) to = `${dest}.${n}`;
+      this.staging.rename(staged, dir, nameOf(to));
+      return this.displacedPath(to);
+    } finally {
+      dir.close();
+    }
+  }
+
+  /** Opens the folder in which a displaced path lies. Where an ancestor was displaced itself, as a file, the path goes beside it. */
+  displacedDir(path: string): { dir: Dir; dest: string } {
+    for (let dest = path; ; ) {
+      const parent = parentOf(dest);
+      try {
+        return { dir: makeDirs(this.root, parentOf(this.displacedPath(dest))), dest };
+      } catch (error) {
+        if (codeOf(error) !== "ENOTDIR" || parent === "") throw error;
+        dest = join(parentOf(parent), `${nameOf(parent)}.d/${nameOf(dest)}`);
+      }
+    }
+  }
+}
+
+export const done: Result = { status: "done" };
+
+export const stagedName = (i: number) => `n${i}`;
+export const movedName = (i: number) => `o${i}`;
+
+/** Opens a directory below another, making what is missing, for the owner alone. */
+export function makeDirs(top: Dir, path: string): Dir {
+  let dir = top.walk("");
+  for (const name of path.split("/")) {
+    let next: Dir;
+    try {
+      try {
+        dir.mkdir(name, 0o700);
+      } catch (error) {
+        if (codeOf(error) !== "EEXIST") throw error;
+      }
+      next = dir.openDir(name);
+    } finally {
+      dir.close();
+    }
+    dir = next;
+  }
+  return dir;
+}
+
+/** The result of a decision that could not be carried out. */
+export function failure(error: unknown): Result {
+  if (error instanceof NotEmpty) return { status: "failed", code: "not_empty", detail: error.message };
+  const detail = codeOf(error) === "ENOTDIR" ? "the directory that holds it is a link or a file" : reason(error);
+  return { status: "failed", code: "write_failed", detail };
+}
+
+/** Removes a run's staging folder, and the folders around it where that leaves them empty. */
+export function dropStaging(root: Dir, run: string): void {
+  const opened: Dir[] = [];
+  try {
+    const rt = openIfThere(root, runtimeDir, opened);
+    const staging = rt && openIfThere(rt, "staging", opened);
+    if (!rt || !staging) return;
+    staging.removeAll(run);
+    if (removedEmpty(rt, "staging")) removedEmpty(root, runtimeDir);
+  } catch (error) {
+    throw ioError("the staging folder can't be removed", runtimeDir, error);
+  } finally {
+    for (const dir of opened) dir.close();
+  }
+}
+
+function openIfThere(dir: Dir, name: string, opened: Dir[]): Dir | undefined {
+  if (!dir.look(name)) return undefined;
+  const found = dir.openDir(name);
+  opened.push(found);
+  return found;
+}
+
+/** Removes a directory unless something is in it, which then stays. */
+function removedEmpty(dir: Dir, name: string): boolean {
+  try {
+    dir.rmdir(name);
+    return true;
+  } catch {
+    return false;
+  }
+}

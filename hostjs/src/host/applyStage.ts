@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+
+import { maxSingleSyncs } from "./apply.js";
+import { failure, stagedName, type Run } from "./applyRun.js";
+import type { Decision } from "../types.js";
+import { executable } from "./applyHolds.js";
+import { codeOf, ioError } from "./errors.js";
+import { writeAll } from "./stage.js";
+import { nameOf, parentOf } from "./paths.js";
+
+
+/**
+ * Makes the new entries beside the workspace's own, on the same file system. A full
+ * disk stops the run before anything changed; any other failure concerns one
+ * decision.
+ */
+export function stageAll(run: Run): void {
+  const { decisions, stop } = run.request;
+  const files = decisions.filter((d) => isStaged(d) && d.want!.kind === "file").length;
+  const flush = files <= maxSingleSyncs;
+  decisions.forEach((d, i) => {
+    if (!isStaged(d)) return;
+    stop.throwIfStopped("stopped before anything was changed");
+    try {
+      stageOne(run, i, flush);
+    } catch (error) {
+      if (codeOf(error) === "ENOSPC") throw ioError("the workspace's disk is full; nothing was changed", d.path, error);
+      run.results[i] = failure(error);
+    }
+  });
+  if (!flush && !run.staging.syncFileSystem()) syncEach(run);
+}
+
+/** Whether a decision needs an entry in staging. A new directory is made in place, in one step. */
+export function isStaged(d: Decision): boolean {
+  switch (d.action) {
+    case "write":
+      return d.want!.kind !== "dir" || (d.expect !== undefined && d.expect.kind !== "dir");
+    case "copy":
+    case "aside":
+      return d.want!.kind !== "dir";
+  }
+  return false;
+}
+
+/** Makes one new entry in staging. */
+export function stageOne(run: Run, i: number, flush: boolean): void {
+  const d = run.decision(i);
+  const want = d.want!;
+  run.fault("stage " + d.path);
+  switch (want.kind) {
+    case "dir":
+      return run.staging.mkdir(stagedName(i), (want.mode ?? 0) | 0o700);
+    case "link":
+      return run.staging.symlink(want.target ?? "", stagedName(i));
+    case "file":
+      return stageFile(run, d, stagedName(i), flush);
+  }
+}
+
+/**
+ * Copies a body. A new file gets the sandbox's permissions, less what this
+ * process's umask takes away; one that replaces a file keeps that one's, but for
+ * the executable bit.
+ */
+function stageFile(run: Run, d: Decision, name: string, flush: boolean): void {
+  const want = d.want!;
+  const mode = ((want.mode ?? 0) & 0o777) | 0o600;
+  const fd = run.staging.create(name, executable(want) ? mode : mode & ~0o111);
+  try {
+    if (d.merged !== undefined) writeAll(fd, Buffer.from(d.merged, "base64"));
+    else copyBody(run, fd, want.digest ?? "");
+    const kept = keptMode(run, d);
+    if (kept !== undefined) fs.fchmodSync(fd, kept);
+    if (flush) fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+const buffer = Buffer.allocUnsafe(128 << 10);
+
+function copyBody(run: Run, fd: number, digest: string): void {
+  const source = run.request.open(digest);
+  const hash = createHash("sha256");
+  try {
+    for (;;) {
+      const n = fs.readSync(source, buffer, 0, buffer.length, null);
+      if (n === 0) break;
+      hash.update(buffer.subarray(0, n));
+      writeAll(fd, buffer.subarray(0, n));
+    }
+  } finally {
+    fs.closeSync(source);
+  }
+  if (hash.digest("hex") !== digest) throw new Error("the content is not what was planned any more");
+}
+
+/** The permissions of the file that a write replaces; undefined where there is none, or the write itself will report why. */
+function keptMode(run: Run, d: Decision): number | undefined {
+  if (d.action !== "write" || d.expect?.kind !== "file") return undefined;
+  const path = d.dest ?? d.path;
+  try {
+    const dir = run.root.walk(parentOf(path));
+    try {
+      const info = dir.look(nameOf(path));
+      return info?.kind === "file" ? withExecutable(info.mode, executable(d.want!)) : undefined;
+    } finally {
+      dir.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sets the executable bit for all who may read, or clears it. */
+export function withExecutable(mode: number, on: boolean): number {
+  if (on === ((mode & 0o100) !== 0)) return mode;
+  return on ? mode | 0o100 | ((mode & 0o444) >> 2) : mode & ~0o111;
+}
+
+function syncEach(run: Run): void {
+  try {
+    for (const name of run.staging.names()) {
+      if (run.staging.lstat(name).kind !== "file") continue;
+      const fd = run.staging.openFile(name);
+      try {
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+    }
+  } catch (error) {
+    throw ioError("the staged files can't be flushed", "", error);
+  }
+}

@@ -1,0 +1,153 @@
+import fs from "node:fs";
+import path from "node:path";
+
+import type { ArchiveWriter, Member } from "./archiveWriter.js";
+import type { Core } from "./core.js";
+import type { Entry } from "../types.js";
+import { hostError } from "./errors.js";
+import type { AssetOptions } from "./options.js";
+import { join, sorted } from "./paths.js";
+import type { Problem } from "../types.js";
+import type { Session } from "./session.js";
+import { isWithin, workspacePath } from "./workspace.js";
+
+interface AssetMember extends Member {
+  /** The file itself, links resolved. */
+  source: string;
+}
+
+/** Lists the members of one asset's archive. */
+class AssetWalk {
+  readonly members: AssetMember[] = [];
+  readonly problems: Problem[] = [];
+  private readonly above: { dev: bigint; ino: bigint }[] = []; // the directories that the walk is in, to end cycles
+
+  constructor(
+    private readonly s: Session,
+    private readonly asset: AssetOptions,
+    /** S9: links are followed only to what lies in here; undefined is anywhere. */
+    private readonly within: string | undefined,
+  ) {}
+
+  private problem(rel: string, code: string, detail?: string): void {
+    this.problems.push({ path: join("asset " + this.asset.key, rel), code, ...(detail && { detail }) });
+  }
+
+  /** Lists a directory whose real path is given, under its name in the asset. */
+  dir(real: string, rel: string): void {
+    this.s.stop.throwIfStopped("stopped while an asset was packed");
+    const info = fs.statSync(real, { bigint: true, throwIfNoEntry: false });
+    if (!info) return this.problem(rel, "unreadable");
+    if (this.above.some((up) => up.dev === info.dev && up.ino === info.ino)) {
+      return this.problem(rel, "unsafe_link", "the link leads back to a folder that holds it");
+    }
+    this.above.push(info);
+    try {
+      this.names(real, rel);
+    } finally {
+      this.above.pop();
+    }
+  }
+
+  private names(real: string, rel: string): void {
+    let names: string[];
+    try {
+      names = sorted(fs.readdirSync(real)) as string[];
+    } catch {
+      return this.problem(rel, "unreadable");
+    }
+    const found: { name: string; path: string; info: fs.Stats; rel: string }[] = [];
+    for (const name of names) {
+      const below = join(rel, name);
+      if (name.includes("\ufffd") || !this.s.core.validPath(below)) this.problem(join(rel, this.s.core.display(name)), "invalid_name");
+      else {
+        const at = this.look(path.join(real, name), below);
+        if (at) found.push({ name, rel: below, ...at });
+      }
+    }
+    const { excluded } = this.s.core.scanDir(rel, found.map(({ name, info }) => (info.isDirectory() ? name + "/" : name)), assetRules);
+    for (const f of found) {
+      if (!excluded.has(f.info.isDirectory() ? f.name + "/" : f.name)) this.entry(f.path, f.rel, f.info);
+    }
+  }
+
+  /** What stands at a name, links followed where the asset asks for it. */
+  private look(full: string, rel: string): { path: string; info: fs.Stats } | undefined {
+    let info: fs.Stats | undefined;
+    try {
+      info = fs.lstatSync(full, { throwIfNoEntry: false });
+    } catch {
+      this.problem(rel, "unreadable");
+    }
+    if (!info) return undefined;
+    if (!info.isSymbolicLink() || !this.asset.followSymlinks) return { path: full, info };
+    let real: string;
+    try {
+      real = fs.realpathSync(full);
+      info = fs.lstatSync(real);
+    } catch {
+      this.problem(rel, "unsafe_link", "the link leads nowhere");
+      return undefined;
+    }
+    if (this.within === undefined || isWithin(real, this.within)) return { path: real, info };
+    this.problem(rel, "unsafe_link", "the link leads out of the workspace that holds the asset");
+    return undefined;
+  }
+
+  private entry(source: string, rel: string, info: fs.Stats): void {
+    const mode = info.mode & 0o777;
+    const add = (entry: Omit<Entry, "path">) => this.members.push({ name: rel, entry: { path: rel, ...entry }, source });
+    if (info.isDirectory()) {
+      add({ kind: "dir", mode: mode | 0o700 });
+      this.dir(source, rel);
+    } else if (info.isFile()) {
+      add({ kind: "file", mode, size: info.size });
+    } else if (info.isSymbolicLink()) {
+      const target = this.linkText(source);
+      if (target === undefined) this.problem(rel, "unreadable");
+      else add({ kind: "link", mode, target });
+    } else {
+      this.problem(rel, "special_file");
+    }
+  }
+
+  private linkText(source: string): string | undefined {
+    try {
+      return fs.readlinkSync(source);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const assetRules = "asset rules";
+
+/** The real path of an asset's folder. */
+export function assetPath(asset: AssetOptions, core: Core): string {
+  try {
+    return workspacePath(asset.dir, (p) => core.checkRoot(p));
+  } catch (cause) {
+    throw hostError("unsafe_root", "the asset's folder can't be used", { path: asset.dir, field: "asset " + asset.key, cause });
+  }
+}
+
+/**
+ * Packs an asset. Links travel as links, or are followed where the asset asks for
+ * it; inside the workspace, where the sandbox could have planted one, only to
+ * targets inside (promise S9).
+ */
+export async function writeAsset(s: Session, archive: ArchiveWriter, key: string): Promise<Problem[]> {
+  const asset = s.options.assets.find((a) => a.key === key)!;
+  s.core.compileRules({ exclude: asset.exclude ?? [] }, assetRules);
+  const real = assetPath(asset, s.core);
+  const walk = new AssetWalk(s, asset, isWithin(real, s.root) ? s.root : undefined);
+  walk.dir(real, "");
+  const problems = [...walk.problems];
+  for (const m of walk.members) {
+    const sent = await archive.addFrom(m.source, m);
+    if (sent.problem) problems.push({ path: join("asset " + key, m.name), code: sent.problem, detail: sent.detail ?? "" });
+    else if (m.entry.kind === "file") s.counts.uploadedFiles++;
+  }
+  await archive.close();
+  return problems;
+}

@@ -1,0 +1,59 @@
+import { getSystemErrorMap } from "node:util";
+
+import { PlannerError, type ErrorCode } from "../errors.js";
+import { display } from "./shared.js";
+
+/** What an error of the host says beside its code and message. */
+export interface ErrorDetails {
+  path?: string;
+  field?: string;
+  hint?: string;
+  cause?: unknown;
+}
+
+/** The longest text of an error, in bytes (promise S6). */
+const maxMessage = 4096;
+
+/** The host's own error, worded as the Go host words it: "message (path or field): cause". */
+export function hostError(code: ErrorCode, message: string, details: ErrorDetails = {}): PlannerError {
+  const about = details.path || details.field;
+  let text = message;
+  if (about) text += ` (${display(about)})`;
+  if (details.cause !== undefined) text += `: ${reason(details.cause)}`;
+  const error = new PlannerError(code, cut(text), details.path, details.hint, details.field);
+  if (details.cause !== undefined) error.cause = details.cause;
+  return error;
+}
+
+function cut(text: string): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= maxMessage) return text;
+  return bytes.subarray(0, maxMessage - 3).toString().replace(/\ufffd+$/, "") + "...";
+}
+
+/** A failure of the host's file system, with the code that fits. */
+export function ioError(message: string, path: string, cause: unknown): PlannerError {
+  if (cause instanceof PlannerError) return cause;
+  switch (codeOf(cause)) {
+    case "ENOSPC":
+      return hostError("no_space", message, { path, cause, hint: "free some space and run it again; nothing was lost" });
+    case "EACCES":
+    case "EPERM":
+      return hostError("permission", message, { path, cause, hint: "check the permissions and run it again" });
+  }
+  return hostError("io_failed", message, { path, cause });
+}
+
+/** The system's name of a failure, such as "ENOENT"; "" for anything else. */
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
+}
+
+/** The system's own word for a failure, without the path, which the caller names. */
+export function reason(error: unknown): string {
+  const errno = (error as { errno?: unknown } | null)?.errno;
+  const known = typeof errno === "number" ? getSystemErrorMap().get(errno) : undefined;
+  if (known) return known[1];
+  return error instanceof Error ? error.message : String(error);
+}

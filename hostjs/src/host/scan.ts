@@ -1,0 +1,344 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+
+import { maxReads } from "./archiveWriter.js";
+import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
+import { codeOf, ioError, reason } from "./errors.js";
+import { comparePaths } from "../order.js";
+import { join, sorted } from "./paths.js";
+import type { Kind, Problem } from "../types.js";
+import type { Stop } from "./stop.js";
+import { Dir, fstat, same, type Info, type Name } from "./tree.js";
+
+/** What a scan asks the core about. */
+export interface ScanRules {
+  /** Judges the names in a directory, those of directories with a slash after them. */
+  scanDir(path: string, names: string[]): { excluded: Set<string>; repo: Set<string> };
+  /** The state of a repository, from the files of it that count. */
+  repoState(files: RepoFile[]): string;
+  display(name: Name): string;
+  /** Bytes of the longest path and the longest text of a link that may travel. */
+  maxPath: number;
+  maxTarget: number;
+}
+
+/** One file of a git repository, named below its .git directory. */
+export interface RepoFile {
+  name: string;
+  data: Buffer;
+}
+
+export interface ScanOptions {
+  rules: ScanRules;
+  stop: Stop;
+  /** Digests of an earlier scan. */
+  cache?: ScanCache;
+  /** Leaves files unread, for a first push, which hashes what it sends. */
+  noDigests?: boolean;
+  progress?(files: number, bytes: number): void;
+}
+
+/** One entry of a scanned tree. */
+export interface ScannedEntry {
+  path: string;
+  kind: Kind;
+  mode: number;
+  size: number;
+  /** Of a file; undefined where it was not read. */
+  digest: Uint8Array | undefined;
+  target: string;
+}
+
+/** A tree, its entries in path order, and the states of the repositories in it. */
+export interface Scanned {
+  entries: ScannedEntry[];
+  problems: Problem[];
+  incomplete: ReadonlySet<string>;
+  occupied: ReadonlySet<string>;
+  repos: { path: string; state: string }[];
+  /** For the next scan; undefined where the one given is as good. */
+  cache: CacheBuilder | undefined;
+}
+
+/** A repository file beyond this counts as unreadable, in bytes, which leaves its repository alone. */
+export const maxKept = 64 << 20;
+
+/**
+ * Reads a tree and hashes its files, without a pause: it belongs into a worker,
+ * where one call after another costs a tenth of what it costs asynchronously. A
+ * single bad file never fails it: what can't be an entry is a problem, what vanishes
+ * while it is read is absent (promise R1).
+ */
+export function scan(root: string, options: ScanOptions): Scanned {
+  let top: Dir;
+  try {
+    top = Dir.open(root);
+  } catch (error) {
+    throw ioError("the folder can't be read", root, error);
+  }
+  const scanner = new Scanner(root, options);
+  scanner.dir(top, "");
+  return scanner.result();
+}
+
+/** One name of a directory that is being scanned. */
+interface Found {
+  name: string;
+  path: string;
+  info: Info | undefined;
+  failed: unknown;
+}
+
+class Scanner {
+  private readonly entries: ScannedEntry[] = [];
+  private readonly problems: Problem[] = [];
+  private readonly incomplete = new Set<string>();
+  private readonly occupied = new Set<string>();
+  private readonly repoFiles = new Map<string, RepoFile[]>();
+  private readonly clock = now();
+  private readonly cache: CacheBuilder;
+  private readonly buffer = Buffer.allocUnsafe(128 << 10);
+  private files = 0;
+  private bytes = 0;
+  private reused = 0;
+  private fresh = 0;
+
+  constructor(
+    root: string,
+    private readonly options: ScanOptions,
+  ) {
+    this.cache = new CacheBuilder(root, this.clock);
+  }
+
+  /** Scans an open directory, which it closes. */
+  dir(dir: Dir, path: string): void {
+    try {
+      this.options.stop.throwIfStopped("stopped while the workspace was scanned");
+      const found = this.find(dir, path);
+      const cached = this.options.cache?.folder(path, this.clock);
+      const { excluded, repo } = this.options.rules.scanDir(path, found.map(asWord));
+      for (const f of found) {
+        const word = asWord(f);
+        if (excluded.has(word)) this.occupied.add(path);
+        else this.entry(dir, f, repo.has(word) ? "repo" : cached);
+      }
+    } finally {
+      dir.close();
+    }
+  }
+
+  /** The names of a directory that can be paths, in their order, and what stands there. */
+  private find(dir: Dir, parent: string): Found[] {
+    const found: Found[] = [];
+    for (const name of sorted(this.names(dir, parent))) {
+      const path = this.pathOf(parent, name);
+      if (path === undefined) continue;
+      try {
+        const info = dir.look(name);
+        if (info) found.push({ name: name as string, path, info, failed: undefined });
+      } catch (failed) {
+        found.push({ name: name as string, path, info: undefined, failed });
+      }
+    }
+    return found;
+  }
+
+  private names(dir: Dir, path: string): Name[] {
+    try {
+      return dir.names();
+    } catch {
+      this.incomplete.add(path);
+      return [];
+    }
+  }
+
+  /** The path of a name, or undefined for one that can't travel. */
+  private pathOf(parent: string, name: Name): string | undefined {
+    const { rules } = this.options;
+    if (typeof name !== "string") {
+      this.problem(join(parent, rules.display(name)), "invalid_name", "the name is not valid UTF-8");
+    } else {
+      const path = join(parent, name);
+      // No character has more than three bytes a unit.
+      if (path.length * 3 <= rules.maxPath || Buffer.byteLength(path) <= rules.maxPath) return path;
+      this.problem(rules.display(Buffer.from(path).subarray(0, 256)) + "...", "path_too_long");
+    }
+    this.occupied.add(parent);
+    return undefined;
+  }
+
+  /** Adds what stands at a name. Of a file is said what is cached of its folder, or that its content counts for a repository. */
+  private entry(dir: Dir, f: Found, cached: CachedFolder | "repo" | undefined): void {
+    if (!f.info) {
+      this.problem(f.path, "unreadable", reason(f.failed));
+      return;
+    }
+    switch (f.info.kind) {
+      case "dir":
+        this.add(f, "dir", 0, undefined, "");
+        this.enter(dir, f);
+        return;
+      case "link":
+        this.link(dir, f);
+        return;
+      case "file":
+        this.file(dir, f, f.info, cached);
+        return;
+    }
+    this.problem(f.path, "special_file", "a FIFO, socket or device");
+  }
+
+  private add(f: Found, kind: Kind, size: number, digest: Uint8Array | undefined, target: string, mode = f.info!.mode): void {
+    this.entries.push({ path: f.path, kind, mode, size, digest, target });
+  }
+
+  private enter(dir: Dir, f: Found): void {
+    let below: Dir;
+    try {
+      below = dir.openDir(f.name);
+    } catch {
+      // It vanished, or became something else: what is below it is not known.
+      this.incomplete.add(f.path);
+      return;
+    }
+    this.dir(below, f.path);
+  }
+
+  private link(dir: Dir, f: Found): void {
+    let raw: Buffer;
+    try {
+      raw = dir.readlink(f.name);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") this.problem(f.path, "unreadable", reason(error));
+      return;
+    }
+    const target = raw.toString();
+    if (raw.length === 0 || raw.length > this.options.rules.maxTarget || !Buffer.from(target).equals(raw)) {
+      this.problem(f.path, "special_file", "the link's text is not valid UTF-8, empty or too long");
+      return;
+    }
+    this.add(f, "link", 0, undefined, target, 0o777);
+  }
+
+  /** Hashes a file, again if it changed meanwhile, unless an earlier scan did and nothing speaks of a change. */
+  private file(dir: Dir, f: Found, info: Info, cached: CachedFolder | "repo" | undefined): void {
+    const inRepo = cached === "repo";
+    if (!inRepo && this.known(f, info, cached)) return;
+    for (let n = 0; n < maxReads; n++) {
+      let read: ReadFile | "changed";
+      try {
+        read = this.read(dir, f.name, inRepo);
+      } catch (error) {
+        if (codeOf(error) !== "ENOENT") this.problem(f.path, "unreadable", reason(error));
+        return;
+      }
+      if (read === "changed") continue;
+      if (read.data) this.keepRepoFile(f.path, read.data);
+      else this.cache.add(f.path, read.info, read.digest);
+      this.add(f, "file", read.info.size, read.digest, "", read.info.mode);
+      this.count(read.info.size);
+      return;
+    }
+    this.problem(f.path, "changing", "it changed each time it was read");
+  }
+
+  /** Adds a file that need not be read. */
+  private known(f: Found, info: Info, cached: CachedFolder | undefined): boolean {
+    const digest = cached?.find(f.name, info);
+    if (digest) {
+      this.reused++;
+      this.cache.add(f.path, info, digest);
+    } else {
+      this.fresh++;
+      if (!this.options.noDigests) return false;
+    }
+    this.add(f, "file", info.size, digest, "");
+    this.count(info.size);
+    return true;
+  }
+
+  private read(dir: Dir, name: string, inRepo: boolean): ReadFile | "changed" {
+    const fd = dir.openFile(name);
+    try {
+      const before = fstat(fd);
+      const parts: Buffer[] | undefined = inRepo && before.size <= maxKept ? [] : undefined;
+      const hash = createHash("sha256");
+      let size = 0;
+      for (;;) {
+        const n = fs.readSync(fd, this.buffer, 0, this.buffer.length, null);
+        if (n > 0) {
+          const bytes = this.buffer.subarray(0, n);
+          hash.update(bytes);
+          parts?.push(Buffer.from(bytes));
+        }
+        size += n;
+        if (n === 0 || (n < this.buffer.length && size === before.size)) break;
+        this.options.stop.throwIfStopped("stopped while the workspace was scanned");
+      }
+      const after = fstat(fd);
+      if (size !== before.size || !same(before, after)) return "changed";
+      return { info: after, digest: hash.digest(), data: parts && Buffer.concat(parts) };
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  private keepRepoFile(path: string, data: Buffer): void {
+    const { repo, below } = splitRepo(path);
+    const files = this.repoFiles.get(repo) ?? [];
+    files.push({ name: below, data });
+    this.repoFiles.set(repo, files);
+  }
+
+  private count(size: number): void {
+    this.files++;
+    this.bytes += size;
+    if (this.files % 256 === 0) this.options.progress?.(this.files, this.bytes);
+  }
+
+  private problem(path: string, code: string, detail?: string): void {
+    this.problems.push(detail === undefined ? { path, code } : { path, code, detail });
+  }
+
+  result(): Scanned {
+    const repos = this.entries
+      .filter((e) => e.kind === "dir" && (e.path === ".git" || e.path.endsWith("/.git")))
+      .map((e) => ({ path: e.path, state: this.options.rules.repoState(this.repoFiles.get(e.path) ?? []) }));
+    return {
+      entries: this.entries,
+      problems: this.problems,
+      incomplete: this.incomplete,
+      occupied: this.occupied,
+      repos,
+      cache: this.learnt() ? this.cache : undefined,
+    };
+  }
+
+  /** Whether the next scan would gain from another cache than this one had. */
+  private learnt(): boolean {
+    const { cache, noDigests } = this.options;
+    return cache !== undefined && !noDigests && (this.fresh > 0 || this.reused !== cache.size);
+  }
+}
+
+/** A file that was read while it did not change. */
+interface ReadFile {
+  info: Info;
+  digest: Uint8Array;
+  data: Buffer | undefined;
+}
+
+const asWord = (f: Found) => (f.info?.kind === "dir" ? f.name + "/" : f.name);
+
+/** A path below a .git directory, cut at the first one. */
+function splitRepo(path: string): { repo: string; below: string } {
+  const at = ("/" + path).indexOf("/.git/");
+  return { repo: path.slice(0, at + 4), below: path.slice(at + 5) };
+}
+
+/** Brings problems into their order and drops repetitions. */
+export function sortProblems(problems: readonly Problem[]): Problem[] {
+  const order = (a: Problem, b: Problem) => comparePaths(a.path, b.path) || (a.code < b.code ? -1 : a.code > b.code ? 1 : 0);
+  const list = [...problems].sort(order);
+  return list.filter((p, i) => i === 0 || order(list[i - 1]!, p) !== 0);
+}

@@ -1,0 +1,150 @@
+import { createHash, randomBytes } from "node:crypto";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import { codeOf, hostError, ioError } from "./errors.js";
+import { writeAll } from "./stage.js";
+
+const baseHead = "syncplan-base ";
+
+/** The most runs that are remembered as cut off. */
+const maxResume = 8;
+
+/** What one workspace, sandbox and adapter share: base, the contents for text merges, and the journal of a running apply. */
+export class State {
+  /** The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. */
+  readonly dir: string;
+
+  constructor(dir: string, workspace: string, identity: string, adapter: string) {
+    const key = createHash("sha256").update(`${workspace}\0${identity}\0${adapter}`).digest("hex");
+    this.dir = path.join(dir, key.slice(0, 32));
+    try {
+      fs.mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw ioError("the state folder can't be made", this.dir, error);
+    }
+  }
+
+  file(name: string): string {
+    return path.join(this.dir, name);
+  }
+
+  hasNoBase(): boolean {
+    try {
+      return fs.lstatSync(this.file("base"), { throwIfNoEntry: false }) === undefined;
+    } catch (error) {
+      throw ioError("the stored base can't be read", this.file("base"), error);
+    }
+  }
+
+  /**
+   * The document of the stored base, or undefined if there is none. A damaged one
+   * is an error of code corrupt, and stays as it is.
+   */
+  loadBase(): Buffer | undefined {
+    const data = readIfThere("the stored base can't be read", this.file("base"));
+    if (!data) return undefined;
+    const body = sealed(data, baseHead);
+    if (body) return body;
+    throw hostError("corrupt", "the stored base is damaged", {
+      path: this.file("base"),
+      hint: "move the file away to compare the trees afresh; then nothing is deleted and differences become conflicts",
+    });
+  }
+
+  /** Replaces the stored base, whole or not at all. */
+  saveBase(body: Uint8Array): void {
+    writeSealed(this.file("base"), baseHead, body);
+  }
+
+  /** Removes the stored base, if there is one. */
+  dropBase(): void {
+    try {
+      fs.rmSync(this.file("base"), { force: true });
+    } catch (error) {
+      throw ioError("the stored base can't be removed", this.file("base"), error);
+    }
+  }
+
+  /** The runs whose upload was begun and whose push did not end, the oldest first. */
+  sending(): string[] {
+    const text = readIfThere("the list of unfinished pushes can't be read", this.file("sending"));
+    const runs = (text?.toString("latin1") ?? "").split(/\s+/).filter((run) => /^[0-9a-z]{8,32}$/.test(run));
+    return runs.slice(-maxResume);
+  }
+
+  /** Remembers a run until the push ended. It need not survive a crash of the machine: then everything is sent again. */
+  noteSending(run: string): void {
+    const text = [...this.sending(), run].join("\n") + "\n";
+    try {
+      fs.writeFileSync(this.file("sending"), text, { mode: 0o600 });
+    } catch (error) {
+      throw ioError("an unfinished push can't be noted", this.file("sending"), error);
+    }
+  }
+
+  /** Forgets what noteSending noted. */
+  sent(): void {
+    try {
+      fs.rmSync(this.file("sending"), { force: true });
+    } catch (error) {
+      throw ioError("a finished push can't be noted", this.file("sending"), error);
+    }
+  }
+}
+
+/**
+ * The folder for bases, caches and journals: $XDG_STATE_HOME/syncplan, or
+ * .local/state/syncplan in the home directory.
+ */
+export function defaultStateDir(): string {
+  const named = process.env["XDG_STATE_HOME"] ?? "";
+  if (path.isAbsolute(named)) return path.join(named, "syncplan");
+  return path.join(os.homedir(), ".local", "state", "syncplan");
+}
+
+/** The content of a file of the state, or undefined where there is none. */
+export function readIfThere(message: string, file: string): Buffer | undefined {
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw ioError(message, file, error);
+  }
+}
+
+/** What follows the first line of a document, if that line is the head and the digest of the rest. */
+export function sealed(data: Buffer, head: string): Buffer | undefined {
+  const end = data.indexOf(0x0a);
+  if (end < 0) return undefined;
+  const body = data.subarray(end + 1);
+  return data.toString("latin1", 0, end) === head + digest(body) ? body : undefined;
+}
+
+/** Writes a document with its head and digest in a first line, whole or not at all, and flushes it. */
+export function writeSealed(file: string, head: string, body: Uint8Array): void {
+  writeAtomic(file, [Buffer.from(`${head}${digest(body)}\n`), body]);
+}
+
+function digest(body: Uint8Array): string {
+  return createHash("sha256").update(body).digest("hex");
+}
+
+/** Writes parts to a new file and renames it over the old one. */
+function writeAtomic(file: string, parts: readonly Uint8Array[]): void {
+  const temporary = path.join(path.dirname(file), `.new-${randomBytes(6).toString("hex")}`);
+  try {
+    const fd = fs.openSync(temporary, "wx", 0o600);
+    try {
+      for (const part of parts) writeAll(fd, part);
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw ioError("the state can't be written", file, error);
+  }
+}

@@ -1,0 +1,248 @@
+import { PlannerError } from "../errors.js";
+import type { FetchPlan, Plan, SurveyMember } from "../types.js";
+import { readArchives, type BodySink, type RawMember } from "./archiveReader.js";
+import { hostError } from "./errors.js";
+import { maxKept } from "./scan.js";
+import type { Session } from "./session.js";
+import { Source, Tail } from "./source.js";
+import { HashedBody, KeptBody, type Stage } from "./stage.js";
+
+/** Bounds the text of a download, in bytes: some 200 for each of the entries that a tree may have. */
+const maxSurveyText = 2 ** 31;
+
+/**
+ * Asks for a survey; the core then knows what is in the sandbox. Where the answer
+ * can't be relied on, because the script or the listing that an earlier run left
+ * there is gone, altered or contradicts what was told then, it asks again for
+ * everything.
+ */
+export async function survey(s: Session, stage?: Stage): Promise<void> {
+  for (;;) {
+    try {
+      return await look(s, s.core.next(s.request), async (path) => {
+        if (s.classic) return receiveClassic(s, path, stage);
+        const { members, text, digest } = await receive(s, path, stage);
+        s.core.readSurvey(s.request, members, text, digest);
+      });
+    } catch (error) {
+      if (s.request.forget || !(await mayForget(s, error))) throw error;
+      s.request.forget = true;
+    }
+  }
+}
+
+/** Whether an error is one that a full survey would not have. */
+async function mayForget(s: Session, error: unknown): Promise<boolean> {
+  if (error instanceof PlannerError && error.code === "corrupt") return error.field === "seen";
+  return (await why(s, error)) === "script";
+}
+
+/** The reason that a script left when it refused. A client need not report an exit status, so a file tells. */
+export async function why(s: Session, error: unknown): Promise<string> {
+  if (s.classic || !(error instanceof PlannerError) || error.code !== "client_failed" || s.stop.stopped) return "";
+  const path = s.core.whyFile(s.request);
+  let text: Buffer;
+  try {
+    text = await s.sandbox.readFile(path);
+  } catch {
+    return ""; // the command failed before or after the script's own checks
+  }
+  await ignoring(s.sandbox.remove(path));
+  return text.toString().trim();
+}
+
+/** Executes the steps of a survey or a fetch. */
+async function look(s: Session, plan: Plan, read: (path: string) => Promise<void>): Promise<void> {
+  for (const step of "steps" in plan ? (plan.steps ?? []) : []) {
+    switch (step.do) {
+      case "make_dir":
+        await s.sandbox.makeDir(step.path);
+        break;
+      case "write":
+        await s.sandbox.writeFile(step.path, Buffer.from(step.data));
+        break;
+      case "run":
+        await runAndScan(s, step.command);
+        break;
+      case "read":
+        s.enter("receiving");
+        await read(step.path);
+        break;
+      case "remove":
+        // What stays there is swept by a later push; it is not worth failing for.
+        await ignoring(s.sandbox.remove(step.path));
+        break;
+    }
+  }
+}
+
+/** Runs a command, and reads the workspace while the sandbox works. */
+async function runAndScan(s: Session, command: string): Promise<void> {
+  const running = s.sandbox.run(command, s.options.timeoutMs);
+  try {
+    s.scan();
+  } catch (error) {
+    await ignoring(running);
+    throw error;
+  }
+  s.enter("surveying");
+  await running;
+}
+
+async function ignoring(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch {
+    // The caller says why it does not matter.
+  }
+}
+
+/** Brings the contents that a survey did not. */
+export async function fetch(s: Session, plan: FetchPlan, stage: Stage): Promise<void> {
+  const wanted = plan.fetch.map(({ digest }) => digest);
+  s.request.fetched = [...(s.request.fetched ?? []), ...wanted];
+  await look(s, plan, async (path) => {
+    const { text, digest } = await receive(s, path, stage);
+    s.core.readFetch(s.request, text, digest);
+  });
+}
+
+/** One download: the members of its archives, the text after them, and the digest of all but the tail. */
+interface Download {
+  members: SurveyMember[];
+  text: Buffer;
+  digest: string;
+}
+
+async function receive(s: Session, path: string, stage: Stage | undefined): Promise<Download> {
+  const before = s.sandbox.counts.received;
+  const { survey_tail, survey_text } = s.core.about;
+  const tail = new Tail(survey_tail, parts(s, path));
+  const source = new Source(() => tail.read());
+  const collector = new Collector(s, stage);
+  await readArchives(source, { text: survey_text }, (member) => collector.member(member), s.stop);
+  const text = await rest(source);
+  s.counts.downloadedBytes += s.sandbox.counts.received - before;
+  return { members: collector.members, text: Buffer.concat([text, tail.bytes]), digest: tail.digest() };
+}
+
+const noDigest = "0".repeat(64);
+
+/** Reads the one archive of the whole workspace. */
+async function receiveClassic(s: Session, path: string, stage: Stage | undefined): Promise<void> {
+  let whole: Buffer | undefined = await s.sandbox.readFile(path);
+  s.counts.downloadedBytes += whole.length;
+  const source = new Source(async () => {
+    const part = whole;
+    whole = undefined;
+    return part;
+  });
+  const collector = new Collector(s, stage);
+  await readArchives(source, { single: true }, (member) => collector.member(member), s.stop);
+  s.core.readSurvey(s.request, collector.members, Buffer.alloc(0), noDigest);
+}
+
+/** Reads a file of the sandbox, or a row of parts that a short one ends. */
+function parts(s: Session, path: string): () => Promise<Buffer | undefined> {
+  let n = 0;
+  let ended = false;
+  return async () => {
+    if (ended) return undefined;
+    const part = await s.sandbox.readFile(s.core.partPath(path, n++));
+    ended = part.length !== s.options.part;
+    return part;
+  };
+}
+
+async function rest(source: Source): Promise<Buffer> {
+  const all: Buffer[] = [];
+  let size = 0;
+  for (;;) {
+    await source.fill(1);
+    const part = source.take(source.available);
+    if (part.length === 0) return Buffer.concat(all);
+    all.push(part);
+    size += part.length;
+    if (size > maxSurveyText) throw hostError("limit_exceeded", "the sandbox's listing is too long");
+  }
+}
+
+/** Turns archive members into survey members. */
+class Collector {
+  readonly members: SurveyMember[] = [];
+  private readonly files = new Map<string, SurveyMember>(); // by the bytes of the name, for hard links
+  private count = 0;
+  private bytes = 0;
+
+  constructor(
+    private readonly session: Session,
+    private readonly stage: Stage | undefined, // undefined: bodies are hashed and dropped
+  ) {}
+
+  member(raw: RawMember): BodySink | undefined {
+    const m: SurveyMember = { name: raw.name, kind: "none", mode: raw.mode, size: raw.size };
+    this.members.push(m);
+    if (raw.fault) {
+      m.fault = raw.fault;
+      return undefined;
+    }
+    switch (raw.kind) {
+      case "dir":
+        m.kind = "dir";
+        return undefined;
+      case "link":
+        m.kind = "link";
+        m.target = textOf(raw.target);
+        return undefined;
+      case "hardlink":
+        this.hardLink(m, raw);
+        return undefined;
+      case "file":
+        m.kind = "file";
+        return this.body(m, raw);
+    }
+    return undefined;
+  }
+
+  /** Gives a second name of a file the content of the first. */
+  private hardLink(m: SurveyMember, raw: RawMember): void {
+    const first = this.files.get(raw.target.toString("latin1"));
+    if (!first) m.fault = "a hard link to something outside the workspace";
+    else Object.assign(m, { kind: "file", digest: first.digest, size: first.size });
+  }
+
+  private body(m: SurveyMember, raw: RawMember): BodySink | undefined {
+    const done = (digest: string, staged: boolean) => {
+      m.digest = digest;
+      this.files.set(raw.name.toString("latin1"), m);
+      if (staged) this.session.counts.downloadedFiles++;
+      this.bytes += raw.size;
+      if (++this.count % 64 === 0) this.session.show(this.count, this.bytes);
+    };
+    if (!this.session.core.keepsData(raw.name)) {
+      return this.stage ? this.stage.put(raw.size, (digest) => this.localHas(raw.name, digest), done) : new HashedBody(done);
+    }
+    if (raw.size > maxKept) {
+      m.fault = "larger than 64 MiB";
+      return undefined;
+    }
+    return new KeptBody((digest, data) => {
+      m.data = data;
+      done(digest, false);
+    });
+  }
+
+  /** Whether the workspace has this content under this name, or can have it from nowhere, so that no decision can need the body. */
+  private localHas(name: Buffer, digest: string): boolean {
+    const path = name.toString();
+    if (("/" + path).includes("/.git/")) return true; // nothing of a repository ever comes home
+    const here = this.session.localEntry(path)?.digest;
+    return here !== undefined && Buffer.from(here).toString("hex") === digest;
+  }
+}
+
+/** The text of a link; one that is not UTF-8 counts as having none, which no link can be. */
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString();
+  return Buffer.from(text).equals(bytes) ? text : "";
+}

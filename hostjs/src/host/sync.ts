@@ -1,0 +1,157 @@
+import { Worker } from "node:worker_threads";
+
+import { PlannerError } from "../errors.js";
+import { compiledModule } from "../planner.js";
+import { clientError, type ClientCall, type ReportLine } from "./bridge.js";
+import { hostError } from "./errors.js";
+import type { FromWorker, Outcome, Start, Task, ToWorker, WireError } from "./messages.js";
+import type { ProgressEvent, SyncOptions } from "./options.js";
+import type { SyncReport } from "./session.js";
+import type { SnapshotEntry } from "./tasks.js";
+import { Stop } from "./stop.js";
+
+/** The sandbox of a server, with whole buffers in and out. */
+export interface SandboxClient {
+  makeDir(remotePath: string): Promise<void>;
+  writeFile(remotePath: string, bytes: ArrayBuffer): Promise<void>;
+  readFile(remotePath: string): Promise<Buffer | Uint8Array | ArrayBuffer>;
+  remove(remotePath: string): Promise<void>;
+  run(command: string, options: { timeoutMs: number }): Promise<void>;
+}
+
+/** What a worker may ask the thread that started it for. */
+export interface Callee extends Partial<SandboxClient> {
+  beforeApply?: (() => void | Promise<void>) | undefined;
+  baseline?: [string, SnapshotEntry][];
+}
+
+/** What comes in slices, ahead of the outcome. */
+interface Collected {
+  lines: ReportLine[];
+  entries: [string, SnapshotEntry][];
+}
+
+/** How a sync is watched and stopped. */
+export interface SyncControl {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((event: ProgressEvent) => void) | undefined;
+}
+
+/** What a sync that ended found; an error may come with the report of what was done before. */
+export interface Ended {
+  report?: SyncReport;
+  /** Of a capture. */
+  entries: [string, SnapshotEntry][];
+  /** Of a status: what a push would do. */
+  push?: SyncReport;
+  error?: PlannerError;
+}
+
+/** Runs one sync in a thread of its own and makes the client's calls in this one, which nothing blocks. */
+export function sync(client: SandboxClient, options: SyncOptions, control: SyncControl = {}): Promise<Ended> {
+  return inWorker({ task: "sync", options }, client, control);
+}
+
+/** Runs one task in a thread of its own. */
+export function inWorker(task: Task, callee: Callee = {}, control: SyncControl = {}): Promise<Ended> {
+  const { signal, onProgress } = control;
+  if (signal?.aborted) return Promise.resolve({ entries: [], error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
+  const stop = new Stop();
+  const start: Start = { task, stop: stop.memory, module: compiledModule() };
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: start });
+  const failures = new Map<number, unknown>();
+  const collected: Collected = { lines: [], entries: [] };
+  const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
+  const abort = () => {
+    stop.stop();
+    tell({ kind: "abort" });
+  };
+  signal?.addEventListener("abort", abort, { once: true });
+
+  return new Promise<Ended>((resolve) => {
+    worker.on("message", (message: FromWorker) => {
+      switch (message.kind) {
+        case "call":
+          void answer(message.id, message.call, () => make(callee, message.call, collected), failures, tell);
+          break;
+        case "progress":
+          onProgress?.(message.event);
+          break;
+        case "end":
+          resolve(ended(message.outcome, collected, failures, signal));
+          break;
+      }
+    });
+    const died = (cause: unknown) => resolve({ entries: [], error: hostError("io_failed", "the thread of the sync ended early", { cause }) });
+    worker.on("error", died);
+    worker.on("exit", (code) => died(new Error(`exit status ${code}`)));
+  }).finally(() => signal?.removeEventListener("abort", abort));
+}
+
+/** Makes one call of the client and tells how it went. */
+async function answer(
+  id: number,
+  call: ClientCall,
+  make: () => Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined>,
+  failures: Map<number, unknown>,
+  tell: (message: ToWorker, transfer?: ArrayBuffer[]) => void,
+): Promise<void> {
+  try {
+    const data = await make();
+    tell(data ? { kind: "answer", id, data } : { kind: "answer", id }, data instanceof ArrayBuffer ? [data] : []);
+  } catch (cause) {
+    failures.set(id, cause);
+    const { code, message, path, hint, field } = clientError(call, cause);
+    tell({ kind: "failure", id, error: { code, message, path, hint, field } });
+  }
+}
+
+async function make(client: Callee, call: ClientCall, collected: Collected): Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined> {
+  switch (call.name) {
+    case "makeDir":
+      await client.makeDir!(call.path);
+      return undefined;
+    case "writeFile":
+      await client.writeFile!(call.path, call.bytes);
+      return undefined;
+    case "remove":
+      await client.remove!(call.path);
+      return undefined;
+    case "run":
+      await client.run!(call.command, { timeoutMs: call.timeoutMs });
+      return undefined;
+    case "takeLines":
+      collected.lines.push(...call.list);
+      return undefined;
+    case "takeEntries":
+      collected.entries.push(...call.list);
+      return undefined;
+    case "giveEntries":
+      return client.baseline!.slice(call.from, call.to);
+    case "beforeApply":
+      await client.beforeApply?.();
+      return undefined;
+    case "readFile":
+      return copyOf(await client.readFile!(call.path));
+  }
+}
+
+/** A copy of what a client returned, whose own buffer stays its own. */
+function copyOf(bytes: unknown): ArrayBuffer {
+  if (ArrayBuffer.isView(bytes)) return Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)).buffer;
+  if (bytes instanceof ArrayBuffer) return bytes.slice(0);
+  throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
+}
+
+function ended(outcome: Outcome, { lines, entries }: Collected, failures: Map<number, unknown>, signal: AbortSignal | undefined): Ended {
+  const { report, push, error } = outcome;
+  if (report && lines.length > 0) report.lines = lines;
+  return { entries, ...(report && { report }), ...(push && { push }), ...(error && { error: errorOf(error, failures, signal) }) };
+}
+
+function errorOf(wire: WireError, failures: Map<number, unknown>, signal: AbortSignal | undefined): PlannerError {
+  const error = new PlannerError(wire.code, wire.message, wire.path, wire.hint, wire.field);
+  if (wire.call !== undefined) error.cause = failures.get(wire.call);
+  else if (wire.code === "cancelled") error.cause = signal?.reason;
+  return error;
+}

@@ -1,0 +1,173 @@
+// What a worker does beside a sync: scanning and merging directories, without a sandbox.
+import { createHash, randomBytes } from "node:crypto";
+import path from "node:path";
+
+import { kept, type Planner } from "../planner.js";
+import { comparePaths } from "../order.js";
+import type { ConflictPolicy, Entry } from "../types.js";
+import { apply } from "./apply.js";
+import { Core, snapshotOf } from "./core.js";
+import { hostError } from "./errors.js";
+import { fileSystemFacts } from "./facts.js";
+import { recover } from "./recover.js";
+import { scan, type Scanned, type ScanRules } from "./scan.js";
+import type { SyncReport } from "./session.js";
+import { State } from "./state.js";
+import type { Stop } from "./stop.js";
+import { Dir, openBelow } from "./tree.js";
+
+/** One entry of a captured directory. */
+export type SnapshotEntry = { kind: "dir" } | { kind: "file"; mode: number; hash: string } | { kind: "symlink"; target: string };
+
+/** What can be copied to another thread of a capture. */
+export interface Capture {
+  root: string;
+  exclude: string[];
+}
+
+/** The parts of a merge that can be copied to another thread. */
+export interface Merge {
+  exclude: string[];
+  /** Entries of the baseline, which travel by themselves. */
+  count: number;
+  sourceDir: string;
+  targetDir: string;
+  stateDir: string;
+  policy: ConflictPolicy;
+}
+
+/** Reads a directory. Excluded are exact relative paths, with all below them. */
+export function capture(task: Capture, core: Core, stop: Stop): [string, SnapshotEntry][] {
+  const found = scanDirectory(task.root, task.exclude, core, stop);
+  const problem = found.problems[0];
+  // A path that is left out would look deleted to the next merge.
+  if (problem && problem.code !== "special_file") {
+    throw hostError("io_failed", `the directory can't be captured: ${problem.code}`, { path: problem.path });
+  }
+  return found.entries.map((e) => [e.path, entryOf(e.kind, e.mode, e.digest, e.target)]);
+}
+
+function entryOf(kind: Entry["kind"], mode: number, digest: Uint8Array | undefined, target: string): SnapshotEntry {
+  switch (kind) {
+    case "dir":
+      return { kind };
+    case "file":
+      return { kind, mode, hash: Buffer.from(digest!).toString("hex") };
+    case "link":
+      return { kind: "symlink", target };
+  }
+}
+
+function scanDirectory(root: string, exclude: readonly string[], core: Core, stop: Stop): Scanned {
+  return scan(root, { rules: new ExactRules(core, exclude), stop });
+}
+
+/** Excludes exact relative paths, with all below them. */
+class ExactRules implements ScanRules {
+  private readonly excluded: ReadonlySet<string>;
+
+  constructor(
+    private readonly core: Core,
+    exclude: readonly string[],
+  ) {
+    this.excluded = new Set(exclude.map((name) => path.posix.normalize(name).replace(/\/$/, "")));
+  }
+
+  readonly maxPath = Infinity;
+  readonly maxTarget = Infinity;
+
+  scanDir(dir: string, names: string[]): { excluded: Set<string>; repo: Set<string> } {
+    const at = (name: string) => path.posix.join(dir, name).replace(/\/$/, "");
+    return { excluded: new Set(names.filter((name) => this.excluded.has(at(name)))), repo: new Set() };
+  }
+
+  repoState(): string {
+    return emptyDigest;
+  }
+
+  display(name: string | Buffer): string {
+    return this.core.display(name);
+  }
+}
+
+const emptyDigest = createHash("sha256").digest("hex");
+
+/** Merges what changed in a source directory since a baseline into a target. Nothing that both changed is lost. */
+export async function merge(
+  task: Merge,
+  baseline: readonly [string, SnapshotEntry][],
+  planner: Planner,
+  stop: Stop,
+  beforeApply: () => Promise<void>,
+): Promise<SyncReport> {
+  const core = new Core(planner);
+  const { exclude } = task;
+  const state = new State(task.stateDir, task.targetDir, "directory", "merge");
+  const recovered = recover(task.targetDir, state.dir, core, stop);
+  const local = scanDirectory(task.targetDir, exclude, core, stop);
+  local.problems.push(...recovered);
+  const source = scanDirectory(task.sourceDir, exclude, core, stop);
+  const run = randomBytes(8).toString("hex");
+  const marker = "0".repeat(32);
+  const plan = planner.planPull(
+    {
+      run,
+      root: "/workspace",
+      adapter: "merge",
+      marker,
+      base: { format_version: core.about.base_format, marker, entries: baseEntries(baseline) },
+      local: snapshotOf(local, false),
+      local_repos: local.repos,
+      remote: { marker, snapshot: snapshotOf(source, false), repos: source.repos },
+      options: { policy: task.policy, no_text_merge: true, facts: fileSystemFacts(task.targetDir) },
+    },
+    "plan",
+  );
+  const report = (results?: Parameters<Planner["summarise"]>[1]) => ({ ...planner.summarise(kept("plan"), results), ...noTraffic });
+  if (plan.phase !== "apply") return report();
+  await beforeApply();
+  const { results, error } = apply({
+    root: task.targetDir,
+    run,
+    stateDir: state.dir,
+    decisions: plan.decisions ?? [],
+    open: bodiesIn(task.sourceDir, source),
+    copyName: (name, digest, skip) => core.copyName(name, digest, skip),
+    stop,
+  });
+  if (error !== undefined) throw error;
+  return report(results);
+}
+
+const noTraffic = {
+  uploadedFiles: 0, uploadedBytes: 0, downloadedFiles: 0, downloadedBytes: 0, clientCalls: 0, displaced: "", stages: [],
+} satisfies Partial<SyncReport>;
+
+function baseEntries(entries: readonly [string, SnapshotEntry][]): Entry[] {
+  const list = entries.map(([name, e]): Entry => {
+    switch (e.kind) {
+      case "dir":
+        return { path: name, kind: "dir" };
+      case "file":
+        return { path: name, kind: "file", mode: e.mode & 0o777, digest: e.hash };
+      case "symlink":
+        return { path: name, kind: "link", target: e.target };
+    }
+  });
+  return list.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+/** Opens a content of the source by its digest. */
+function bodiesIn(root: string, source: Scanned): (digest: string) => number {
+  const paths = new Map(source.entries.flatMap((e) => (e.digest ? [[Buffer.from(e.digest).toString("hex"), e.path]] : [])));
+  return (digest) => {
+    const found = paths.get(digest);
+    if (found === undefined) throw hostError("corrupt", "a content that the merge needs is not there");
+    const top = Dir.open(root);
+    try {
+      return openBelow(top, found);
+    } finally {
+      top.close();
+    }
+  };
+}

@@ -1,0 +1,130 @@
+// The thread that does the work of one task: files are read and written without a
+// pause, and only the calls of the client, which the other thread makes, are waited
+// for.
+import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+
+import { PlannerError } from "../errors.js";
+import { createPlanner } from "../planner.js";
+import { RemoteSandbox, sliceLength, stoppedCall, type ClientCall } from "./bridge.js";
+import { Core } from "./core.js";
+import { hostError } from "./errors.js";
+import type { FromWorker, Outcome, Start, ToWorker, WireError } from "./messages.js";
+import type { SyncOptions } from "./options.js";
+import { share } from "./shared.js";
+import { preview } from "./preview.js";
+import { pull } from "./pull.js";
+import { push } from "./push.js";
+import { Session, type Surroundings, type SyncReport } from "./session.js";
+import { Stop } from "./stop.js";
+import { capture, merge, type SnapshotEntry } from "./tasks.js";
+
+/** Waits for the other thread to make the calls of a client. */
+class Calls {
+  readonly aborted = new AbortController();
+  private readonly waiting = new Map<number, { call: ClientCall; resolve(data: unknown): void; reject(error: Error): void }>();
+  private readonly failed = new WeakMap<Error, number>();
+  private last = 0;
+
+  constructor(private readonly port: MessagePort) {
+    port.on("message", (message: ToWorker) => this.receive(message));
+  }
+
+  make(call: ClientCall): Promise<unknown> {
+    if (this.aborted.signal.aborted) return Promise.reject(stoppedCall(call));
+    const id = ++this.last;
+    const message: FromWorker = { kind: "call", id, call };
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { call, resolve, reject });
+      this.port.postMessage(message, call.name === "writeFile" ? [call.bytes] : []);
+    });
+  }
+
+  private receive(message: ToWorker): void {
+    if (message.kind === "abort") {
+      this.aborted.abort();
+      for (const { call, reject } of this.waiting.values()) reject(stoppedCall(call));
+      this.waiting.clear();
+      return;
+    }
+    const waiter = this.waiting.get(message.id);
+    this.waiting.delete(message.id);
+    if (message.kind === "answer") return waiter?.resolve(message.data);
+    const { code, message: text, path, hint, field } = message.error;
+    const error = new PlannerError(code, text, path, hint, field);
+    this.failed.set(error, message.id);
+    waiter?.reject(error);
+  }
+
+  /** The form of an error that travels to the other thread. */
+  wire(error: unknown): WireError {
+    const known = error instanceof PlannerError ? error : hostError("io_failed", "the sync failed", { cause: error });
+    const { code, message, path, hint, field } = known;
+    return { code, message, path, hint, field, call: this.failed.get(known) };
+  }
+}
+
+async function sync(options: SyncOptions, around: Surroundings, calls: Calls): Promise<Outcome> {
+  switch (options.op) {
+    case "push":
+      return { report: await Session.run(options, around, push) };
+    case "status": {
+      const { push: out, pull: home } = await Session.run(options, around, preview);
+      return { push: out, report: home };
+    }
+    case "pull": {
+      const { report, error } = await Session.run(options, around, pull);
+      return { report, ...(error !== undefined && { error: calls.wire(error) }) };
+    }
+  }
+}
+
+async function outcomeOf({ task, stop: memory, module }: Start, calls: Calls, progress: Surroundings["progress"]): Promise<Outcome> {
+  const planner = createPlanner({ wasm: module });
+  share(planner);
+  const stop = new Stop(memory);
+  switch (task.task) {
+    case "sync": {
+      const sandbox = new RemoteSandbox((call) => calls.make(call));
+      const around = { core: new Core(planner), sandbox, stop, signal: calls.aborted.signal, progress };
+      return sync(task.options, around, calls);
+    }
+    case "capture": {
+      const entries = capture(task.capture, new Core(planner), stop);
+      await inSlices(entries.length, (from, to) => calls.make({ name: "takeEntries", list: entries.slice(from, to) }));
+      return {};
+    }
+    case "merge": {
+      const baseline: [string, SnapshotEntry][] = [];
+      const take = (list: unknown) => baseline.push(...(list as [string, SnapshotEntry][]));
+      await inSlices(task.merge.count, async (from, to) => take(await calls.make({ name: "giveEntries", from, to })));
+      const beforeApply = async () => void (await calls.make({ name: "beforeApply" }));
+      return { report: await merge(task.merge, baseline, planner, stop, beforeApply) };
+    }
+  }
+}
+
+async function inSlices(length: number, each: (from: number, to: number) => Promise<unknown>): Promise<void> {
+  for (let from = 0; from < length; from += sliceLength) await each(from, Math.min(from + sliceLength, length));
+}
+
+/** Sends the lines of a report ahead of it. */
+async function withoutLines(outcome: Outcome, calls: Calls): Promise<Outcome> {
+  const { lines = [], ...report } = outcome.report ?? {};
+  await inSlices(lines.length, (from, to) => calls.make({ name: "takeLines", list: lines.slice(from, to) }));
+  return outcome.report ? { ...outcome, report: report as SyncReport } : outcome;
+}
+
+async function main(port: MessagePort, start: Start): Promise<void> {
+  const calls = new Calls(port);
+  const send = (message: FromWorker) => port.postMessage(message);
+  let outcome: Outcome;
+  try {
+    outcome = await withoutLines(await outcomeOf(start, calls, (event) => send({ kind: "progress", event })), calls);
+  } catch (error) {
+    outcome = { error: calls.wire(error) };
+  }
+  send({ kind: "end", outcome });
+  port.close();
+}
+
+if (parentPort) void main(parentPort, workerData as Start);

@@ -1,0 +1,56 @@
+import fs from "node:fs";
+import path from "node:path";
+
+import type { PlannerError } from "../errors.js";
+import { hostError } from "./errors.js";
+
+function unsafe(folder: string, message: string, hint?: string, cause?: unknown): PlannerError {
+  return hostError("unsafe_root", message, { path: folder, ...(hint && { hint }), ...(cause !== undefined && { cause }) });
+}
+
+/**
+ * The real path of a workspace, or an error of code unsafe_root for one that is
+ * missing, no directory, or a system folder, which checkRoot knows.
+ */
+export function workspacePath(folder: string, checkRoot: (path: string) => void): string {
+  if (folder === "") throw unsafe(folder, "no workspace is named", 'name the folder to sync, such as "."');
+  let real: string;
+  try {
+    real = fs.realpathSync(path.resolve(folder));
+  } catch {
+    throw unsafe(folder, "the workspace does not exist or can't be reached", "name an existing folder");
+  }
+  let isFolder: boolean;
+  try {
+    isFolder = fs.statSync(real).isDirectory();
+  } catch (cause) {
+    throw unsafe(folder, "the workspace can't be read", undefined, cause);
+  }
+  if (!isFolder) throw unsafe(folder, "the workspace is a file", "name the folder that holds it");
+  if (path.dirname(real) === real || isSystemFolder(real, checkRoot)) {
+    throw unsafe(folder, "the workspace is a system folder", "name a folder of its own");
+  }
+  return real;
+}
+
+function isSystemFolder(real: string, checkRoot: (path: string) => void): boolean {
+  if (!real.startsWith("/")) return false;
+  try {
+    checkRoot(real);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Refuses a workspace and a sandbox of which one lies in the other. */
+export function assertApart(workspace: string, sandbox: string): void {
+  const real = fs.existsSync(sandbox) ? fs.realpathSync(sandbox) : sandbox;
+  if (!isWithin(workspace, real) && !isWithin(real, workspace)) return;
+  throw unsafe(real, "the workspace and the sandbox are the same folder or one lies in the other", "use a sandbox folder outside the workspace");
+}
+
+/** Whether a path is a folder or lies in it. Both are real paths. */
+export function isWithin(inner: string, folder: string): boolean {
+  return inner === folder || inner.startsWith(folder.endsWith(path.sep) ? folder : folder + path.sep);
+}

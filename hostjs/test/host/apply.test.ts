@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { apply } from "../../src/host/apply.js";
+import { journalPath } from "../../src/host/journal.js";
+import { recover } from "../../src/host/recover.js";
+import { Stop } from "../../src/host/stop.js";
+import { everything, everythingApplied, file, folder, link, remaining, tempDir, World } from "./world.js";
+
+const rules = { validPath: () => true, display: String };
+const recovered = (w: World) => recover(w.root, w.state, rules, new Stop());
+
+function systemError(code: string, errno: number): Error {
+  return Object.assign(new Error(code), { code, errno });
+}
+
+test("apply does everything", (t) => {
+  const w = new World(tempDir(t));
+  const request = w.request(everything(w));
+  const { results, error } = apply(request);
+  assert.equal(error, undefined);
+  results!.forEach((r, i) => assert.equal(r.status, "done", `${request.decisions[i]!.path}: ${r.detail}`));
+  assert.deepEqual(w.tree(), everythingApplied);
+  assert.ok(!fs.existsSync(path.join(w.root, ".paperclip-runtime/staging")));
+  assert.ok(!fs.existsSync(journalPath(w.state)));
+});
+
+/** Runs the child that dies at a point; true if it did. */
+function dies(top: string, at: string): boolean {
+  const child = spawnSync(process.execPath, [fileURLToPath(new URL("./crash.js", import.meta.url)), top, at], { encoding: "utf8" });
+  if (child.signal === "SIGKILL") return true;
+  assert.equal(child.status, 0, child.stderr);
+  return false;
+}
+
+function assertOldOrNew(name: string, before: Record<string, string>, now: Record<string, string>, mayBeAbsent: boolean): void {
+  for (const [p, was] of Object.entries(before)) {
+    const is = now[p];
+    if (is !== undefined) assert.ok([was, everythingApplied[p]].includes(is), `${name}: ${p} is ${is}`);
+    else assert.ok(mayBeAbsent || everythingApplied[p] === undefined, `${name}: ${p} is gone`);
+  }
+  for (const [p, is] of Object.entries(now)) {
+    if (!(p in before) && !p.startsWith("kept ")) assert.equal(is, everythingApplied[p], `${name}: ${p}`);
+  }
+}
+
+test("D11: a kill at any point leaves each path old or new, and the next run recovers", (t) => {
+  for (let at = 1; ; at++) {
+    const w = new World(path.join(tempDir(t), "w"));
+    const decisions = everything(w);
+    const before = w.tree();
+    const name = `point ${at}`;
+    if (!dies(w.top, String(at))) {
+      assert.ok(at > 30, "the points were reached");
+      return;
+    }
+    assertOldOrNew(name, before, w.tree(), true);
+    const problems = recovered(w);
+    assertOldOrNew(name, before, w.tree(), false);
+    if (w.tree()["displace"] !== "mine") assert.ok(w.tree()["kept mine"], name);
+    assert.deepEqual(recovered(w), [], `${name}: after ${JSON.stringify(problems)}`);
+    assert.ok(!fs.existsSync(path.join(w.root, ".paperclip-runtime/staging")), name);
+    const { error } = apply(w.request(remaining(w, decisions)));
+    assert.equal(error, undefined);
+    assert.deepEqual(w.tree(), everythingApplied, name);
+  }
+});
+
+test("D11: a damaged journal loses nothing", (t) => {
+  const w = new World(path.join(tempDir(t), "w"));
+  everything(w);
+  assert.ok(dies(w.top, "moved replace"));
+  const journal = fs.readFileSync(journalPath(w.state));
+  fs.writeFileSync(journalPath(w.state), journal.subarray(0, journal.length / 2));
+  assert.equal(recovered(w).length, 1);
+  const staged = fs.readdirSync(path.join(w.root, ".paperclip-runtime/staging/run00001"));
+  assert.ok(staged.some((name) => name.startsWith("o")), "the old version still lies there");
+  assert.equal(recovered(w)[0]!.code, "stale_staging");
+});
+
+test("D12: a save during apply is never lost", async (t) => {
+  // An editor that saves by rename, in a process of its own.
+  const editor = `
+    const fs = require("node:fs");
+    process.on("message", ({ path, round, saves }) => {
+      for (let n = 0; n < saves; n++) {
+        fs.writeFileSync(path + ".swp", "save " + round + "." + n);
+        fs.renameSync(path + ".swp", path);
+      }
+      process.send("saved");
+    });`;
+  const outcomes = new Set<string>();
+  const child = spawn(process.execPath, ["-e", editor], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  t.after(() => child.kill());
+  const starts = ["staged", "journal", "moved f", "after 0"];
+  for (let round = 0; round < 200; round++) {
+    const w = new World(tempDir(t));
+    w.put("f", "base");
+    const saves = 1 + (round % 5);
+    const saved = once(child, "message");
+    const fault = (point: string) => {
+      if (point === starts[round % 4]) child.send({ path: path.join(w.root, "f"), round, saves });
+    };
+    const want = w.body(`agent ${round}`);
+    const { results, error } = apply(w.request([{ path: "f", action: "write", expect: file("base"), want }], { fault }));
+    await saved;
+    outcomes.add(results![0]!.status);
+    assert.equal(error, undefined);
+    assert.ok(Object.values(w.tree()).includes(`save ${round}.${saves - 1}`), `round ${round}: ${JSON.stringify(w.tree())}`);
+    fs.rmSync(w.top, { recursive: true });
+  }
+  assert.deepEqual([...outcomes].sort(), ["done", "edited_meanwhile"], "the saves came at many moments");
+});
+
+test("D12: an edit that slips in between the steps of a replacement is kept", (t) => {
+  for (const point of ["journal", "moved f"]) {
+    const w = new World(tempDir(t));
+    w.put("f", "base");
+    const want = w.body("agent");
+    const fault = (p: string) => {
+      if (p === point) w.put("f", "saved meanwhile");
+    };
+    const { results } = apply(w.request([{ path: "f", action: "write", expect: file("base"), want }], { fault }));
+    assert.equal(results![0]!.status, "edited_meanwhile", point);
+    assert.deepEqual(w.tree(), { f: "saved meanwhile", ["f.conflict-" + want.digest!.slice(0, 8)]: "agent" }, point);
+  }
+});
+
+test("D12: a write through an old handle is kept", (t) => {
+  for (const point of ["moved f", "after 0"]) {
+    const w = new World(tempDir(t));
+    w.put("f", "base");
+    const fd = fs.openSync(path.join(w.root, "f"), "a");
+    const fault = (p: string) => {
+      if (p === point) fs.writeSync(fd, " and more");
+    };
+    const { results, error } = apply(w.request([{ path: "f", action: "write", expect: file("base"), want: w.body("agent") }], { fault }));
+    fs.closeSync(fd);
+    assert.equal(error, undefined);
+    assert.equal(results![0]!.status, "edited_meanwhile", point);
+    const have = Object.values(w.tree());
+    assert.ok(have.includes("base and more") && have.includes("agent"), point);
+  }
+});
+
+test("D14: a full disk changes nothing", (t) => {
+  const w = new World(tempDir(t));
+  const decisions = everything(w);
+  const before = w.tree();
+  const fault = (point: string) => {
+    if (point === "stage replace") throw systemError("ENOSPC", -28);
+  };
+  const { results, error } = apply(w.request(decisions, { fault }));
+  assert.equal((error as { code?: string }).code, "no_space");
+  assert.equal(results, undefined);
+  assert.deepEqual(w.tree(), before);
+  assert.ok(!fs.existsSync(path.join(w.root, ".paperclip-runtime")));
+  assert.equal(apply(w.request(decisions)).error, undefined);
+  assert.deepEqual(w.tree(), everythingApplied);
+});
+
+test("D14: one path that fails stops no other", (t) => {
+  const w = new World(tempDir(t));
+  const decisions = everything(w);
+  const fault = (point: string) => {
+    if (point === "stage replace" || point === "after 3") throw systemError("EACCES", -13);
+  };
+  const { results, error } = apply(w.request(decisions, { fault }));
+  assert.equal(error, undefined);
+  const failed = results!.filter((r) => r.status === "failed");
+  assert.deepEqual(failed.map((r) => r.detail), ["permission denied", "permission denied"]);
+  assert.equal(apply(w.request(remaining(w, decisions))).error, undefined);
+  assert.deepEqual(w.tree(), everythingApplied);
+});
+
+test("S1: nothing passes through a link", (t) => {
+  for (const inside of [false, true]) {
+    const w = new World(tempDir(t));
+    const other = inside ? path.join(w.root, "other") : path.join(w.top, "outside");
+    fs.mkdirSync(other);
+    for (const name of ["delete", "replace", "bit"]) fs.writeFileSync(path.join(other, name), "old", { mode: 0o644 });
+    fs.symlinkSync(other, path.join(w.root, "d"));
+    const { results, error } = apply(
+      w.request([
+        { path: "d/bit", action: "chmod", expect: file("old"), want: file("old", 0o755) },
+        { path: "d/copy", action: "copy", want: w.body("evil") },
+        { path: "d/delete", action: "delete", expect: file("old") },
+        { path: "d/dir", action: "write", want: folder },
+        { path: "d/link", action: "write", want: link("x") },
+        { path: "d/new", action: "write", want: w.body("evil") },
+        { path: "d/replace", action: "write", expect: file("old"), want: w.body("evil") },
+      ]),
+    );
+    assert.equal(error, undefined);
+    results!.forEach((r, i) => assert.equal(r.status, "failed", String(i)));
+    const left = fs.readdirSync(other).map((n) => `${(fs.lstatSync(path.join(other, n)).mode & 0o777).toString(8)} ${n}`);
+    assert.deepEqual(left, ["644 bit", "644 delete", "644 replace"]);
+  }
+});
+
+test("S1: a chmod of a link is refused", (t) => {
+  const w = new World(tempDir(t));
+  w.put("target", "old");
+  fs.symlinkSync("target", path.join(w.root, "l"));
+  const { results } = apply(w.request([{ path: "l", action: "chmod", expect: file("old"), want: file("old", 0o755) }]));
+  assert.equal(results![0]!.status, "failed");
+  assert.equal(w.tree()["target"], "old");
+});

@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { readArchives, type ArchiveLimits, type RawMember } from "../../src/host/archiveReader.js";
+import { ArchiveWriter, type Member, type Sent } from "../../src/host/archiveWriter.js";
+import type { Entry } from "../../src/types.js";
+import { PartWriter } from "../../src/host/parts.js";
+import { Source, Tail } from "../../src/host/source.js";
+import { Stop } from "../../src/host/stop.js";
+import { encodeHeader, type Header } from "../../src/host/tarHeader.js";
+import { put, sha256, tempDir } from "./world.js";
+
+interface VectorMember {
+  name: string;
+  kind: Entry["kind"];
+  mode: number;
+  target?: string;
+  content?: string;
+  times?: number;
+  size?: number;
+  mtime?: number;
+}
+
+interface Vector {
+  members: VectorMember[];
+  archive: string;
+  headers: VectorMember[];
+  header_blocks: string;
+}
+
+const vector = JSON.parse(fs.readFileSync(new URL("../../../../testdata/archive.json", import.meta.url), "utf8")) as Vector;
+
+/** Makes the files of the vector and lists the members. */
+function plant(root: string): Member[] {
+  return vector.members.map((m, i) => {
+    const entry: Entry = { path: String(i), kind: m.kind, mode: m.mode, target: m.target ?? "" };
+    if (m.kind === "file") {
+      const content = m.content!.repeat(m.times ?? 1);
+      put(root, entry.path, content);
+      fs.utimesSync(path.join(root, entry.path), m.mtime!, m.mtime!);
+      entry.size = Buffer.byteLength(content);
+    }
+    return { name: m.name, entry };
+  });
+}
+
+interface Packed {
+  parts: Buffer[];
+  sent: Sent[];
+  kept: Map<string, string>;
+}
+
+async function pack(root: string, members: Member[], limit = 0, done?: (i: number) => void): Promise<Packed> {
+  const packed: Packed = { parts: [], sent: [], kept: new Map() };
+  const out = new PartWriter(limit, async (part) => {
+    await new Promise(setImmediate);
+    packed.parts.push(part);
+  });
+  const writer = new ArchiveWriter(out, new Stop());
+  const keep = (digest: string, data: Buffer) => packed.kept.set(digest, data.toString());
+  await writer.addAll(root, members, keep, (i, sent) => {
+    packed.sent[i] = sent;
+    done?.(i);
+  });
+  writer.addBytes("last", 0o600, Buffer.from("the end"));
+  await writer.close();
+  return packed;
+}
+
+test("an archive has the bytes that the Go host's has", async (t) => {
+  const root = tempDir(t);
+  const { parts, sent, kept } = await pack(root, plant(root));
+  assert.equal(sha256(Buffer.concat(parts)), vector.archive);
+  assert.equal(sent[1]!.digest, sha256("one\n"));
+  assert.equal(kept.get(sha256("one\n")), "one\n");
+  const blocks = vector.headers.map((h) => encodeHeader({ target: "", size: 0, mtime: 0, ...h } as Header));
+  assert.equal(sha256(Buffer.concat(blocks)), vector.header_blocks);
+});
+
+test("an archive in parts is the same archive", async (t) => {
+  const root = tempDir(t);
+  const members = plant(root);
+  for (const limit of [4096, 8192, 512 * 1024]) {
+    const { parts } = await pack(root, members, limit);
+    assert.ok(parts.slice(0, -1).every((p) => p.length === limit) && parts.at(-1)!.length <= limit, `parts of ${limit}`);
+    assert.ok(parts.at(-1)!.length > 0);
+    assert.equal(sha256(Buffer.concat(parts)), vector.archive);
+  }
+});
+
+test("a file that vanished, or that is none any more, is reported and the rest goes on", async (t) => {
+  const root = tempDir(t);
+  put(root, "a", "a");
+  put(root, "d/f", "elsewhere");
+  fs.symlinkSync("a", path.join(root, "l"));
+  fs.symlinkSync("d", path.join(root, "ld"));
+  spawnSync("mkfifo", [path.join(root, "p")]);
+  const names = ["gone", "l", "ld/f", "p", "d", "a"];
+  const { sent, parts } = await pack(root, names.map((name) => ({ name, entry: { path: name, kind: "file" as const, size: 1 } })));
+  assert.deepEqual(sent.map((s) => s.problem), ["changing", "changing", "changing", "changing", "changing", undefined]);
+  assert.deepEqual((await read(Buffer.concat(parts))).map((m) => m.name), ["a", "last"]);
+});
+
+test("D9: a large file that changes while it is sent is sent again", async (t) => {
+  const root = tempDir(t);
+  const large = Buffer.alloc(3 << 20, "a");
+  put(root, "f", large);
+  let changes = 0;
+  const out: Buffer[] = [];
+  const writer = new ArchiveWriter(
+    new PartWriter(1 << 20, async (part) => {
+      out.push(part);
+      if (changes++ === 0) fs.truncateSync(path.join(root, "f"), 2 << 20);
+    }),
+    new Stop(),
+  );
+  let sent: Sent = {};
+  await writer.addAll(root, [{ name: "f", entry: { path: "f", kind: "file", size: large.length } }], () => {}, (_, s) => (sent = s));
+  await writer.close();
+  assert.equal(sent.problem, undefined);
+  assert.equal(sent.name, "r1");
+  assert.equal(sent.digest, sha256(large.subarray(0, 2 << 20)));
+  const members = await read(Buffer.concat(out));
+  assert.deepEqual(members.map((m) => [m.name, m.size]), [["f", 3 << 20], ["r1", 2 << 20]]);
+  assert.equal(members[1]!.digest, sent.digest);
+});
+
+interface ReadMember {
+  name: string;
+  kind: RawMember["kind"];
+  mode: number;
+  size: number;
+  target: string;
+  fault: string;
+  digest: string;
+}
+
+/** Reads archives that arrive in pieces. */
+async function read(data: Buffer, limits: ArchiveLimits = {}, piece = 1000): Promise<ReadMember[]> {
+  const { members } = await readWith(data, limits, piece);
+  return members;
+}
+
+async function readWith(data: Buffer, limits: ArchiveLimits, piece: number): Promise<{ members: ReadMember[]; source: Source }> {
+  let at = 0;
+  const source = new Source(async () => (at < data.length ? data.subarray(at, (at += piece)) : undefined));
+  const members: ReadMember[] = [];
+  const onMember = (m: RawMember) => {
+    const { name, target, ...rest } = m;
+    const body: Buffer[] = [];
+    const member = { ...rest, name: name.toString("latin1"), target: target.toString("latin1"), digest: "" };
+    members.push(member);
+    return { write: (b: Buffer) => body.push(Buffer.from(b)), end: () => (member.digest = sha256(Buffer.concat(body))), abort: () => {} };
+  };
+  await readArchives(source, limits, onMember, new Stop());
+  return { members, source };
+}
+
+/** Packs a folder with a tar of this system. */
+function systemTar(root: string, command: string[], names: string[]): Buffer {
+  const { stdout, status, stderr } = spawnSync(command[0]!, [...command.slice(1), "-cf", "-", ...names], { cwd: root, maxBuffer: 1 << 26 });
+  assert.equal(status, 0, String(stderr));
+  return stdout;
+}
+
+function oddTree(t: TestContext): { root: string; names: string[] } {
+  const root = tempDir(t);
+  const names = ["plain", "d/" + "n".repeat(150), "d/" + "m".repeat(97), "ünï", "new\nline", "back\\slash"];
+  for (const name of names) put(root, name, "content of " + name);
+  put(root, "big", Buffer.alloc(100_000, "b"));
+  fs.symlinkSync("t".repeat(150), path.join(root, "link"));
+  fs.linkSync(path.join(root, "plain"), path.join(root, "second"));
+  fs.writeFileSync(Buffer.concat([Buffer.from(root + "/bad"), Buffer.from([0xff])]), "x");
+  return { root, names };
+}
+
+for (const command of [["tar"], ["busybox", "tar"], ["toybox", "tar"], ["tar", "--format=posix"], ["tar", "--format=ustar"]]) {
+  test(`archives of ${command.join(" ")} are read, also several with a text after them`, async (t) => {
+    const { root, names } = oddTree(t);
+    const travels = command[1] === "--format=ustar" ? names.filter((n) => Buffer.byteLength(n) <= 100) : names;
+    const rest = ["big", "second", ...(command[1] === "--format=ustar" ? [] : ["link"])];
+    const one = systemTar(root, command, ["--", ...travels.map((n) => "./" + n)].slice(command[0] === "toybox" ? 1 : 0));
+    const two = systemTar(root, command, rest.map((n) => "./" + n));
+    const text = "syncplan-survey 2 pull\nand more\n";
+    const { members, source } = await readWith(Buffer.concat([one, two, Buffer.from(text)]), { text: "syncplan-survey " }, 777);
+    await source.fill(1000);
+    assert.equal(source.take(1000).toString(), text);
+    const byName = new Map(members.map((m) => [Buffer.from(m.name, "latin1").toString(), m]));
+    for (const name of travels) {
+      assert.equal(byName.get(name)?.digest, sha256("content of " + name), name);
+      assert.equal(byName.get(name)?.kind, "file");
+    }
+    assert.equal(byName.get("big")?.digest, sha256(Buffer.alloc(100_000, "b")));
+    if (rest.includes("link")) assert.equal(byName.get("link")?.target, "t".repeat(150));
+  });
+}
+
+test("a name that is not UTF-8 keeps its bytes, and a hard link names the first one", async (t) => {
+  const { root } = oddTree(t);
+  const members = await read(systemTar(root, ["tar"], ["--sort=name", "."]));
+  assert.ok(members.some((m) => m.name === "bad\xff"));
+  const second = members.find((m) => m.name === "second");
+  assert.deepEqual([second?.kind, second?.target, second?.size], ["hardlink", "plain", 0]);
+});
+
+/** An archive of one header alone, whose fields a test chose. */
+function raw(name: string, type: string, more: { mode?: number; size?: number } = {}): Buffer {
+  const b = encodeHeader({ name, kind: "file", mode: more.mode ?? 0o644, size: more.size ?? 0, target: "", mtime: 0 });
+  b.write(type, 156, "latin1");
+  b.fill(" ", 148, 156);
+  const sum = b.reduce((a, c) => a + c, 0);
+  b.write(sum.toString(8).padStart(6, "0") + "\0 ", 148, "latin1");
+  return b;
+}
+
+test("S7: hostile members are refused", async () => {
+  const hostile = [raw("/etc/passwd", "0"), raw("../up", "0"), raw("a/../../up", "0"), raw("dev", "3"), raw("fifo", "6"), raw("odd", "Z")];
+  const members = await read(Buffer.concat([...hostile, raw("suid", "0", { mode: 0o4755 }), Buffer.alloc(1024)]));
+  assert.deepEqual(members.filter((m) => m.fault).map((m) => m.name), ["/etc/passwd", "../up", "a/../../up", "dev", "fifo", "odd"]);
+  assert.equal(members.at(-1)!.mode, 0o755);
+});
+
+test("S7: bounds are kept", async () => {
+  const member = Buffer.concat([raw("name", "0", { size: 10 }), Buffer.alloc(512)]);
+  const archive = Buffer.concat([member, member, member, Buffer.alloc(1024)]);
+  for (const limits of [{ members: 2 }, { bytes: 25 }, { path: 3 }]) {
+    await assert.rejects(read(archive, limits), { code: "limit_exceeded" }, JSON.stringify(limits));
+  }
+  assert.equal((await read(archive)).length, 3);
+  await assert.rejects(read(Buffer.concat([raw("././@LongLink", "L", { size: 2 ** 32 })])), { code: "limit_exceeded" });
+});
+
+test("D5: an archive that was cut or damaged in a header is an error", async (t) => {
+  const { root } = oddTree(t);
+  const archive = systemTar(root, ["tar"], ["plain", "big"]);
+  for (const at of [1, 511, 513, 700, 1024 + 600, 100_000]) await assert.rejects(read(archive.subarray(0, at)), { code: "corrupt" }, `cut at ${at}`);
+  for (const at of [0, 100, 124, 130, 148]) {
+    const bad = Buffer.from(archive);
+    bad[at]! ^= 4;
+    await assert.rejects(read(bad), { code: "corrupt" }, `damaged at ${at}`);
+  }
+});
+
+test("the tail of a download is kept back, however it arrives", async () => {
+  const data = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251));
+  for (const piece of [1, 3, 64, 65, 66, 500, 1000]) {
+    let at = 0;
+    const tail = new Tail(65, async () => (at < data.length ? data.subarray(at, (at += piece)) : undefined));
+    const out: Buffer[] = [];
+    for (let part = await tail.read(); part; part = await tail.read()) out.push(part);
+    assert.deepEqual(Buffer.concat(out), data.subarray(0, 935), `pieces of ${piece}`);
+    assert.deepEqual(tail.bytes, data.subarray(935));
+    assert.equal(tail.digest(), sha256(data.subarray(0, 935)));
+  }
+});

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+
+import { acquireLock } from "../../src/host/lock.js";
+import { goHost } from "./goHost.js";
+import { Pair } from "./pair.js";
+import { tempDir } from "./world.js";
+
+const lockModule = new URL("../../src/host/lock.js", import.meta.url).href;
+
+/** A process that holds the lock until it is killed. */
+async function holder(path: string): Promise<{ pid: number; kill(): void }> {
+  const code = `
+    import { acquireLock } from ${JSON.stringify(lockModule)};
+    await acquireLock(${JSON.stringify(path)});
+    console.log("held");
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return { pid: child.pid!, kill: () => child.kill("SIGKILL") };
+}
+
+test("R5: one holder at a time, and a dead one blocks nobody", async (t) => {
+  const path = tempDir(t);
+  const other = await holder(path);
+  t.after(other.kill);
+  const told: string[] = [];
+  const waiting = acquireLock(path, { waiting: (who) => told.push(who) });
+  const early = await Promise.race([waiting.then(() => "held"), new Promise((resolve) => setTimeout(resolve, 300, "waits"))]);
+  assert.equal(early, "waits");
+  other.kill();
+  const release = await waiting;
+  assert.deepEqual(told, [`process ${other.pid}`]);
+  await release();
+});
+
+test("R5: a wait ends with the signal, and after its time", async (t) => {
+  const path = tempDir(t);
+  const release = await acquireLock(path);
+  await assert.rejects(acquireLock(path, { longest: 50 }), { code: "busy" });
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 50);
+  await assert.rejects(acquireLock(path, { signal: abort.signal }), { code: "cancelled" });
+  await release();
+  await (await acquireLock(path, { longest: 1000 }))();
+});
+
+test("R5: waiters of one process take turns", async (t) => {
+  const path = tempDir(t);
+  let inside = 0;
+  let most = 0;
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const release = await acquireLock(path);
+      most = Math.max(most, ++inside);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      inside--;
+      await release();
+    }),
+  );
+  assert.equal(most, 1);
+});
+
+test("R5: the Go host waits for the lock of this one", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  const release = await acquireLock(p.local);
+  const pushing = goHost(p, "push");
+  const early = await Promise.race([pushing.then(() => "pushed"), new Promise((resolve) => setTimeout(resolve, 500, "waits"))]);
+  assert.equal(early, "waits");
+  await release();
+  assert.equal((await pushing)["status"], "ok");
+});

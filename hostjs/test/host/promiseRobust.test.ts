@@ -1,0 +1,194 @@
+// The promises about robustness, DESIGN section 6. R2 is about the scripts, which both
+// hosts send; R5 is tested with the lock.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { scan } from "../../src/host/scan.js";
+import { Stop } from "../../src/host/stop.js";
+import { listing, Pair, problemsOf, read, remove, runtimeDir } from "./pair.js";
+import { put, tempDir } from "./world.js";
+
+/** Names that break careless scripts. */
+const oddNames = [
+  "new\nline", "-rf", "--", "*", "?", "[a]", "it's", '"quoted"', "back\\slash", " lead and trail ", "$(x)", "`y`", "~", "#", "!", ";", "&",
+  "tab\there", "\\n", "n".repeat(255), "ünï", "😀", "\uffee", "a=b", "%s", "end.",
+];
+const special = ["bad\xff", "fifo", "socket"];
+
+/** Makes a tree of everything that a real one may hold. */
+function plantOdd(t: TestContext, root: string): void {
+  for (const name of oddNames) {
+    put(root, name, "content of " + name);
+    put(root, `d ${name.slice(0, 200)}/in`, "x");
+  }
+  fs.mkdirSync(path.join(root, "empty"));
+  put(root, "deep/".repeat(300) + "file", "deep");
+  fs.symlinkSync("nowhere", path.join(root, "dangling"));
+  execFileSync("mkfifo", [path.join(root, "fifo")]);
+  const server = net.createServer().listen(path.join(root, "socket"));
+  t.after(() => server.close());
+  fs.writeFileSync(Buffer.concat([Buffer.from(root + "/bad"), Buffer.from([0xff])]), "x");
+}
+
+function ordinary(root: string): Record<string, string> {
+  const all = listing(root);
+  for (const name of special) delete all[name];
+  return all;
+}
+
+const problems = ["bad\\xff invalid_name", "fifo special_file", "socket special_file"];
+
+test("R1: odd trees go out and come home", async (t) => {
+  const p = new Pair(t);
+  plantOdd(t, p.local);
+  let r = await p.push();
+  assert.equal(r.status, "ok", JSON.stringify(r.problems));
+  assert.deepEqual(problemsOf(r), problems);
+  assert.deepEqual(listing(p.sandbox), ordinary(p.local));
+  assert.equal((await p.pull()).lines, undefined);
+  for (const name of oddNames) p.there(name, "edited " + name);
+  r = await p.pull();
+  assert.equal(r.lines?.length, oddNames.length);
+  for (const name of oddNames) {
+    assert.equal(read(p.local, name), "edited " + name);
+    remove(p.sandbox, name);
+  }
+  p.plan.allow = ["mass_delete"];
+  assert.equal((await p.pull()).deletes, oddNames.length);
+});
+
+test("R1: odd trees of the sandbox come home", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  plantOdd(t, p.sandbox);
+  const r = await p.pull();
+  assert.equal(r.status, "ok", JSON.stringify(r.problems));
+  assert.deepEqual(problemsOf(r), problems);
+  assert.deepEqual(listing(p.local), ordinary(p.sandbox));
+  assert.equal((await p.pull()).lines, undefined);
+});
+
+test("R1: an empty workspace travels", async (t) => {
+  const p = new Pair(t);
+  assert.equal((await p.push()).lines, undefined);
+  p.there("a", "1");
+  assert.equal((await p.pull()).lines?.length, 1);
+  assert.equal(read(p.local, "a"), "1");
+});
+
+test("R1: files that vanish during the scan are no problems", async (t) => {
+  const root = tempDir(t);
+  put(root, "stay", "1");
+  const busy = `while :; do mkdir -p busy/$0; echo x > busy/$0/f; rm -rf busy/$0; done`;
+  const children = ["a", "b"].map((name) => spawn("sh", ["-c", busy, name], { cwd: root, stdio: "ignore" }));
+  try {
+    const rules = { scanDir: () => ({ excluded: new Set<string>(), repo: new Set<string>() }), repoState: () => "", display: String, maxPath: 4095, maxTarget: 4095 };
+    let seen = 0;
+    for (let n = 0; n < 300; n++) {
+      const found = scan(root, { rules, stop: new Stop() });
+      assert.ok(found.entries.some((e) => e.path === "stay"));
+      for (const { code, path: name } of found.problems) assert.equal(code, "changing", `${name}: what vanished is absent`);
+      if (found.entries.length > 2) seen++;
+    }
+    assert.ok(seen > 0, "the others were at work");
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+  }
+});
+
+test("R3 and R4: bodies travel in parts", async (t) => {
+  const p = new Pair(t);
+  p.options.part = 8192;
+  const lengths: number[] = [];
+  const plain = p.client;
+  p.client = new Proxy(plain, {
+    get: (target, name: keyof typeof plain) =>
+      name === "writeFile" ? (at: string, bytes: ArrayBuffer) => (lengths.push(bytes.byteLength), target.writeFile(at, bytes)) : target[name].bind(target),
+  });
+  p.here("large", Buffer.alloc(100_000, "l"));
+  await p.push();
+  assert.ok(lengths.length > 10 && Math.max(...lengths) === 8192, String(lengths));
+  assert.equal(read(p.sandbox, "large"), "l".repeat(100_000));
+  p.there("back", Buffer.alloc(50_000, "b"));
+  const r = await p.pull();
+  assert.ok(r.clientCalls > 8, "the download has parts as well");
+  assert.equal(read(p.local, "back"), "b".repeat(50_000));
+  assert.ok(!fs.readdirSync(path.join(p.sandbox, runtimeDir, "planner")).some((name) => /^(up|down)-/.test(name)));
+});
+
+test("R6: a client that hangs is stopped by the signal, and the next run completes", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  p.here("b", "2");
+  p.there("c", "3");
+  const plain = p.client;
+  for (const [call, op] of [["run", "push"], ["writeFile", "push"], ["run", "pull"], ["readFile", "pull"]] as const) {
+    const before = [listing(p.local), listing(p.sandbox)];
+    const abort = new AbortController();
+    p.client = new Proxy(plain, {
+      get: (target, name: keyof typeof plain) => {
+        if (name !== call) return target[name].bind(target);
+        return () => new Promise(() => abort.abort(new Error("enough")));
+      },
+    });
+    const { error } = await p.run(op, { signal: abort.signal });
+    assert.equal(error?.code, "cancelled", call);
+    assert.equal((error?.cause as Error).message, "enough");
+    assert.deepEqual([listing(p.local), listing(p.sandbox)], before);
+  }
+  p.client = plain;
+  await p.push();
+  await p.pull();
+  assert.deepEqual(listing(p.local), { a: "644 1", b: "644 2", c: "644 3" });
+  assert.deepEqual(listing(p.sandbox), listing(p.local));
+});
+
+test("a signal that was given before stops before anything is done", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  const { error } = await p.run("push", { signal: AbortSignal.abort() });
+  assert.equal(error?.code, "cancelled");
+  assert.deepEqual(fs.readdirSync(p.sandbox), []);
+});
+
+const wrongAnswers: Record<string, unknown> = { text: "text", nothing: undefined, null: null, list: [1, 2], object: {} };
+for (const [name, answer] of Object.entries(wrongAnswers)) {
+  test(`a client whose readFile returns ${name} writes nothing`, async (t) => {
+    const p = new Pair(t);
+    p.here("a", "1");
+    await p.push();
+    p.there("a", "2");
+    const plain = p.client;
+    p.client = new Proxy(plain, { get: (target, key: keyof typeof plain) => (key === "readFile" ? async () => answer : target[key].bind(target)) });
+    const { error } = await p.run("pull");
+    assert.equal(error?.code, "client_failed", error?.message);
+    assert.equal(read(p.local, "a"), "1");
+  });
+}
+
+const goodAnswers: Record<string, (data: Buffer) => unknown> = {
+  Buffer: (data) => data,
+  "a view into a larger buffer": (data) => Buffer.concat([Buffer.alloc(7), data, Buffer.alloc(9)]).subarray(7, 7 + data.length),
+  Uint8Array: (data) => Uint8Array.from(data),
+  ArrayBuffer: (data) => Uint8Array.from(data).buffer,
+};
+for (const [name, form] of Object.entries(goodAnswers)) {
+  test(`a client whose readFile returns ${name} is understood`, async (t) => {
+    const p = new Pair(t);
+    p.here("a", "1");
+    await p.push();
+    p.there("a", "2");
+    const plain = p.client;
+    p.client = new Proxy(plain, {
+      get: (target, key: keyof typeof plain) => (key === "readFile" ? async (at: string) => form(fs.readFileSync(at)) : target[key].bind(target)),
+    });
+    await p.pull();
+    assert.equal(read(p.local, "a"), "2");
+  });
+}

@@ -1,0 +1,162 @@
+// The promises about security, DESIGN section 6. S1 is tested with apply, S7 also with the archives.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+
+import { sharedPlanner } from "../../src/host/shared.js";
+import { listing, Pair, problemsOf, read, runtimeDir } from "./pair.js";
+import { put, tempDir } from "./world.js";
+
+function link(target: string, root: string, name: string): void {
+  fs.mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
+  fs.symlinkSync(target, path.join(root, name));
+}
+
+test("S2: links that lead out are refused", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  link("/etc/hostname", p.local, "mine");
+  link("../elsewhere", p.local, "mine2");
+  await p.push();
+  assert.equal(listing(p.sandbox)["mine"], "link /etc/hostname", "a local link travels as a link");
+  link("/etc/passwd", p.sandbox, "abs");
+  link("../../x", p.sandbox, "d/up");
+  link(".", p.sandbox, "p/q/r/dot");
+  link("dot/../../../..", p.sandbox, "p/q/r/trap");
+  link("../a", p.sandbox, "d/good");
+  const r = await p.pull();
+  assert.deepEqual(problemsOf(r), ["abs unsafe_link", "d/up unsafe_link", "p/q/r/trap unsafe_link"]);
+  const got = listing(p.local);
+  assert.equal(got["d/good"], "link ../a");
+  assert.equal(got["mine"], "link /etc/hostname");
+  for (const name of ["abs", "d/up", "p/q/r/trap"]) assert.equal(got[name], undefined);
+});
+
+test("S3: .git travels out and never home", async (t) => {
+  const p = new Pair(t);
+  const home = tempDir(t);
+  const who = { GIT_AUTHOR_NAME: "a", GIT_AUTHOR_EMAIL: "a@example.org", GIT_COMMITTER_NAME: "a", GIT_COMMITTER_EMAIL: "a@example.org" };
+  const env = { ...process.env, ...who, HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" };
+  const git = (cwd: string, ...args: string[]) => execFileSync("git", args, { cwd, env, encoding: "utf8" });
+  p.here("a", "1\n");
+  git(p.local, "init", "-q", ".");
+  git(p.local, "add", "-A");
+  git(p.local, "commit", "-qm", "first");
+  await p.push();
+  assert.match(git(p.sandbox, "log", "--oneline"), /first/);
+  git(p.sandbox, "status"); // rewrites the index, which is no use of the repository
+  p.here("a", "2\n");
+  git(p.local, "commit", "-qam", "second");
+  assert.deepEqual(problemsOf(await p.push()), []);
+  assert.match(git(p.sandbox, "log", "--oneline"), /second/);
+
+  p.there("a", "3\n");
+  git(p.sandbox, "commit", "-qam", "third");
+  p.there(".git/hooks/pre-commit", "#!/bin/sh\nevil\n");
+  p.there("sub/.GIT/config", "evil");
+  p.there(".envrc", "evil");
+  const before = listing(path.join(p.local, ".git"));
+  const r = await p.pull();
+  assert.ok(problemsOf(r).includes(".git git_kept"), String(problemsOf(r)));
+  assert.ok(r.flagged?.includes(".envrc"));
+  assert.equal(read(p.local, "a"), "3\n");
+  assert.deepEqual(listing(path.join(p.local, ".git")), before);
+  assert.ok(!fs.existsSync(path.join(p.local, "sub/.GIT/config")));
+});
+
+test("S4: keys are single safe segments", async (t) => {
+  for (const key of ["../x", "a/b", "workspace", ".", "-rf", "a b"]) {
+    const p = new Pair(t);
+    p.here("a", "1");
+    p.options.adapter = key;
+    assert.equal((await p.run("push")).error?.code, "invalid_request", key);
+    p.options.adapter = "planner";
+    p.options.assets = [{ key, dir: p.local }];
+    assert.equal((await p.run("push")).error?.code, "invalid_request", key);
+    assert.deepEqual(listing(p.sandbox), {});
+  }
+});
+
+test("S5: system folders are no sandbox and no workspace", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  // Were the guard gone, no call may reach a real system folder from here.
+  const refuse = async () => assert.fail("the client was called");
+  p.client = { makeDir: refuse, writeFile: refuse, readFile: refuse, remove: refuse, run: refuse };
+  const { root } = p.options;
+  for (const folder of ["/", "/etc", "/home", "/lib64", "relative", "/a/../b", "/a/", ""]) {
+    p.options.root = folder;
+    assert.equal((await p.run("push")).error?.code, "unsafe_root", folder);
+  }
+  p.options.root = root;
+  for (const workspace of ["/", "/etc", "/nonexistent", "", path.join(p.local, "a"), p.sandbox, path.dirname(p.local)]) {
+    p.options.workspace = workspace;
+    assert.equal((await p.run("push")).error?.code, "unsafe_root", workspace);
+  }
+});
+
+test("S6: errors are short and hold no payload", async (t) => {
+  const p = new Pair(t);
+  const secret = "TOP-SECRET-PAYLOAD";
+  p.here("a", secret.repeat(1000));
+  const plain = p.client;
+  for (const [call, op] of [["writeFile", "push"], ["run", "push"], ["readFile", "pull"]] as const) {
+    p.hook(call, 1, () => {
+      throw new Error("noise ".repeat(10_000));
+    });
+    const { error } = await p.run(op);
+    assert.equal(error?.code, "client_failed");
+    assert.ok(Buffer.byteLength(error.message) <= 4096);
+    assert.ok(!error.message.includes(secret));
+    p.client = plain;
+  }
+});
+
+test("S7: a hard link is a file of the sandbox", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  put(p.top, "secret", "outside");
+  fs.linkSync(path.join(p.top, "secret"), path.join(p.sandbox, "h1"));
+  fs.linkSync(path.join(p.sandbox, "h1"), path.join(p.sandbox, "h2"));
+  const r = await p.pull();
+  assert.equal(r.status, "ok", JSON.stringify(r));
+  assert.equal(read(p.local, "h1"), "outside");
+  assert.equal(read(p.local, "h2"), "outside");
+});
+
+test("S8: control characters are escaped", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  p.there("evil\x1b[2J\nname", "x");
+  const { uploadedFiles, uploadedBytes, downloadedFiles, downloadedBytes, clientCalls, displaced, stages, ...report } = await p.pull();
+  assert.equal(downloadedFiles, 1);
+  const text = sharedPlanner().render(report);
+  assert.ok(!text.includes("\x1b"));
+  assert.ok(text.includes("evil\\x1b[2J\\x0aname"), text);
+  assert.ok(fs.lstatSync(path.join(p.local, "evil\x1b[2J\nname")).isFile());
+});
+
+for (const inside of [true, false]) {
+  test(`S9: links of an asset ${inside ? "inside the workspace lead nowhere else" : "elsewhere are followed"}`, async (t) => {
+    const p = new Pair(t);
+    put(p.top, "secret", "secret");
+    const folder = path.join(inside ? p.local : p.top, "tools");
+    put(folder, "plain", "plain");
+    put(folder, "skipped.log", "no");
+    link(path.join(p.top, "secret"), folder, "leak");
+    link("plain", folder, "inner");
+    link(".", folder, "round");
+    p.options.assets = [{ key: "tools", dir: folder, followSymlinks: true, exclude: ["*.log"] }];
+    const r = await p.push();
+    const asset = listing(path.join(p.sandbox, runtimeDir, "planner", "tools"));
+    assert.equal(asset["inner"], "644 plain");
+    assert.equal(asset["skipped.log"], undefined);
+    const loop = "asset tools/round unsafe_link";
+    assert.deepEqual(problemsOf(r), inside ? ["asset tools/leak unsafe_link", loop] : [loop]);
+    assert.equal(asset["leak"], inside ? undefined : "644 secret");
+  });
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { ScanCache } from "../../src/host/cache.js";
+import { scan, type Scanned, type ScanRules } from "../../src/host/scan.js";
+import { Stop } from "../../src/host/stop.js";
+import { put, sha256, tempDir } from "./world.js";
+
+const rules: ScanRules = {
+  scanDir: () => ({ excluded: new Set(), repo: new Set() }),
+  repoState: () => sha256(""),
+  display: String,
+  maxPath: 4095,
+  maxTarget: 4095,
+};
+
+const entries = (s: Scanned) => s.entries.map((e) => `${e.kind} ${e.path} ${e.digest ? Buffer.from(e.digest).toString("hex") : e.target}`);
+const run = (root: string, cache?: ScanCache) => scan(root, { rules, stop: new Stop(), ...(cache && { cache }) });
+
+/** A tree with a cache of its digests that is old enough to be trusted. */
+async function warm(t: TestContext): Promise<{ root: string; file: string }> {
+  const top = tempDir(t);
+  const root = path.join(top, "root");
+  const file = path.join(top, "scan");
+  for (let i = 0; i < 20; i++) put(root, `d${i % 3}/${i}`, `content ${i}`);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  run(root, ScanCache.load(file, root)).cache!.save(file);
+  return { root, file };
+}
+
+/** Gives every record a digest that no content has, so that its use shows. */
+function poison(file: string, root: string): void {
+  const data = fs.readFileSync(file);
+  const head = data.indexOf(0x0a) + 1;
+  const body = data.subarray(head);
+  for (const e of run(root).entries) {
+    if (!e.digest) continue;
+    body.fill(0xee, body.indexOf(e.digest), body.indexOf(e.digest) + 32);
+  }
+  fs.writeFileSync(file, Buffer.concat([Buffer.from(`syncplan-scan 2 ${sha256(body)}\n`), body]));
+}
+
+test("a cache is used for what did not change", async (t) => {
+  const { root, file } = await warm(t);
+  poison(file, root);
+  const found = run(root, ScanCache.load(file, root));
+  assert.equal(found.cache, undefined, "a scan that learnt nothing wants no other cache");
+  for (const e of found.entries) if (e.digest) assert.equal(Buffer.from(e.digest).toString("hex"), "ee".repeat(32), e.path);
+});
+
+const edits: Record<string, (file: string) => void> = {
+  "same size": (f) => fs.writeFileSync(f, "CONTENT 1"),
+  "restored mtime": (f) => {
+    const { mtime } = fs.statSync(f);
+    fs.writeFileSync(f, "CONTENT 1");
+    fs.utimesSync(f, mtime, mtime);
+  },
+  "another inode": (f) => {
+    const { mtime } = fs.statSync(f);
+    fs.writeFileSync(f + ".new", "CONTENT 1");
+    fs.utimesSync(f + ".new", mtime, mtime);
+    fs.renameSync(f + ".new", f);
+  },
+  gone: (f) => fs.rmSync(f),
+};
+for (const [name, edit] of Object.entries(edits)) {
+  test(`a cache sees an edit: ${name}`, async (t) => {
+    const { root, file } = await warm(t);
+    edit(path.join(root, "d1/1"));
+    assert.deepEqual(entries(run(root, ScanCache.load(file, root))), entries(run(root)));
+  });
+}
+
+test("a cache is not trusted for young files, nor after the clock was set back", async (t) => {
+  const { root, file } = await warm(t);
+  for (const f of fs.readdirSync(path.join(root, "d0"))) fs.writeFileSync(path.join(root, "d0", f), "content x");
+  run(root, ScanCache.load(file, root)).cache!.save(file); // in the same moment
+  poison(file, root);
+  const young = run(root, ScanCache.load(file, root)).entries.filter((e) => e.path.startsWith("d0/"));
+  for (const e of young) assert.equal(Buffer.from(e.digest!).toString("hex"), sha256("content x"), e.path);
+  const cache = ScanCache.load(file, root);
+  assert.ok(cache.folder("d1", cache.clock));
+  assert.equal(cache.folder("d1", cache.clock - 1n), undefined);
+});
+
+test("a damaged cache is not trusted", async (t) => {
+  const { root, file } = await warm(t);
+  const data = fs.readFileSync(file);
+  for (let i = 0; i < data.length; i += 7) {
+    assert.equal(ScanCache.decode(data.subarray(0, i)), undefined, `cut at ${i}`);
+    const bad = Buffer.from(data);
+    bad[i]! ^= 1 << (i % 8);
+    assert.equal(ScanCache.decode(bad), undefined, `damaged at ${i}`);
+  }
+  // A body whose digest is right may still be no cache.
+  const body = data.subarray(data.indexOf(0x0a) + 1, data.length - 3);
+  assert.equal(ScanCache.decode(Buffer.concat([Buffer.from(`syncplan-scan 2 ${sha256(body)}\n`), body])), undefined);
+  assert.equal(ScanCache.load(file, root).size, 20);
+  assert.equal(ScanCache.load(file, root + "x").size, 0, "a cache of another tree");
+});
+
+test("entries come in the order of their bytes", (t) => {
+  const root = tempDir(t);
+  for (const name of ["a-b", "a.b", "a/b", "A", "\uffee", "😀", "ü", "z"]) put(root, name, "");
+  assert.deepEqual(run(root).entries.map((e) => e.path), ["A", "a", "a/b", "a-b", "a.b", "z", "ü", "\uffee", "😀"]);
+});
+
+test("R1: what can't be read is a problem, and what is below it not known", (t) => {
+  const root = tempDir(t);
+  put(root, "secret", "1");
+  put(root, "open", "1");
+  put(root, "locked/in", "1");
+  fs.chmodSync(path.join(root, "secret"), 0);
+  fs.chmodSync(path.join(root, "locked"), 0);
+  // For root permissions do not count, so it becomes an ordinary user for a moment.
+  const isRoot = process.geteuid!() === 0;
+  if (isRoot) for (const name of ["", "secret", "open", "locked"]) fs.chownSync(path.join(root, name), 65534, 65534);
+  let found: Scanned;
+  if (isRoot) process.seteuid!(65534);
+  try {
+    found = run(root);
+  } finally {
+    if (isRoot) process.seteuid!(0);
+    fs.chmodSync(path.join(root, "locked"), 0o755);
+  }
+  assert.deepEqual(found.entries.map((e) => e.path), ["locked", "open"]);
+  assert.deepEqual(found.problems, [{ path: "secret", code: "unreadable", detail: "permission denied" }]);
+  assert.deepEqual([...found.incomplete], ["locked"]);
+});

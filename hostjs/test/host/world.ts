@@ -1,0 +1,159 @@
+import { createHash, randomBytes } from "node:crypto";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import type { TestContext } from "node:test";
+
+import type { ApplyRequest } from "../../src/host/applyRun.js";
+import type { Decision as FullDecision, EntryState } from "../../src/types.js";
+import { Stop } from "../../src/host/stop.js";
+
+/** A decision as tests write it: the row does not matter to a host. */
+export type Decision = Omit<FullDecision, "row"> & { row?: string };
+
+/** A fresh folder that goes away with the test. Its path holds no link. */
+export function tempDir(t: TestContext): string {
+  const dir = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "syncplan-test-")));
+  t.after(() => removeTree(dir));
+  return dir;
+}
+
+/** Removes a tree, with what a test made unreadable in it. */
+function removeTree(dir: string): void {
+  fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+}
+
+export const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest("hex");
+
+export const file = (content: string, mode = 0o644): EntryState => ({
+  kind: "file",
+  mode,
+  size: Buffer.byteLength(content),
+  digest: sha256(content),
+});
+export const folder: EntryState = { kind: "dir", mode: 0o755 };
+export const link = (target: string): EntryState => ({ kind: "link", mode: 0o777, target });
+
+/** Writes a file with its folders. */
+export function put(root: string, name: string, content: string | Buffer): void {
+  const full = path.join(root, name);
+  fs.mkdirSync(path.dirname(full), { recursive: true });
+  fs.writeFileSync(full, content);
+}
+
+/** A workspace, a state folder and bodies. */
+export class World {
+  readonly root: string;
+  readonly state: string;
+  readonly bodies: string;
+
+  constructor(readonly top: string) {
+    this.root = path.join(top, "root");
+    this.state = path.join(top, "state");
+    this.bodies = path.join(top, "bodies");
+    for (const dir of [this.root, this.state, this.bodies]) fs.mkdirSync(dir, { recursive: true });
+  }
+
+  put(name: string, content: string): void {
+    put(this.root, name, content);
+  }
+
+  /** Makes a content available, and returns the entry of a file that has it. */
+  body(content: string, mode = 0o644): EntryState {
+    fs.writeFileSync(path.join(this.bodies, sha256(content)), content);
+    return file(content, mode);
+  }
+
+  request(decisions: Decision[], more: Partial<ApplyRequest> = {}): ApplyRequest {
+    return {
+      root: this.root,
+      run: "run" + randomBytes(4).toString("hex"),
+      stateDir: this.state,
+      decisions: decisions.map((d) => ({ row: "", ...d })),
+      open: (digest) => fs.openSync(path.join(this.bodies, digest), "r"),
+      copyName: (name, digest, skip) => `${name}.conflict-${digest.slice(0, 8)}${skip > 0 ? `-${skip + 1}` : ""}`,
+      stop: new Stop(),
+      ...more,
+    };
+  }
+
+  /** Maps each path to what it is; what is kept in displaced counts by its content under "kept". */
+  tree(): Record<string, string> {
+    const out: Record<string, string> = {};
+    const walk = (dir: string) => {
+      for (const d of fs.readdirSync(path.join(this.root, dir), { withFileTypes: true })) {
+        const name = dir === "" ? d.name : `${dir}/${d.name}`;
+        if (name === ".paperclip-runtime/staging") continue;
+        if (d.isDirectory()) walk(name);
+        this.describe(out, name, d);
+      }
+    };
+    walk("");
+    return out;
+  }
+
+  private describe(out: Record<string, string>, name: string, d: fs.Dirent): void {
+    const full = path.join(this.root, name);
+    const kept = name.startsWith(".paperclip-runtime/displaced");
+    if (name === ".paperclip-runtime" || (kept && d.isDirectory())) return;
+    let text = "dir";
+    if (d.isSymbolicLink()) text = "link " + fs.readlinkSync(full);
+    else if (!d.isDirectory()) text = (fs.statSync(full).mode & 0o100 ? "x " : "") + fs.readFileSync(full, "utf8");
+    out[kept ? "kept " + text : name] = text;
+  }
+}
+
+/** A plan with each kind of action, on the tree that it expects. */
+export function everything(w: World): Decision[] {
+  const old = ["replace", "to-link", "to-dir", "from-dir/in", "delete", "gone/in", "bit"];
+  for (const name of old) w.put(name, "old");
+  for (const name of ["conflict", "aside", "displace"]) w.put(name, "mine");
+  w.put("stay", "stay");
+  return [
+    { path: "aside", action: "aside", want: w.body("theirs") },
+    { path: "bit", action: "chmod", expect: file("old"), want: file("old", 0o755) },
+    { path: "conflict", action: "copy", dest: "conflict.copy", want: w.body("theirs too") },
+    { path: "delete", action: "delete", expect: file("old") },
+    { path: "displace", action: "write", displace: true, expect: file("mine"), want: w.body("new 1") },
+    { path: "from-dir", action: "write", expect: folder, want: w.body("new 2") },
+    { path: "from-dir/in", action: "delete", expect: file("old") },
+    { path: "gone", action: "delete", expect: folder },
+    { path: "gone/in", action: "delete", expect: file("old") },
+    { path: "made", action: "write", want: folder },
+    { path: "made/in", action: "write", want: w.body("new 3", 0o755) },
+    { path: "made/link", action: "write", want: link("in") },
+    { path: "merged", action: "write", want: file("both"), merged: Buffer.from("both").toString("base64") },
+    { path: "replace", action: "write", expect: file("old"), want: w.body("new 4") },
+    { path: "to-dir", action: "write", expect: file("old"), want: folder },
+    { path: "to-dir/in", action: "write", want: w.body("new 5") },
+    { path: "to-link", action: "write", expect: file("old"), want: link("stay") },
+  ];
+}
+
+export const everythingApplied: Record<string, string> = {
+  aside: "mine", bit: "x old", conflict: "mine", "conflict.copy": "theirs too", displace: "new 1", "from-dir": "new 2", made: "dir",
+  "made/in": "x new 3", "made/link": "link in", merged: "both", replace: "new 4", stay: "stay", "to-dir": "dir", "to-dir/in": "new 5",
+  "to-link": "link stay", "kept mine": "mine", "kept theirs": "theirs",
+};
+
+/** Drops the decisions that are carried out already, as planning anew would. */
+export function remaining(w: World, decisions: Decision[]): Decision[] {
+  const now = w.tree();
+  return decisions.flatMap((d) => {
+    const want = textOf(w, d);
+    const have = now[d.dest ?? d.path];
+    if (d.action === "aside" ? now["kept " + want] : d.action === "delete" ? have === undefined : have === want) return [];
+    if (!d.expect || have !== undefined) return [d];
+    const { expect: _, ...rest } = d;
+    return [rest];
+  });
+}
+
+function textOf(w: World, d: Decision): string {
+  if (!d.want) return "";
+  if (d.want.kind === "dir") return "dir";
+  if (d.want.kind === "link") return "link " + d.want.target;
+  const stored = path.join(w.bodies, d.want.digest!);
+  const content = d.merged ? Buffer.from(d.merged, "base64").toString() : d.action === "chmod" ? "old" : fs.readFileSync(stored, "utf8");
+  return (d.want.mode! & 0o100 ? "x " : "") + content;
+}
