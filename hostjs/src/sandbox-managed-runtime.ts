@@ -1,0 +1,181 @@
+// The drop-in module: the names, types and call shapes of the module that a server
+// imports today, over this package's sync.
+import path from "node:path";
+
+import type { PlannerError } from "./errors.js";
+import { hostError } from "./host/errors.js";
+import type { ProgressEvent, SyncOptions } from "./host/options.js";
+import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
+import { sharedPlanner } from "./host/shared.js";
+import { defaultStateDir } from "./host/state.js";
+import { sync } from "./host/sync.js";
+import type { ConflictPolicy } from "./types.js";
+
+export { mirrorDirectory } from "./host/mirror.js";
+export type { ProgressEvent, RuntimeReport };
+
+/** How a server reaches a sandbox. */
+export interface SandboxRemoteExecutionSpec {
+  transport: "sandbox";
+  provider: string;
+  sandboxId: string;
+  remoteCwd: string;
+  timeoutMs: number;
+  apiKey: string | null;
+}
+
+/** A folder that travels beside the workspace, one way. */
+export interface SandboxManagedRuntimeAsset {
+  key: string;
+  localDir: string;
+  followSymlinks?: boolean;
+  exclude?: string[];
+}
+
+/** The sandbox, as the server's provider offers it. Bodies are whole buffers of at most 16 MiB, but for the dialect classic. */
+export interface SandboxManagedRuntimeClient {
+  makeDir(remotePath: string): Promise<void>;
+  writeFile(remotePath: string, bytes: ArrayBuffer): Promise<void>;
+  readFile(remotePath: string): Promise<Buffer | Uint8Array | ArrayBuffer>;
+  listFiles(remotePath: string): Promise<string[]>;
+  remove(remotePath: string): Promise<void>;
+  run(command: string, options: { timeoutMs: number }): Promise<void>;
+}
+
+/** A workspace that is in a sandbox. */
+export interface PreparedSandboxManagedRuntime {
+  spec: SandboxRemoteExecutionSpec;
+  workspaceLocalDir: string;
+  workspaceRemoteDir: string;
+  runtimeRootDir: string;
+  assetDirs: Record<string, string>;
+  /** What bringing the workspace into the sandbox did. */
+  prepared: RuntimeReport;
+  /**
+   * Brings home what changed in the sandbox, merged into the workspace. It resolves
+   * to a report where all was done, conflicts included, and rejects with a
+   * PlannerError that carries the report where nothing or only a part was.
+   */
+  restoreWorkspace(): Promise<void> & Promise<RuntimeReport>;
+}
+
+/** What this package adds to the input of prepareSandboxManagedRuntime. All of it may be left out. */
+export interface SandboxManagedRuntimeOptions {
+  /** What happens where both sides changed something; the default keeps both versions. */
+  conflictPolicy?: ConflictPolicy;
+  /** The form of remote commands; classic is that of the module this one replaces. The default is hardened. */
+  dialect?: "hardened" | "classic";
+  /** Merges texts that both sides changed, where that is clean; the default is true. */
+  textMerge?: boolean;
+  /** Stops the sync, and every later one of this runtime. */
+  signal?: AbortSignal;
+  onProgress?: (event: ProgressEvent) => void;
+  /** The folder for what a sync remembers; the default is $XDG_STATE_HOME/syncplan or ~/.local/state/syncplan. */
+  stateDir?: string;
+}
+
+const maxPart = 16 << 20;
+
+/** Reads a spec out of any value, or returns null where it is none. */
+export function parseSandboxRemoteExecutionSpec(value: unknown): SandboxRemoteExecutionSpec | null {
+  const call = { call: "parse_spec", value: fieldsOf(value, specFields) };
+  const { spec } = sharedPlanner().call(call).result as { spec?: Omit<SandboxRemoteExecutionSpec, "apiKey"> & { apiKey?: string } };
+  return spec ? { ...spec, apiKey: spec.apiKey ?? null } : null;
+}
+
+/** The part of a spec that names the sandbox and the folder, for a server to save. */
+export function buildSandboxExecutionSessionIdentity(spec: SandboxRemoteExecutionSpec | null) {
+  const call = { call: "session_identity", current: spec };
+  const { identity = null } = sharedPlanner().call(call).result as { identity?: SessionIdentity };
+  return identity;
+}
+
+type SessionIdentity = Readonly<Pick<SandboxRemoteExecutionSpec, "transport" | "provider" | "sandboxId" | "remoteCwd">>;
+
+/** Whether a saved identity, of which nothing is known, names the sandbox of a spec. */
+export function sandboxExecutionSessionMatches(saved: unknown, current: SandboxRemoteExecutionSpec | null): boolean {
+  const call = { call: "session_matches", saved: fieldsOf(saved, specFields), current };
+  return (sharedPlanner().call(call).result as { matches?: boolean }).matches ?? false;
+}
+
+const specFields = ["transport", "provider", "sandboxId", "remoteCwd", "timeoutMs", "apiKey"];
+
+/** The named fields of an object, as far as JSON can say them. A field that it can't say counts as missing. */
+function fieldsOf(value: unknown, names: readonly string[]): unknown {
+  if (!value || typeof value !== "object" || Array.isArray(value)) return null;
+  return Object.fromEntries(names.map((name) => [name, sayable((value as Record<string, unknown>)[name])]));
+}
+
+function sayable(value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  try {
+    return JSON.stringify(value) === undefined ? undefined : value;
+  } catch {
+    return undefined; // it holds itself
+  }
+}
+
+/**
+ * Brings a workspace into a sandbox, and returns what brings it home. It rejects
+ * with a PlannerError; the sandbox is then as it was, or the next call completes it.
+ */
+export async function prepareSandboxManagedRuntime(
+  input: {
+    spec: SandboxRemoteExecutionSpec;
+    adapterKey: string;
+    client: SandboxManagedRuntimeClient;
+    workspaceLocalDir: string;
+    workspaceRemoteDir?: string;
+    workspaceExclude?: string[];
+    preserveAbsentOnRestore?: string[];
+    assets?: SandboxManagedRuntimeAsset[];
+  } & SandboxManagedRuntimeOptions,
+): Promise<PreparedSandboxManagedRuntime> {
+  const { spec, client, workspaceLocalDir } = input;
+  const workspaceRemoteDir = input.workspaceRemoteDir ?? spec.remoteCwd;
+  const runtimeRootDir = path.posix.join(workspaceRemoteDir, ".paperclip-runtime", input.adapterKey);
+  const options = optionsOf(input, workspaceRemoteDir);
+  const control = { signal: input.signal, onProgress: input.onProgress };
+  const run = async (op: "push" | "pull") => resultOf(await sync(client, { ...options, op }, control));
+  const prepared = await run("push");
+  const assetDirs = Object.fromEntries((input.assets ?? []).map(({ key }) => [key, path.posix.join(runtimeRootDir, key)]));
+  const restoreWorkspace = () => run("pull") as Promise<void> & Promise<RuntimeReport>;
+  return { spec, workspaceLocalDir, workspaceRemoteDir, runtimeRootDir, assetDirs, prepared, restoreWorkspace };
+}
+
+/** The report of a sync that was done, or the error of one that was not, which carries the report. */
+function resultOf({ report, error }: { report?: Parameters<typeof runtimeReport>[0]; error?: PlannerError }): RuntimeReport {
+  const known = report && runtimeReport(report);
+  if (error && known) error.report = known;
+  const failed = error ?? (known ? unfinished(known) : hostError("io_failed", "the sync ended without a report"));
+  if (failed) throw failed;
+  return known!;
+}
+
+function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], root: string): Omit<SyncOptions, "op"> {
+  const { spec } = input;
+  return {
+    workspace: input.workspaceLocalDir,
+    root,
+    adapter: input.adapterKey,
+    dialect: input.dialect ?? "hardened",
+    remoteCwd: spec.remoteCwd,
+    stateDir: input.stateDir ?? defaultStateDir(),
+    identity: `${spec.provider}:${spec.sandboxId} ${root}`,
+    timeoutMs: spec.timeoutMs,
+    plan: {
+      seed_exclude: input.workspaceExclude ?? [],
+      preserve: input.preserveAbsentOnRestore ?? [],
+      ...(input.conflictPolicy && { policy: input.conflictPolicy }),
+      ...(input.textMerge === false && { no_text_merge: true }),
+    },
+    gitignore: false,
+    assets: (input.assets ?? []).map(({ key, localDir, followSymlinks, exclude }) => ({
+      key,
+      dir: localDir,
+      ...(followSymlinks !== undefined && { followSymlinks }),
+      ...(exclude && { exclude }),
+    })),
+    part: maxPart,
+  };
+}

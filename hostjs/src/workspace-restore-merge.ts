@@ -1,0 +1,121 @@
+// The drop-in module for merging a restored directory into a workspace.
+import { AsyncLocalStorage } from "node:async_hooks";
+import { createHash } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+
+import { codeOf, hostError } from "./host/errors.js";
+import { acquireLock } from "./host/lock.js";
+import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
+import { defaultStateDir } from "./host/state.js";
+import { inWorker } from "./host/sync.js";
+import type { SnapshotEntry } from "./host/tasks.js";
+import type { ConflictPolicy } from "./types.js";
+
+export type DirectorySnapshotEntry = SnapshotEntry;
+
+/** The state of a directory: what was left out, and every other entry by its relative path. */
+export interface DirectorySnapshot {
+  exclude: string[];
+  entries: Map<string, DirectorySnapshotEntry>;
+}
+
+/** Reads a directory. Excluded are exact relative paths from its root, with all below them. */
+export async function captureDirectorySnapshot(root: string, options: { exclude?: string[]; signal?: AbortSignal } = {}): Promise<DirectorySnapshot> {
+  const exclude = [...new Set(options.exclude ?? [])];
+  const outcome = await inWorker({ task: "capture", capture: { root: await realPath(root), exclude } }, undefined, options);
+  if (outcome.error) throw outcome.error;
+  return { exclude, entries: new Map(outcome.entries) };
+}
+
+/** What mergeDirectoryWithBaseline takes. */
+export interface DirectoryMerge {
+  baseline: DirectorySnapshot;
+  sourceDir: string;
+  targetDir: string;
+  /** Called when it is known what is going to change, before the first change. */
+  beforeApply?: () => void | Promise<void>;
+  conflictPolicy?: ConflictPolicy;
+  signal?: AbortSignal;
+  stateDir?: string;
+}
+
+/**
+ * Merges what changed in a source directory since a baseline into a target: what
+ * the source left alone stays as it is, and where both changed something both
+ * versions are kept, unless the policy says otherwise. It rejects with a
+ * PlannerError where nothing or only a part was done.
+ */
+export function mergeDirectoryWithBaseline(input: DirectoryMerge): Promise<void> & Promise<RuntimeReport> {
+  return withDirectoryMergeLock(input.targetDir, () => mergeLocked(input)) as Promise<void> & Promise<RuntimeReport>;
+}
+
+async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
+  const { baseline, signal, beforeApply } = input;
+  const merge = {
+    exclude: baseline.exclude,
+    count: baseline.entries.size,
+    sourceDir: await realPath(input.sourceDir),
+    targetDir: await realPath(input.targetDir),
+    stateDir: input.stateDir ?? defaultStateDir(),
+    policy: input.conflictPolicy ?? ("keep-both" as const),
+  };
+  const { report, error } = await inWorker({ task: "merge", merge }, { beforeApply, baseline: [...baseline.entries] }, { signal });
+  if (error) throw error;
+  const known = runtimeReport(report!);
+  const failed = unfinished(known);
+  if (failed) throw failed;
+  return known;
+}
+
+/** Whether an entry of a directory is what a baseline says; without an entry, whether nothing is there. */
+export async function directoryEntryMatchesBaseline(root: string, relative: string, entry: DirectorySnapshotEntry | null | undefined): Promise<boolean> {
+  const full = path.join(root, relative);
+  const info = await fs.lstat(full).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (!info || !entry) return !info && !entry;
+  switch (entry.kind) {
+    case "dir":
+      return info.isDirectory();
+    case "symlink":
+      return info.isSymbolicLink() && (await fs.readlink(full)) === entry.target;
+    case "file":
+      // Of the permissions only the executable bit counts: a sandbox's umask is no edit.
+      return info.isFile() && (info.mode & 0o100) === (entry.mode & 0o100) && (await hashOf(full)) === entry.hash;
+  }
+}
+
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  const handle = await fs.open(file, "r");
+  for await (const part of handle.createReadStream()) hash.update(part as Buffer);
+  return hash.digest("hex");
+}
+
+const held = new AsyncLocalStorage<ReadonlySet<string>>();
+
+/**
+ * Runs a function while no sync and no merge, of this process or any other, changes
+ * the directory. Within the function the same lock is not taken again.
+ */
+export async function withDirectoryMergeLock<T>(targetDir: string, fn: () => Promise<T>): Promise<T> {
+  const real = await realPath(targetDir);
+  const outer = held.getStore() ?? new Set<string>();
+  if (outer.has(real)) return fn();
+  const release = await acquireLock(real);
+  try {
+    return await held.run(new Set([...outer, real]), fn);
+  } finally {
+    await release();
+  }
+}
+
+async function realPath(dir: string): Promise<string> {
+  try {
+    return await fs.realpath(dir);
+  } catch (cause) {
+    throw hostError("unsafe_root", "the directory does not exist or can't be reached", { path: dir, cause, hint: "name an existing folder" });
+  }
+}

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+
+import {
+  captureDirectorySnapshot, directoryEntryMatchesBaseline, mergeDirectoryWithBaseline, withDirectoryMergeLock, type DirectoryMerge,
+} from "../../src/workspace-restore-merge.js";
+import { listing, read, remove } from "../host/pair.js";
+import { put, sha256, tempDir } from "../host/world.js";
+
+function folders(t: TestContext): { source: string; target: string; merge: (more?: Partial<DirectoryMerge>) => Promise<DirectoryMerge> } {
+  const top = tempDir(t);
+  const [source, target] = [path.join(top, "source"), path.join(top, "target")];
+  for (const dir of [source, target]) fs.mkdirSync(dir);
+  const merge = async (more: Partial<DirectoryMerge> = {}) => {
+    const baseline = await captureDirectorySnapshot(target, { exclude: ["skip"] });
+    fs.cpSync(target, source, { recursive: true, verbatimSymlinks: true });
+    remove(source, "skip");
+    return { baseline, sourceDir: source, targetDir: target, stateDir: path.join(top, "state"), ...more };
+  };
+  return { source, target, merge };
+}
+
+test("a snapshot is a real Map of what is there", async (t) => {
+  const { target } = folders(t);
+  put(target, "a/b", "1");
+  put(target, "skip/x", "2");
+  put(target, "skipped", "3");
+  put(target, "deep/skip/y", "4");
+  fs.chmodSync(path.join(target, "a/b"), 0o750);
+  fs.symlinkSync("a/b", path.join(target, "l"));
+  const snapshot = await captureDirectorySnapshot(target, { exclude: ["skip", "skip"] });
+  assert.deepEqual(snapshot.exclude, ["skip"]);
+  assert.ok(snapshot.entries instanceof Map);
+  assert.deepEqual(Object.fromEntries(snapshot.entries), {
+    a: { kind: "dir" },
+    "a/b": { kind: "file", mode: 0o750, hash: sha256("1") },
+    deep: { kind: "dir" },
+    "deep/skip": { kind: "dir" },
+    "deep/skip/y": { kind: "file", mode: 0o644, hash: sha256("4") },
+    l: { kind: "symlink", target: "a/b" },
+    skipped: { kind: "file", mode: 0o644, hash: sha256("3") },
+  });
+  await assert.rejects(captureDirectorySnapshot(path.join(target, "missing")), { code: "unsafe_root" });
+});
+
+test("a merge takes what changed in the source, and keeps both versions of what both changed", async (t) => {
+  const { source, target, merge } = folders(t);
+  for (const name of ["same", "changed", "deleted", "edited-deleted", "both", "mine", "skip/x"]) put(target, name, "base");
+  const input = await merge();
+  put(source, "changed", "source");
+  put(source, "added/x", "source");
+  put(source, "both", "source");
+  remove(source, "deleted");
+  remove(source, "edited-deleted");
+  for (const name of ["edited-deleted", "both", "mine"]) put(target, name, "target");
+  let before: unknown;
+  const report = await mergeDirectoryWithBaseline({ ...input, beforeApply: async () => void (before = listing(target)["changed"]) });
+  assert.equal(before, "644 base", "beforeApply came first");
+  assert.equal(report.status, "conflicts");
+  assert.deepEqual(report.conflicts.map((c) => `${c.path} ${c.kind}`), ["both content", "edited-deleted deleted_in_sandbox"]);
+  assert.equal(read(target, report.conflicts[0]!.copy!), "source");
+  const now = listing(target);
+  delete now[report.conflicts[0]!.copy!];
+  assert.deepEqual(now, {
+    same: "644 base", changed: "644 source", added: "dir", "added/x": "644 source", both: "644 target", "edited-deleted": "644 target",
+    mine: "644 target", skip: "dir", "skip/x": "644 base",
+  });
+});
+
+test("a beforeApply that throws leaves the target as it is", async (t) => {
+  const { source, target, merge } = folders(t);
+  put(target, "a", "base");
+  const input = await merge();
+  put(source, "a", "source");
+  const boom = new Error("no");
+  await assert.rejects(mergeDirectoryWithBaseline({ ...input, beforeApply: () => Promise.reject(boom) }), (error: Error) => error.cause === boom);
+  assert.deepEqual(listing(target), { a: "644 base" });
+});
+
+test("a source that lost everything empties nothing", async (t) => {
+  const { source, target, merge } = folders(t);
+  for (let i = 0; i < 30; i++) put(target, `f${i}`, "base");
+  const input = await merge();
+  for (const name of fs.readdirSync(source)) remove(source, name);
+  await assert.rejects(mergeDirectoryWithBaseline(input), { code: "refused" });
+  assert.equal(Object.keys(listing(target)).length, 30);
+});
+
+test("an entry is compared with what a baseline says", async (t) => {
+  const { target } = folders(t);
+  put(target, "d/f", "1");
+  fs.symlinkSync("f", path.join(target, "d/l"));
+  const file = { kind: "file" as const, mode: 0o600, hash: sha256("1") };
+  const matches = (name: string, entry: Parameters<typeof directoryEntryMatchesBaseline>[2]) => directoryEntryMatchesBaseline(target, name, entry);
+  assert.equal(await matches("d/f", file), true);
+  assert.equal(await matches("d/f", { ...file, mode: 0o755 }), false);
+  assert.equal(await matches("d/f", { ...file, hash: sha256("2") }), false);
+  assert.equal(await matches("d/f", { kind: "dir" }), false);
+  assert.equal(await matches("d", { kind: "dir" }), true);
+  assert.equal(await matches("d/l", { kind: "symlink", target: "f" }), true);
+  assert.equal(await matches("d/l", { kind: "symlink", target: "g" }), false);
+  assert.equal(await matches("gone", file), false);
+  assert.equal(await matches("gone", undefined), true);
+  assert.equal(await matches("d/f", null), false);
+});
+
+test("the lock of a directory is taken once at a time, and once in its own function", async (t) => {
+  const { target, merge } = folders(t);
+  put(target, "a", "base");
+  const input = await merge();
+  const order: string[] = [];
+  await Promise.all([
+    withDirectoryMergeLock(target, async () => {
+      order.push("first begins");
+      await mergeDirectoryWithBaseline(input); // which takes the same lock
+      order.push("first ends");
+    }),
+    new Promise((resolve) => setTimeout(resolve, 50)).then(() =>
+      withDirectoryMergeLock(target, async () => void order.push("second")),
+    ),
+  ]);
+  assert.deepEqual(order, ["first begins", "first ends", "second"]);
+});

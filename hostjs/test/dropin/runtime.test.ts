@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { PlannerError } from "../../src/errors.js";
+import {
+  buildSandboxExecutionSessionIdentity, mirrorDirectory, parseSandboxRemoteExecutionSpec, prepareSandboxManagedRuntime, sandboxExecutionSessionMatches,
+  type PreparedSandboxManagedRuntime, type RuntimeReport,
+} from "../../src/sandbox-managed-runtime.js";
+import { DirectoryClient } from "../host/directory.js";
+import { listing, read, remove } from "../host/pair.js";
+import { put, tempDir } from "../host/world.js";
+
+type Input = Parameters<typeof prepareSandboxManagedRuntime>[0];
+
+/** A server with one workspace and one sandbox. */
+class Server {
+  readonly local: string;
+  readonly sandbox: string;
+  readonly client = new DirectoryClient();
+
+  constructor(private readonly t: TestContext) {
+    const top = tempDir(t);
+    this.local = path.join(top, "local");
+    this.sandbox = path.join(top, "sandbox");
+    for (const dir of [this.local, this.sandbox]) fs.mkdirSync(dir);
+    this.stateDir = path.join(top, "state");
+  }
+  readonly stateDir: string;
+
+  prepare(more: Partial<Input> = {}): Promise<PreparedSandboxManagedRuntime> {
+    const spec = { transport: "sandbox" as const, provider: "directory", sandboxId: "one", remoteCwd: this.sandbox, timeoutMs: 60_000, apiKey: null };
+    return prepareSandboxManagedRuntime({ spec, adapterKey: "codex", client: this.client, workspaceLocalDir: this.local, stateDir: this.stateDir, ...more });
+  }
+}
+
+test("a workspace goes out and comes home merged", async (t) => {
+  const s = new Server(t);
+  put(s.local, "a", "1\0");
+  put(s.local, "both", "base\0");
+  put(s.local, "tools/x", "tool");
+  const runtime = await s.prepare({ assets: [{ key: "tools", localDir: path.join(s.local, "tools") }] });
+  assert.equal(runtime.workspaceRemoteDir, s.sandbox);
+  assert.equal(runtime.runtimeRootDir, s.sandbox + "/.paperclip-runtime/codex");
+  assert.deepEqual(runtime.assetDirs, { tools: s.sandbox + "/.paperclip-runtime/codex/tools" });
+  assert.equal(read(runtime.assetDirs["tools"]!, "x"), "tool");
+  assert.equal(runtime.prepared.clientCalls, 5, "three calls, and two for an asset");
+  put(s.sandbox, "a", "2\0");
+  put(s.sandbox, "both", "there\0");
+  put(s.local, "both", "here\0");
+  const report: RuntimeReport = await runtime.restoreWorkspace();
+  assert.equal(report.status, "conflicts");
+  assert.equal(report.clientCalls, 3);
+  assert.equal(read(s.local, "a"), "2\0");
+  assert.equal(read(s.local, "both"), "here\0", "both versions are kept");
+  assert.equal(read(s.local, report.conflicts[0]!.copy!), "there\0");
+  assert.deepEqual((await runtime.restoreWorkspace()).changes, [], "a second restore has nothing to do");
+});
+
+test("a refused restore rejects with its report and writes nothing", async (t) => {
+  const s = new Server(t);
+  for (let i = 0; i < 30; i++) put(s.local, `f${i}`, "x");
+  const runtime = await s.prepare();
+  for (let i = 0; i < 30; i++) remove(s.sandbox, `f${i}`);
+  const before = listing(s.local);
+  await assert.rejects(runtime.restoreWorkspace(), (error: unknown) => {
+    assert.ok(error instanceof PlannerError);
+    assert.equal(error.code, "refused");
+    assert.equal(error.report?.guard, "sandbox_emptied");
+    assert.ok(error.hint);
+    return true;
+  });
+  assert.deepEqual(listing(s.local), before);
+});
+
+test("the policy fail refuses a restore with conflicts, and remote takes the sandbox's version", async (t) => {
+  const s = new Server(t);
+  put(s.local, "f", "base\0");
+  const runtime = await s.prepare({ conflictPolicy: "fail" });
+  put(s.sandbox, "f", "there\0");
+  put(s.sandbox, "g", "there\0");
+  put(s.local, "f", "here\0");
+  await assert.rejects(runtime.restoreWorkspace(), { code: "refused" });
+  assert.deepEqual(listing(s.local), { f: "644 here\0" });
+  const other = await s.prepare({ conflictPolicy: "remote" });
+  const report = await other.restoreWorkspace();
+  assert.ok(report.conflicts.length > 0, JSON.stringify(report));
+  assert.equal(read(s.local, "g"), "there\0");
+});
+
+test("an exclude that the seed's tar or its snapshot would have known is left alone on both sides", async (t) => {
+  const s = new Server(t);
+  for (const name of ["a", "dist/x", "d/dist/y", "cache/z"]) put(s.local, name, "here");
+  put(s.sandbox, "cache/theirs", "there");
+  const runtime = await s.prepare({ workspaceExclude: ["dist", "./cache"], preserveAbsentOnRestore: ["keep"] });
+  assert.deepEqual(Object.keys(listing(s.sandbox)).filter((n) => n.includes("dist")), []);
+  put(s.local, "keep/mine", "here");
+  const before = listing(s.local);
+  await runtime.restoreWorkspace();
+  assert.deepEqual(listing(s.local), before, "a round trip of nothing changes nothing");
+});
+
+test("progress is told, and a signal stops a restore", async (t) => {
+  const s = new Server(t);
+  put(s.local, "a", "1");
+  const abort = new AbortController();
+  const stages = new Set<string>();
+  const runtime = await s.prepare({ signal: abort.signal, onProgress: ({ stage }) => stages.add(stage) });
+  assert.ok(stages.has("scanning") && stages.has("sending"), [...stages].join());
+  put(s.sandbox, "b", "2");
+  abort.abort();
+  await assert.rejects(runtime.restoreWorkspace(), { code: "cancelled" });
+  assert.deepEqual(listing(s.local), { a: "644 1" });
+});
+
+test("the dialect classic makes the seed's calls in the seed's order", async (t) => {
+  const s = new Server(t);
+  put(s.local, "a", "1");
+  put(s.local, "it's", "quoted");
+  const calls: string[] = [];
+  const client = new Proxy(s.client, {
+    get: (target, name: keyof DirectoryClient) => {
+      if (name === "run") return (command: string, options: { timeoutMs: number }) => (calls.push("run " + command), target.run(command, options));
+      return (at: string, bytes: ArrayBuffer) => (calls.push(`${name} ${at}`), (target[name] as (a: string, b: ArrayBuffer) => Promise<never>).call(target, at, bytes));
+    },
+  });
+  const runtime = await s.prepare({ client, dialect: "classic", workspaceExclude: ["node_modules"], assets: [{ key: "skills", localDir: s.local }] });
+  const rt = runtime.runtimeRootDir;
+  const q = (text: string) => `'"'"'${text}'"'"'`;
+  assert.deepEqual(calls, [
+    `makeDir ${rt}`,
+    `writeFile ${rt}/workspace-upload.tar`,
+    `run sh -c 'mkdir -p ${q(s.sandbox)} && find ${q(s.sandbox)} -mindepth 1 -maxdepth 1 ! -name ${q(".paperclip-runtime")} -exec rm -rf -- {} + && ` +
+      `tar -xf ${q(`${rt}/workspace-upload.tar`)} -C ${q(s.sandbox)} && rm -f ${q(`${rt}/workspace-upload.tar`)}'`,
+    `writeFile ${rt}/skills-upload.tar`,
+    `run sh -c 'rm -rf ${q(rt + "/skills")} && mkdir -p ${q(rt + "/skills")} && tar -xf ${q(`${rt}/skills-upload.tar`)} -C ${q(rt + "/skills")} && rm -f ${q(`${rt}/skills-upload.tar`)}'`,
+  ]);
+  assert.deepEqual(runtime.prepared.waived, ["R4", "D10", "D13", "D15"]);
+  put(s.sandbox, "a", "2");
+  put(s.sandbox, "new", "3");
+  remove(s.sandbox, "it's");
+  calls.length = 0;
+  const report = await runtime.restoreWorkspace();
+  assert.deepEqual(calls, [
+    `run sh -c 'mkdir -p ${q(rt)} && tar -cf ${q(`${rt}/workspace-download.tar`)} -C ${q(s.sandbox)} --exclude ${q("._*")} --exclude ${q("node_modules")} .'`,
+    `readFile ${rt}/workspace-download.tar`,
+    `remove ${rt}/workspace-download.tar`,
+  ]);
+  assert.equal(report.status, "ok", JSON.stringify(report));
+  assert.deepEqual(listing(s.local), { a: "644 2", new: "644 3" });
+});
+
+test("a classic download that was cut writes nothing", async (t) => {
+  const s = new Server(t);
+  put(s.local, "a", "1");
+  const client = new DirectoryClient();
+  const runtime = await s.prepare({ client, dialect: "classic" });
+  put(s.sandbox, "a", "2");
+  remove(s.sandbox, "b");
+  const whole = client.readFile.bind(client);
+  for (const cut of [0, 512, 600, 1536]) {
+    client.readFile = async (at) => ((await whole(at)) as Buffer).subarray(0, cut);
+    await assert.rejects(runtime.restoreWorkspace(), { code: "corrupt" }, `cut at ${cut}`);
+    assert.equal(read(s.local, "a"), "1");
+  }
+});
+
+test("specs are read with the seed's coercions", () => {
+  const spec = { transport: " sandbox ", provider: "e2b", sandboxId: "s", remoteCwd: "/w", timeoutMs: "30000", apiKey: " " };
+  const parsed = parseSandboxRemoteExecutionSpec(spec);
+  assert.deepEqual(parsed, { transport: "sandbox", provider: "e2b", sandboxId: "s", remoteCwd: "/w", timeoutMs: 30000, apiKey: null });
+  assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, timeoutMs: true })?.timeoutMs, 1);
+  for (const timeoutMs of [NaN, Infinity, -1, 0, undefined, null, "x", {}, Symbol.iterator, () => 1]) {
+    assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, timeoutMs }), null, String(timeoutMs));
+  }
+  const round: Record<string, unknown> = { ...spec };
+  round["self"] = round;
+  assert.deepEqual(parseSandboxRemoteExecutionSpec(round), parsed);
+  for (const value of [null, undefined, 1, "text", [], [spec], {}]) assert.equal(parseSandboxRemoteExecutionSpec(value), null);
+  const identity = buildSandboxExecutionSessionIdentity(parsed);
+  assert.deepEqual(identity, { transport: "sandbox", provider: "e2b", sandboxId: "s", remoteCwd: "/w" });
+  assert.equal(buildSandboxExecutionSessionIdentity(null), null);
+  assert.equal(sandboxExecutionSessionMatches(identity, parsed), true);
+  assert.equal(sandboxExecutionSessionMatches({ ...identity, provider: " e2b" }, parsed), false, "the saved side is not trimmed");
+  assert.equal(sandboxExecutionSessionMatches(identity, null), false);
+  for (const saved of [null, undefined, 1, []]) assert.equal(sandboxExecutionSessionMatches(saved, parsed), false);
+});
+
+test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
+  const top = tempDir(t);
+  const [from, to] = [path.join(top, "from"), path.join(top, "to")];
+  put(from, "a", "1");
+  put(from, "d/run", "2");
+  fs.chmodSync(path.join(from, "d/run"), 0o755);
+  fs.symlinkSync("a", path.join(from, "link"));
+  put(from, "kind", "a file now");
+  for (const name of ["a", "old", "gone/x", "keep/x/y", "keep/z", "kind/below"]) put(to, name, "old");
+  fs.mkdirSync(path.join(top, "other"));
+  fs.symlinkSync(path.join(top, "other"), path.join(to, "d"));
+  await mirrorDirectory(from, to, { preserveAbsent: ["keep/x"] });
+  assert.deepEqual(listing(to), { a: "644 1", d: "dir", "d/run": "755 2", keep: "dir", "keep/x": "dir", "keep/x/y": "644 old", kind: "644 a file now", link: "link a" });
+  assert.deepEqual(fs.readdirSync(path.join(top, "other")), [], "nothing passes through a link");
+  await assert.rejects(mirrorDirectory(path.join(top, "missing"), to), { code: "io_failed" });
+  assert.equal(read(to, "a"), "1", "a source that is missing empties nothing");
+});
