@@ -151,7 +151,6 @@ export interface PlanRequest {
   fetched?: readonly Digest[];
   part?: number;
   resume?: readonly string[];
-  remote_cwd?: string;
   stream?: boolean;
 }
 
