@@ -112,7 +112,10 @@ type breaking struct {
 }
 
 func (c *breaking) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
-	return c.Client.(hostgo.Streamer).RunStream(ctx, command, &cutReader{in, c.left}, out, timeout)
+	if in != nil {
+		in = &cutReader{in, c.left}
+	}
+	return c.Client.(hostgo.Streamer).RunStream(ctx, command, in, out, timeout)
 }
 
 type cutReader struct {
