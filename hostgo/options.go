@@ -100,7 +100,7 @@ type session struct {
 	release func() error
 	stage   string
 	since   time.Time
-	scan    chan error // the scan of the workspace while it goes on; else nil
+	scan    chan scanResult // the scan of the workspace while it goes on; else nil
 	stop    context.CancelFunc
 	mu      sync.Mutex // of Progress
 
@@ -263,7 +263,7 @@ func (s *session) begin(ctx context.Context) error {
 	}
 	ctx, s.stop = context.WithCancel(ctx)
 	s.rules, s.recovered = rules, recovered.Problems
-	scan := make(chan error, 1)
+	scan := make(chan scanResult, 1)
 	s.scan = scan
 	go func() { scan <- s.scanWorkspace(ctx) }()
 	s.enter(StageBase)
@@ -271,21 +271,33 @@ func (s *session) begin(ctx context.Context) error {
 	return err
 }
 
-// scanWorkspace reads the workspace while the sandbox is looked at. Nothing else
-// may use the request's Local until [session.scanned] returned.
-func (s *session) scanWorkspace(ctx context.Context) error {
-	s.clock = time.Now().UnixNano()
+type scanResult struct {
+	*Scanned
+	clock int64 // when it began
+	err   error
+}
+
+// scanWorkspace reads the workspace while the sandbox is looked at. It changes
+// nothing of the session: the request is in use meanwhile.
+func (s *session) scanWorkspace(ctx context.Context) scanResult {
+	clock := time.Now().UnixNano()
 	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NoDigests: s.first, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
-	if err != nil {
-		return err
+	if err == nil && scanned.Cache != nil {
+		err = s.state.saveCache(scanned.Cache)
 	}
-	s.report.work(WorkHash, scanned.Hashing)
-	s.request.Local, s.request.LocalRepos = scanned.Snapshot, scanned.Repos
+	return scanResult{scanned, clock, err}
+}
+
+// take puts a scan into the request.
+func (s *session) take(r scanResult) error {
+	if r.err != nil {
+		return r.err
+	}
+	s.clock = r.clock
+	s.report.work(WorkHash, r.Hashing)
+	s.request.Local, s.request.LocalRepos = r.Snapshot, r.Repos
 	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, s.recovered...))
-	if scanned.Cache == nil {
-		return nil
-	}
-	return s.state.saveCache(scanned.Cache)
+	return nil
 }
 
 // firstPush reports whether a push has nothing to compare with, so that it need
@@ -310,7 +322,7 @@ func (s *session) rescan(ctx context.Context) error {
 	}
 	s.first = false
 	s.enter(StageScan)
-	return s.scanWorkspace(ctx)
+	return s.take(s.scanWorkspace(ctx))
 }
 
 // scanned waits for the scan of the workspace.
@@ -319,9 +331,9 @@ func (s *session) scanned() error {
 		return nil
 	}
 	s.enter(StageScan)
-	err := <-s.scan
+	r := <-s.scan
 	s.scan = nil
-	return err
+	return s.take(r)
 }
 
 // close releases the lock and completes the report. It returns err, or the
