@@ -47,7 +47,8 @@ type Streamer interface {
 	// RunStream is Run with the command's stdin read from in, empty if that is nil,
 	// and its stdout written to out, discarded if that is nil. timeout counts from
 	// the last byte that moved. An error of in or out kills the command and is
-	// wrapped by the one returned; a command need not read all of in.
+	// wrapped by the one returned. A command need not read all of in, which may be
+	// read from for a moment after the return.
 	RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error
 }
 

@@ -337,8 +337,8 @@ func checkStreams(e *env) error {
 	if !bytes.Equal(got.Bytes(), append(data, "and\x00more"...)) {
 		return fmt.Errorf("RunStream gave %d bytes that are not what the command wrote", got.Len())
 	}
-	for _, in := range []io.Reader{nil, bytes.NewReader(data)} {
-		for _, out := range []io.Writer{nil, io.Discard} {
+	for _, out := range []io.Writer{nil, io.Discard} {
+		for _, in := range []io.Reader{nil, bytes.NewReader(data)} {
 			err := s.RunStream(e.ctx, "echo some; exit 9", in, out, time.Minute)
 			var exit *hostgo.ExitError
 			if !errors.As(err, &exit) || exit.Status != 9 {
