@@ -1,0 +1,75 @@
+// One measured process, started by host.ts: a sync of the seed or of this package,
+// and a line of JSON that says what it cost.
+import fs from "node:fs";
+import path from "node:path";
+
+import { prepareSandboxManagedRuntime } from "../src/sandbox-managed-runtime.js";
+import { DirectoryClient } from "../test/host/directory.js";
+import { Seed } from "./seed.js";
+
+/** What one step cost. */
+export interface Cost {
+  /** Wall time, in milliseconds. */
+  wall: number;
+  /** CPU of the process and of the programs it ran, in milliseconds. */
+  cpu: number;
+  /** The most memory that the process had until then, in bytes. */
+  peak: number;
+}
+
+/** What a process is told: who syncs what into where, and the edits to make in the sandbox after the push, which are then pulled. */
+export interface Job {
+  system: "seed" | "syncplan" | "nothing";
+  local: string;
+  remote: string;
+  /** A folder of this job alone. */
+  scratch: string;
+  stateDir: string;
+  edits: string[];
+}
+
+/** The CPU of this process and of those that it waited for, in milliseconds; a clock tick is 10. */
+function cpuTime(): number {
+  const fields = fs.readFileSync("/proc/self/stat", "latin1").split(") ")[1]!.split(" ");
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0);
+}
+
+async function cost(step: () => Promise<unknown>): Promise<Cost> {
+  const [from, cpu] = [performance.now(), cpuTime()];
+  await step();
+  return { wall: performance.now() - from, cpu: cpuTime() - cpu, peak: process.resourceUsage().maxRSS * 1024 };
+}
+
+/** The push and the pull of a job. */
+function stepsOf(job: Job): { push(): Promise<unknown>; pull(): Promise<unknown> } {
+  const { local, remote, scratch, stateDir } = job;
+  const client = new DirectoryClient();
+  switch (job.system) {
+    case "nothing":
+      return { push: async () => undefined, pull: async () => undefined };
+    case "seed": {
+      const seed = new Seed(client, local, remote, scratch);
+      return { push: () => seed.push(), pull: () => seed.pull() };
+    }
+    case "syncplan": {
+      const spec = { transport: "sandbox", provider: "directory", sandboxId: "bench", remoteCwd: remote, timeoutMs: 600_000, apiKey: null } as const;
+      let prepared: Awaited<ReturnType<typeof prepareSandboxManagedRuntime>>;
+      return {
+        push: async () => (prepared = await prepareSandboxManagedRuntime({ spec, adapterKey: "bench", client, workspaceLocalDir: local, stateDir })),
+        pull: () => prepared.restoreWorkspace(),
+      };
+    }
+  }
+}
+
+const job = JSON.parse(process.argv[2]!) as Job;
+const { push, pull } = stepsOf(job);
+const costs = [await cost(push)];
+if (job.edits.length > 0) {
+  for (const name of job.edits) fs.appendFileSync(path.join(job.remote, name), "// edited in the sandbox\n");
+  costs.push(await cost(pull));
+  for (const name of job.edits) {
+    if (!fs.readFileSync(path.join(job.local, name), "utf8").endsWith("// edited in the sandbox\n")) throw new Error(`${name} did not come home`);
+  }
+}
+console.log(JSON.stringify(costs));
