@@ -29,9 +29,10 @@ const maySections = 1;
 /** One instance of the module. A trap leaves it unusable. */
 export class Instance {
   private readonly exports: Exports;
-  private readonly wasi = new Wasi();
+  private readonly wasi: Wasi;
 
-  constructor(module: WebAssembly.Module) {
+  constructor(module: WebAssembly.Module, frugal: boolean) {
+    this.wasi = new Wasi(frugal);
     let instance: WebAssembly.Instance;
     try {
       instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: this.wasi.imports });

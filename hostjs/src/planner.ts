@@ -11,6 +11,8 @@ const maxMemory = 256 << 20;
 export interface PlannerOptions {
   /** The module, where it is not the one that this package ships. */
   wasm?: Uint8Array | WebAssembly.Module;
+  /** Keeps the module's memory small, at some cost a call; for a thread that holds much else. The default is false. */
+  frugal?: boolean;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -32,8 +34,8 @@ function compile(bytes: Uint8Array): WebAssembly.Module {
 
 /** Makes a planner. It is cheap after the first: take one for each run. */
 export function createPlanner(options: PlannerOptions = {}): Planner {
-  const { wasm } = options;
-  return new Planner(wasm === undefined ? compiledModule() : wasm instanceof WebAssembly.Module ? wasm : compile(wasm));
+  const { wasm, frugal = false } = options;
+  return new Planner(wasm === undefined ? compiledModule() : wasm instanceof WebAssembly.Module ? wasm : compile(wasm), frugal);
 }
 
 /** Names a value that a call of this planner kept. */
@@ -52,8 +54,11 @@ export class Planner {
   private instance: Instance | undefined;
   private readonly keys = new Set<string>();
 
-  constructor(private readonly module: WebAssembly.Module) {
-    this.instance = new Instance(module);
+  constructor(
+    private readonly module: WebAssembly.Module,
+    private readonly frugal: boolean,
+  ) {
+    this.instance = new Instance(module, frugal);
   }
 
   /** Bytes of memory that the module holds. */
@@ -75,7 +80,7 @@ export class Planner {
 
   private run<T>(use: (instance: Instance) => T): T {
     if (this.instance && this.instance.size > maxMemory && this.keys.size === 0) this.instance = undefined;
-    const instance = (this.instance ??= new Instance(this.module));
+    const instance = (this.instance ??= new Instance(this.module, this.frugal));
     try {
       return use(instance);
     } catch (error) {

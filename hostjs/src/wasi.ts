@@ -4,16 +4,25 @@
 const success = 0;
 
 /**
- * Settings of the Go runtime in the module: garbage is first collected at some 80 MB, which most instances never reach, since one that
- * grew is replaced.
+ * Settings of the Go runtime in the module. Garbage is first collected at some 80 MB, which most instances never reach, since one
+ * that grew is replaced.
  */
-const environment = ["GOGC=2000", "GOMEMLIMIT=1GiB"];
+const generous = ["GOGC=2000", "GOMEMLIMIT=1GiB"];
+
+/** Collects early. Past 64 MB each step by which memory grows makes V8 collect the garbage of the whole thread, which a host has much of. */
+const frugal = ["GOGC=100", "GOMEMLIMIT=1GiB"];
 
 export class Wasi {
   /** Set once the instance exists. */
   memory: WebAssembly.Memory | undefined;
   /** The end of what the module wrote before it died. */
   written = "";
+
+  private readonly environment: readonly string[];
+
+  constructor(isFrugal: boolean) {
+    this.environment = isFrugal ? frugal : generous;
+  }
 
   private get view(): DataView {
     return new DataView(this.memory!.buffer);
@@ -28,12 +37,12 @@ export class Wasi {
     args_sizes_get: (count: number, size: number) => this.zeros(count, size),
     args_get: () => success,
     environ_sizes_get: (count: number, size: number) => {
-      this.view.setUint32(count, environment.length, true);
-      this.view.setUint32(size, environment.reduce((n, s) => n + s.length + 1, 0), true);
+      this.view.setUint32(count, this.environment.length, true);
+      this.view.setUint32(size, this.environment.reduce((n, s) => n + s.length + 1, 0), true);
       return success;
     },
     environ_get: (list: number, at: number) => {
-      for (const s of environment) {
+      for (const s of this.environment) {
         this.view.setUint32(list, at, true);
         new TextEncoder().encodeInto(`${s}\0`, new Uint8Array(this.memory!.buffer, at, s.length + 1));
         list += 4;

@@ -79,7 +79,7 @@ async function sync(options: SyncOptions, around: Surroundings, calls: Calls): P
 }
 
 async function outcomeOf({ task, stop: memory, module }: Start, calls: Calls, progress: Surroundings["progress"]): Promise<Outcome> {
-  const planner = createPlanner({ wasm: module });
+  const planner = createPlanner({ wasm: module, frugal: true });
   share(planner);
   const stop = new Stop(memory);
   switch (task.task) {
