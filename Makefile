@@ -54,8 +54,10 @@ golden: build ## Regenerate the machine-written outputs of the vectors
 	bin/planner conformance -update testdata/golden
 
 .PHONY: bench-js
-bench-js: js ## Benchmarks of the module in Node, beside JavaScript and native Go
+bench-js: js ## Benchmarks in Node: the module beside JavaScript and native Go, whole syncs beside the seed's way (takes long)
 	cd hostjs && node build/bench/bench.js
+	cd hostjs && node build/bench/host.js
+	cd hostjs && node build/bench/delay.js
 
 .PHONY: bench
 bench: ## Benchmarks: the core, and push beside tar and the seed's way
@@ -72,6 +74,10 @@ bench-link: build ## First push, small changes and nothing over an emulated slow
 .PHONY: soak
 soak: ## 5,000 generated histories, incremental beside full (some ten minutes)
 	$(GO) test ./hostgo -run TestHistories -histories 5000 -timeout 60m
+
+.PHONY: soak-js
+soak-js: js ## 10,000 runs of a planner in one process, whose memory stays flat (a minute or two)
+	cd hostjs && node build/bench/soak.js
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME
