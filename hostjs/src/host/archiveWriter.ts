@@ -259,7 +259,7 @@ class SmallReader {
     try {
       const info = fstat(fd);
       if (info.size > smallFile) return undefined;
-      const n = readWhole(fd, this.buffer);
+      const n = readWhole(fd, this.buffer, info.size);
       if (n !== info.size || !same(info, fstat(fd))) return "changed";
       return { data: this.buffer.subarray(0, n), info };
     } finally {
@@ -268,13 +268,13 @@ class SmallReader {
   }
 }
 
-/** Reads a file until its end or the buffer's. */
-function readWhole(fd: number, buffer: Buffer): number {
+/** Reads a file until its size, its end or the buffer's. Whether it grew meanwhile its times tell. */
+function readWhole(fd: number, buffer: Buffer, size: number): number {
   let have = 0;
-  while (have < buffer.length) {
+  do {
     const n = fs.readSync(fd, buffer, have, buffer.length - have, null);
     if (n === 0) break;
     have += n;
-  }
+  } while (have < size);
   return have;
 }

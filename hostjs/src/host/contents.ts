@@ -27,7 +27,7 @@ export class Contents {
   private index: Map<string, Place> | undefined; // only a merge or a change needs it
   private size = 0;
   private added: number | undefined; // open while contents are added
-  private waiting: Buffer[] = [];
+  private waiting: Buffer | undefined; // records that are not written yet
   private waitingSize = 0;
   private position = 0; // in the file, of what comes next
 
@@ -100,32 +100,30 @@ export class Contents {
   add(digest: string, data: Buffer): void {
     const index = this.load();
     if (index.has(digest) || !worthKeeping(data) || this.size + data.length > maxContents) return;
-    const record = Buffer.alloc(recordHead + data.length);
-    record.write(digest, 0, "hex");
-    record.writeBigUInt64LE(BigInt(data.length), 32);
-    data.copy(record, recordHead);
-    this.waiting.push(record);
-    this.waitingSize += record.length;
+    const waiting = (this.waiting ??= Buffer.allocUnsafe(flushSize + recordHead + maxContent));
+    waiting.write(digest, this.waitingSize, "hex");
+    waiting.writeBigUInt64LE(BigInt(data.length), this.waitingSize + 32);
+    data.copy(waiting, this.waitingSize + recordHead);
     index.set(digest, { offset: this.size + recordHead, size: data.length });
-    this.size += record.length;
+    this.waitingSize += recordHead + data.length;
+    this.size += recordHead + data.length;
     if (this.waitingSize > flushSize) this.flush();
   }
 
   private flush(): void {
-    if (this.waiting.length === 0) return;
+    if (!this.waiting || this.waitingSize === 0) return;
     try {
       if (this.added === undefined) {
         this.added = fs.openSync(this.path, fs.constants.O_CREAT | fs.constants.O_WRONLY, 0o600);
         fs.ftruncateSync(this.added, this.size - this.waitingSize);
         this.position = this.size - this.waitingSize;
       }
-      const data = Buffer.concat(this.waiting);
+      const data = this.waiting.subarray(0, this.waitingSize);
       for (let at = 0; at < data.length; ) at += fs.writeSync(this.added, data, at, data.length - at, this.position + at);
       this.position += data.length;
     } catch (error) {
       throw ioError("contents can't be kept", this.path, error);
     }
-    this.waiting = [];
     this.waitingSize = 0;
   }
 

@@ -68,7 +68,7 @@ function text(b: Buffer, at: number, width: number, value: Buffer): void {
 /** A number in octal with a NUL after it, or in binary where that is too short. */
 function numeric(b: Buffer, at: number, width: number, n: number): void {
   if (n < 8 ** (width - 1)) {
-    b.write(n.toString(8).padStart(width - 1, "0"), at, "latin1");
+    for (let i = at + width - 2; i >= at; i--, n = Math.floor(n / 8)) b[i] = 0x30 + (n % 8);
     return;
   }
   let rest = BigInt(n);
@@ -80,7 +80,7 @@ function numeric(b: Buffer, at: number, width: number, n: number): void {
 function seal(b: Buffer): void {
   b.write("ustar  \0", 257, "latin1");
   let sum = 8 * 0x20;
-  for (const byte of b) sum += byte;
+  for (let i = 0; i < b.length; i++) sum += b[i]!;
   b.write(sum.toString(8).padStart(6, "0") + "\0 ", 148, "latin1");
 }
 
