@@ -79,7 +79,7 @@ export class Planner {
   }
 
   private run<T>(use: (instance: Instance) => T): T {
-    if (this.instance && this.instance.size > maxMemory && this.keys.size === 0) this.instance = undefined;
+    if (this.keys.size === 0 && this.memory > maxMemory) this.instance = undefined;
     const instance = (this.instance ??= new Instance(this.module, this.frugal));
     try {
       return use(instance);

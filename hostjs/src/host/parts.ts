@@ -14,7 +14,8 @@ export class PartWriter {
     private readonly limit: number,
     private readonly send: (part: Buffer) => Promise<void>,
   ) {
-    this.buffer = Buffer.allocUnsafe(limit > 0 ? Math.min(limit, firstSize) : firstSize);
+    // Memory that was not written to yet costs nothing, and copies of a part that grows would all wait for the collector.
+    this.buffer = Buffer.allocUnsafe(limit > 0 ? limit : firstSize);
   }
 
   /** Whether a part is full, so that the caller shall drain before it writes on. */
@@ -37,8 +38,7 @@ export class PartWriter {
   /** Makes room for up to n more bytes and returns for how many there is. */
   private room(n: number): number {
     let size = this.buffer.length;
-    while (size - this.used < n && (this.limit === 0 || size < this.limit)) size *= 2;
-    if (this.limit > 0) size = Math.min(size, this.limit);
+    while (this.limit === 0 && size - this.used < n) size *= 2;
     if (size > this.buffer.length) {
       const grown = Buffer.allocUnsafe(size);
       this.buffer.copy(grown, 0, 0, this.used);

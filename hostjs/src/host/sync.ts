@@ -47,6 +47,9 @@ export interface Ended {
   error?: PlannerError;
 }
 
+/** By default young objects alone may take 48 MB before V8 looks which of them are still needed. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+
 /** Runs one sync in a thread of its own and makes the client's calls in this one, which nothing blocks. */
 export function sync(client: SandboxClient, options: SyncOptions, control: SyncControl = {}): Promise<Ended> {
   return inWorker({ task: "sync", options }, client, control);
@@ -58,7 +61,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
   if (signal?.aborted) return Promise.resolve({ entries: [], error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
   const stop = new Stop();
   const start: Start = { task, stop: stop.memory, module: compiledModule() };
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: start });
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: start, resourceLimits });
   const failures = new Map<number, unknown>();
   const collected: Collected = { lines: [], entries: [] };
   const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
