@@ -10,14 +10,14 @@ WASM_DIR  ?= bin
 
 .PHONY: help
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Fetch what the checks and tests need; the rest works offline
 	$(GO) mod download
 	$(GO) mod download -modfile=tools/go.mod
 	cd hostjs && npm ci --no-audit --no-fund
-	@for t in git busybox toybox dash /usr/sbin/sshd; do command -v $$t >/dev/null || { echo "$$t is needed by the tests; install the Debian packages git, busybox, toybox, dash and openssh-server" >&2; exit 1; }; done
+	@for t in git busybox toybox dash chromium /usr/sbin/sshd; do command -v $$t >/dev/null || { echo "$$t is needed by the tests; install the Debian packages git, busybox, toybox, dash, chromium and openssh-server" >&2; exit 1; }; done
 
 .PHONY: build
 build: ## Build bin/planner
@@ -30,7 +30,7 @@ wasm: ## Build bin/planner.wasm
 
 .PHONY: js
 js: wasm ## Build the npm package in hostjs/dist, and its tests
-	cd hostjs && npx tsc -p . && cp ../bin/planner.wasm src/plan.schema.json dist/ && npx tsc -p tsconfig.test.json && cp ../bin/planner.wasm build/src/
+	cd hostjs && rm -rf dist build && npx tsc -p . && cp ../bin/planner.wasm src/plan.schema.json dist/ && npx tsc -p tsconfig.test.json && cp ../bin/planner.wasm build/src/
 
 .PHONY: check
 check: ## Format, vet on three platforms, staticcheck, purity of core, licenses
@@ -48,6 +48,10 @@ test: build js ## Every test with the race detector, the vectors by the binary, 
 	bin/planner conformance --cmd 'bin/planner plan' testdata/golden
 	bin/planner conformance --wasm bin/planner.wasm testdata/golden
 	node --test $$(find hostjs/build/test -name "*.test.js")
+
+.PHONY: test-package
+test-package: js ## The npm package packed, installed and used: by Node, a bundler, Chromium, Bun and Deno (a part of test)
+	node --test $$(find hostjs/build/test/package -name "*.test.js")
 
 .PHONY: golden
 golden: build ## Regenerate the machine-written outputs of the vectors

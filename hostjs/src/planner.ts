@@ -15,6 +15,13 @@ export interface PlannerOptions {
   frugal?: boolean;
 }
 
+declare global {
+  // The types of Node alone do not name it. Beside those of a browser, the two are one.
+  namespace WebAssembly {
+    interface Module {}
+  }
+}
+
 let compiled: WebAssembly.Module | undefined;
 
 /** The module that this package ships, compiled once a process. */

@@ -1,0 +1,114 @@
+// The package as it is published: packed, installed without a network into fresh
+// projects, and used there.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, test, type TestContext } from "node:test";
+
+import { build } from "esbuild";
+
+import { tempDir } from "../host/world.js";
+import { packageRoot, vectors } from "../support.js";
+import { posted } from "./browser.js";
+import * as programs from "./programs.js";
+import { pack, project, run } from "./project.js";
+
+const require = createRequire(import.meta.url);
+const esm = JSON.stringify({ type: "module" });
+const client = fs.readFileSync(path.join(packageRoot, "build/examples/directoryClient.js"), "utf8");
+const limit = { timeout: 180_000 };
+
+/** The package and what it depends on. */
+let packed: string[];
+const store = fs.mkdtempSync(path.join(os.tmpdir(), "syncplan-test-"));
+before(() => (packed = pack(store)));
+after(() => fs.rmSync(store, { recursive: true }));
+
+test("the package holds what was built from its sources, and nothing else", limit, () => {
+  const list = run(".", "tar", ["-tzf", packed[0]!]).trim().split("\n").sort();
+  const sources = (fs.readdirSync(path.join(packageRoot, "src"), { recursive: true }) as string[]).filter((name) => /(?<!\.d)\.ts$/.test(name));
+  const compiled = sources.map((name) => name.slice(0, -3)).flatMap((name) => [`${name}.js`, `${name}.d.ts`]);
+  const expected = [...[...compiled, "planner.wasm", "plan.schema.json"].map((name) => `package/dist/${name}`), "package/package.json"];
+  assert.deepEqual(list, expected.sort());
+});
+
+test("an ES module", limit, (t) => {
+  const dir = project(t, packed, { "package.json": esm, "program.js": programs.program(false), "directoryClient.js": client });
+  assert.equal(run(dir, process.execPath, ["program.js", tempDir(t)]), programs.written);
+});
+
+test("CommonJS, by require", limit, (t) => {
+  const dir = project(t, packed, { "program.js": programs.commonProgram, "directoryClient.mjs": client });
+  assert.equal(run(dir, process.execPath, ["program.js", tempDir(t)]), programs.written);
+});
+
+test("TypeScript under nodenext, and the shapes that a server declares today", limit, (t) => {
+  const shapes = fs.readFileSync(path.join(packageRoot, "test/dropin/shapes.test.ts"), "utf8");
+  const options = {
+    module: "nodenext", target: "es2022", lib: ["es2022"], strict: true, resolveJsonModule: true, outDir: "out",
+    typeRoots: [path.join(packageRoot, "node_modules/@types")], types: ["node"],
+  };
+  const dir = project(t, packed, {
+    "package.json": esm,
+    "tsconfig.json": JSON.stringify({ compilerOptions: options }),
+    "program.ts": programs.program(true),
+    "shapes.ts": shapes.replaceAll(/"..\/..\/src\/(.*).js"/g, '"syncplan/$1"'),
+    "directoryClient.ts": fs.readFileSync(path.join(packageRoot, "examples/directoryClient.ts"), "utf8"),
+  });
+  run(dir, process.execPath, [require.resolve("typescript/bin/tsc"), "-p", "."]);
+  assert.equal(run(dir, process.execPath, ["out/program.js", tempDir(t)]), programs.written);
+  run(dir, process.execPath, ["out/shapes.js"]);
+});
+
+test("a bundle, with the worker and the module beside it", limit, async (t) => {
+  const dir = project(t, packed, { "package.json": esm, "program.js": programs.bundledProgram, "directoryClient.js": client });
+  const bundle = tempDir(t);
+  const dist = path.join(dir, "node_modules/syncplan/dist");
+  await build({
+    absWorkingDir: dir,
+    entryPoints: { program: "program.js", worker: path.join(dist, "host/worker.js") },
+    bundle: true, platform: "node", target: "node20", format: "esm", outdir: bundle, loader: { ".wasm": "binary" }, logLevel: "error",
+    // tar-stream is CommonJS and requires modules of Node.
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+  fs.copyFileSync(path.join(dist, "planner.wasm"), path.join(bundle, "planner.wasm"));
+  fs.writeFileSync(path.join(bundle, "package.json"), esm);
+  assert.equal(run(bundle, process.execPath, ["program.js", tempDir(t)]), programs.written);
+});
+
+/** What the pure operations give everywhere. */
+const found = { vectors: vectors().length, wrong: [], listing: "  new             a\npush: 1 to write, 0 to delete in the sandbox\n", code: "unsafe_root", same: true };
+
+test("headless Chromium", limit, async (t) => {
+  const dir = project(t, packed, { "package.json": esm, "pure.js": programs.pure, "page.js": programs.page });
+  const site = tempDir(t);
+  await build({ absWorkingDir: dir, entryPoints: ["page.js"], bundle: true, platform: "browser", format: "esm", outdir: site, logLevel: "error" });
+  fs.copyFileSync(path.join(dir, "node_modules/syncplan/dist/planner.wasm"), path.join(site, "planner.wasm"));
+  fs.writeFileSync(path.join(site, "vectors.json"), JSON.stringify(vectors()));
+  fs.writeFileSync(path.join(site, "index.html"), '<!doctype html><script type="module" src="/page.js"></script>');
+  assert.deepEqual(JSON.parse(await posted(t, site)), found);
+});
+
+/** A project that checks the pure operations, in a runtime that takes packages as Node does. */
+function runtimeProject(t: TestContext): string {
+  return project(t, packed, {
+    "package.json": esm, "pure.js": programs.pure, "program.js": programs.elsewhere, "vectors.json": JSON.stringify(vectors()),
+  });
+}
+
+// The packages bun and deno fetch nothing when installed: their programs are packages of their own, one for each platform.
+const platform = `${process.platform}-${process.arch}`;
+
+test("Bun", limit, (t) => {
+  const bun = path.join(packageRoot, `node_modules/@oven/bun-${platform}/bin/bun`);
+  const dir = runtimeProject(t);
+  assert.deepEqual(JSON.parse(run(dir, bun, ["program.js"], { HOME: dir })), found);
+});
+
+test("Deno", limit, (t) => {
+  const deno = path.join(packageRoot, `node_modules/@deno/${platform}${process.platform === "linux" ? "-glibc" : ""}/deno`);
+  const dir = runtimeProject(t);
+  assert.deepEqual(JSON.parse(run(dir, deno, ["run", "--no-remote", "--allow-read", "program.js"], { HOME: dir, DENO_DIR: path.join(dir, "deno") })), found);
+});
