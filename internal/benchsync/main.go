@@ -8,15 +8,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/paperclipai/syncplan/internal/benchtree"
@@ -36,13 +39,16 @@ var operations = []string{"cold push", "push of nothing", "small pull", "pull of
 
 func main() {
 	flag.Parse()
-	if err := run(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "benchsync:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
+// run measures until ctx ends, and prints what there is then.
+func run(ctx context.Context) error {
 	top, err := os.MkdirTemp("", "benchsync-")
 	if err != nil {
 		return err
@@ -63,18 +69,27 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		for round := range *rounds {
-			for _, transport := range strings.Split(*transports, ",") {
-				for _, p := range peers(b.server) {
-					if strings.Contains(","+*peerNames+",", ","+p.name+",") {
-						if err := b.play(tree, transport, p, local, round); err != nil {
-							return err
-						}
-					}
+		err = b.rounds(ctx, tree, local)
+		b.print(tree)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) rounds(ctx context.Context, tree, local string) error {
+	for round := range *rounds {
+		for _, transport := range strings.Split(*transports, ",") {
+			for _, p := range peers(b.server) {
+				if !strings.Contains(","+*peerNames+",", ","+p.name+",") {
+					continue
+				}
+				if err := b.play(ctx, tree, transport, p, local, round); err != nil || ctx.Err() != nil {
+					return cmp.Or(ctx.Err(), err)
 				}
 			}
 		}
-		b.print(tree)
 	}
 	return nil
 }
@@ -90,18 +105,18 @@ type bench struct {
 
 // play makes one round of one peer: the four operations in turn, on a workspace
 // of its own where the peer changes it.
-func (b *bench) play(tree, transport string, p peer, source string, round int) error {
+func (b *bench) play(ctx context.Context, tree, transport string, p peer, source string, round int) error {
 	work := filepath.Join(b.top, fmt.Sprintf("%s-%s-%s-%d", tree, transport, p.name, round))
 	v := vars{local: filepath.Join(work, "local"), box: filepath.Join(work, "box"), work: work, ssh: transport == "ssh"}
 	if err := os.MkdirAll(v.box, 0o755); err != nil {
 		return err
 	}
-	if err := shell(context.Background(), "cp -a "+q(source)+" "+q(v.local)+"", b.env()); err != nil {
+	if err := shell(ctx, "cp -a "+q(source)+" "+q(v.local)+"", b.env()); err != nil {
 		return err
 	}
 	for i, op := range operations {
 		if i == 2 {
-			if err := shell(context.Background(), edits(v.box), b.env()); err != nil {
+			if err := shell(ctx, edits(v.box), b.env()); err != nil {
 				return err
 			}
 		}
@@ -111,11 +126,11 @@ func (b *bench) play(tree, transport string, p peer, source string, round int) e
 			b.slow[c] = "–"
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), *limit)
+		limited, cancel := context.WithTimeout(ctx, *limit)
 		start := time.Now()
-		err := shell(ctx, step, b.env())
+		err := shell(limited, step, b.env())
 		took := time.Since(start)
-		timedOut := ctx.Err() != nil
+		timedOut := limited.Err() != nil && ctx.Err() == nil
 		cancel()
 		if timedOut {
 			b.slow[c] = "over " + limit.String()
@@ -165,7 +180,7 @@ func q(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" 
 
 func (b *bench) print(tree string) {
 	for _, transport := range strings.Split(*transports, ",") {
-		fmt.Printf("\n%s tree, %s, %d cores, medians of %d\n\n| peer |", tree, transport, runtime.NumCPU(), *rounds)
+		fmt.Printf("\n%s tree, %s, %d cores, medians of at most %d rounds\n\n| peer |", tree, transport, runtime.NumCPU(), *rounds)
 		for _, op := range operations {
 			fmt.Printf(" %s |", op)
 		}
