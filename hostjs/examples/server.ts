@@ -64,15 +64,17 @@ async function answer(request: http.IncomingMessage, options: RunServerOptions, 
   return run ? { status: 200, body: run } : { status: 404, body: { error: "no such run" } };
 }
 
-/** One run: the workspace goes out, the command changes it there, and it comes home merged. It never rejects. */
+/** One run: the workspace goes out, the command changes it there, and what it did comes home merged, whatever it ended with. It never rejects. */
 async function execute({ workspace, adapterKey }: RunServerOptions, { spec, client }: Sandbox, command: string) {
   try {
     const runtime = await prepareSandboxManagedRuntime({ spec, adapterKey, client, workspaceLocalDir: workspace });
     const inWorkspace = `cd ${createPlanner().quote(runtime.workspaceRemoteDir)} && ${command}`;
-    await client.run(inWorkspace, { timeoutMs: spec.timeoutMs });
-    return { state: "done" as const, report: await runtime.restoreWorkspace() };
+    const failure = await client.run(inWorkspace, { timeoutMs: spec.timeoutMs }).then(() => undefined, messageOf);
+    const report = await runtime.restoreWorkspace();
+    if (failure === undefined) return { state: "done" as const, report };
+    return { state: "failed" as const, error: { code: "command_failed", message: failure, hint: null, report } };
   } catch (error) {
-    const { code = "command_failed", hint = null, report = null } = error instanceof PlannerError ? error : {};
+    const { code = "io_failed", hint = null, report = null } = error instanceof PlannerError ? error : {};
     return { state: "failed" as const, error: { code, message: messageOf(error), hint, report } };
   }
 }

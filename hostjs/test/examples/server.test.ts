@@ -123,9 +123,11 @@ test("a run that fails says why, and a refused one carries its report", async (t
   const r = await Running.start(t);
   for (let i = 0; i < 30; i++) put(r.local, `f${i}`, "x");
   const before = listing(r.local);
-  const failed = (await r.run("one", "echo because >&2; exit 3")) as Failed;
+  const failed = (await r.run("one", "echo half >done; echo because >&2; exit 3")) as Failed;
   assert.deepEqual([failed.state, failed.error.code], ["failed", "command_failed"]);
   assert.match(failed.error.message, /exit status 3: because/);
+  assert.deepEqual(listing(r.local), { ...before, done: "644 half\n" }, "what a failing command did comes home all the same");
+  fs.rmSync(path.join(r.local, "done"));
   const refused = (await r.run("one", "rm -f f*")) as Failed;
   assert.deepEqual([refused.error.code, refused.error.report?.guard], ["refused", "sandbox_emptied"]);
   assert.deepEqual(listing(r.local), before);
