@@ -89,7 +89,7 @@ func entryList(o *Object, name string, p *[]Entry) {
 	}
 	if o.Reading() {
 		if r := o.find(name, false); r != nil && o.with != nil && r.peek() == '{' {
-			data, _ := o.section(name, r)
+			data, _ := o.section(name, r) // the brace says that it is one
 			if o.Failed() {
 				return
 			}

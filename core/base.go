@@ -1,5 +1,10 @@
 package core
 
+import (
+	"bytes"
+	"slices"
+)
+
 // Base is the state that both sides shared at the last completed sync, bound
 // to one sandbox by a random marker that was written into it (promise D4).
 //
@@ -28,6 +33,17 @@ type Repo struct {
 type Aside struct {
 	Path   string // where it stood
 	Digest Digest // of its content; for a directory, of its listing
+}
+
+// Same reports whether storing one of two bases in place of the other would change
+// nothing.
+func (b *Base) Same(other *Base) bool {
+	if !slices.Equal(b.Entries, other.Entries) {
+		return false
+	}
+	x, y := *b, *other
+	x.Entries, y.Entries = nil, nil
+	return bytes.Equal(EncodeBase(&x), EncodeBase(&y))
 }
 
 // MarkerLen is the length of a marker in hexadecimal digits.

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
@@ -78,21 +77,12 @@ func (s *state) dropBase() error {
 // saveBase replaces the stored base, whole or not at all, unless it is the same
 // as was loaded.
 func (s *state) saveBase(b, loaded *core.Base) error {
-	if loaded != nil && sameBase(b, loaded) {
+	if loaded != nil && b.Same(loaded) {
 		return nil
 	}
 	body := core.EncodeBase(b)
 	sum := sha256.Sum256(body)
 	return writeFileAtomic(filepath.Join(s.dir, "base"), []byte(stateHead+hex.EncodeToString(sum[:])+"\n"), body)
-}
-
-func sameBase(a, b *core.Base) bool {
-	if !slices.Equal(a.Entries, b.Entries) {
-		return false
-	}
-	x, y := *a, *b
-	x.Entries, y.Entries = nil, nil
-	return bytes.Equal(core.EncodeBase(&x), core.EncodeBase(&y))
 }
 
 // writeFileAtomic writes parts to a new file and renames it over path.

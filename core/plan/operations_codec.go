@@ -1,11 +1,6 @@
 package plan
 
-import (
-	"bytes"
-	"slices"
-
-	"github.com/paperclipai/syncplan/core"
-)
+import "github.com/paperclipai/syncplan/core"
 
 // The calls that turn a snapshot or a base from one form into another.
 
@@ -48,10 +43,8 @@ func (c *call) decodeBase() (answer, error) {
 // sameBase tells whether storing the other base would change anything.
 func (c *call) sameBase() (answer, error) {
 	same := c.base == c.other
-	if c.base != nil && c.other != nil && slices.Equal(c.base.Entries, c.other.Entries) {
-		x, y := *c.base, *c.other
-		x.Entries, y.Entries = nil, nil
-		same = bytes.Equal(core.EncodeBase(&x), core.EncodeBase(&y))
+	if c.base != nil && c.other != nil {
+		same = c.base.Same(c.other)
 	}
 	return answer{fields: func(o *core.Object) { o.Bool("same", &same) }}, nil
 }
