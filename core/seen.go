@@ -21,24 +21,40 @@ type Left struct {
 	Kind string
 }
 
-// SeenFrom tells entries as the difference from base.
-func (s *Seen) SeenFrom(base, entries []Entry) {
-	s.Changed, s.Gone = nil, nil
-	i, k := 0, 0
-	for i < len(base) || k < len(entries) {
-		switch c := compareAt(base, i, entries, k); {
-		case c < 0:
-			s.Gone = append(s.Gone, base[i].Path)
-			i++
-		case c > 0:
-			s.Changed = append(s.Changed, entries[k])
-			k++
-		default:
-			if b, e := &base[i], &entries[k]; !SameContent(b, e) || b.Executable() != e.Executable() {
-				s.Changed = append(s.Changed, *e)
+// EachEntry hands out the entries of a tree in path order, so that nobody need
+// hold them all. An entry may be overwritten by the next.
+type EachEntry = func(yield func(*Entry) bool)
+
+// Each hands out the entries of a list.
+func Each(entries []Entry) EachEntry {
+	return func(yield func(*Entry) bool) {
+		for i := range entries {
+			if !yield(&entries[i]) {
+				return
 			}
-			i, k = i+1, k+1
 		}
+	}
+}
+
+// SeenFrom tells the tree there as the difference from base.
+func (s *Seen) SeenFrom(base []Entry, there EachEntry) {
+	s.Changed, s.Gone = nil, nil
+	i := 0
+	for e := range there {
+		for ; i < len(base) && ComparePaths(base[i].Path, e.Path) < 0; i++ {
+			s.Gone = append(s.Gone, base[i].Path)
+		}
+		if i == len(base) || base[i].Path != e.Path {
+			s.Changed = append(s.Changed, *e)
+			continue
+		}
+		if b := &base[i]; !SameContent(b, e) || b.Executable() != e.Executable() {
+			s.Changed = append(s.Changed, *e)
+		}
+		i++
+	}
+	for ; i < len(base); i++ {
+		s.Gone = append(s.Gone, base[i].Path)
 	}
 }
 
@@ -49,36 +65,42 @@ func (s *Seen) Entries(base []Entry) []Entry {
 		return base
 	}
 	out := make([]Entry, 0, len(base)+len(s.Changed))
-	gone := s.Gone
-	i, k := 0, 0
-	for i < len(base) || k < len(s.Changed) {
-		c := compareAt(base, i, s.Changed, k)
-		if c >= 0 {
-			out = append(out, s.Changed[k])
-			k++
-		}
-		if c <= 0 {
-			for len(gone) > 0 && ComparePaths(gone[0], base[i].Path) < 0 {
-				gone = gone[1:]
-			}
-			if c < 0 && (len(gone) == 0 || gone[0] != base[i].Path) {
-				out = append(out, base[i])
-			}
-			i++
-		}
+	for e := range s.Each(base) {
+		out = append(out, *e)
 	}
 	return out
 }
 
-// compareAt orders the next entries of two lists, an ended one last.
-func compareAt(a []Entry, i int, b []Entry, k int) int {
-	switch {
-	case i == len(a):
-		return 1
-	case k == len(b):
-		return -1
+// Each hands out what [Seen.Entries] returns.
+func (s *Seen) Each(base []Entry) EachEntry {
+	return func(yield func(*Entry) bool) {
+		gone, k := s.Gone, 0
+		for i := range base {
+			b := &base[i]
+			for ; k < len(s.Changed) && ComparePaths(s.Changed[k].Path, b.Path) < 0; k++ {
+				if !yield(&s.Changed[k]) {
+					return
+				}
+			}
+			for len(gone) > 0 && ComparePaths(gone[0], b.Path) < 0 {
+				gone = gone[1:]
+			}
+			switch {
+			case k < len(s.Changed) && s.Changed[k].Path == b.Path:
+				b, k = &s.Changed[k], k+1
+			case len(gone) > 0 && gone[0] == b.Path:
+				continue
+			}
+			if !yield(b) {
+				return
+			}
+		}
+		for ; k < len(s.Changed); k++ {
+			if !yield(&s.Changed[k]) {
+				return
+			}
+		}
 	}
-	return ComparePaths(a[i].Path, b[k].Path)
 }
 
 // ValidRun reports whether s has the form of a run id: 8 to 32 of 0-9 and a-z.

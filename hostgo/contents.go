@@ -26,16 +26,24 @@ const (
 // as many files here as in the sandbox.
 type contents struct {
 	path  string
-	index map[core.Digest]record
+	index map[prefix]record
 	size  int64
 	read  bool     // the index was; only a merge or a change needs it
 	added *os.File // open while contents are added
 	w     *bufio.Writer
 }
 
+// prefix is the start of a digest. Half a million contents have an index, which
+// whole digests would make three times as large. Where two contents begin alike
+// the second is not kept: a later merge of it becomes a conflict.
+type prefix uint64
+
+func prefixOf(d core.Digest) prefix { return prefix(binary.LittleEndian.Uint64(d[:])) }
+
 type record struct {
 	offset int64
-	size   int64
+	size   int32
+	live   bool // base refers to it
 }
 
 const recordHead = 40 // digest and length
@@ -51,7 +59,7 @@ func (c *contents) load() error {
 	if c.read {
 		return nil
 	}
-	c.read, c.index = true, map[core.Digest]record{}
+	c.read, c.index = true, map[prefix]record{}
 	f, err := os.Open(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -73,7 +81,7 @@ func (c *contents) load() error {
 		if n < 0 || n > maxContent || c.size+recordHead+n > info.Size() {
 			return nil
 		}
-		c.index[core.Digest(head[:32])] = record{c.size + recordHead, n}
+		c.index[prefixOf(core.Digest(head[:32]))] = record{offset: c.size + recordHead, size: int32(n)}
 		c.size += recordHead + n
 	}
 }
@@ -83,26 +91,35 @@ func (c *contents) get(d core.Digest) []byte {
 	if c.load() != nil {
 		return nil // as if nothing had been kept: the merge becomes a conflict
 	}
-	r, ok := c.index[d]
+	r, ok := c.index[prefixOf(d)]
 	if !ok {
 		return nil
 	}
+	if data, have := c.at(r); have == d {
+		return data
+	}
+	return nil
+}
+
+// at returns what stands in a record, with its digest; both are zero where it
+// can't be read.
+func (c *contents) at(r record) ([]byte, core.Digest) {
 	f, err := os.Open(c.path)
 	if err != nil {
-		return nil // as if it had never been kept: the merge becomes a conflict
+		return nil, core.Digest{}
 	}
 	defer f.Close()
 	data := make([]byte, r.size)
-	if _, err := f.ReadAt(data, r.offset); err != nil || sha256.Sum256(data) != d {
-		return nil
+	if _, err := f.ReadAt(data, r.offset); err != nil {
+		return nil, core.Digest{}
 	}
-	return data
+	return data, sha256.Sum256(data)
 }
 
 // has reports whether a content is kept.
 func (c *contents) has(d core.Digest) (bool, error) {
 	err := c.load()
-	_, ok := c.index[d]
+	_, ok := c.index[prefixOf(d)]
 	return ok, err
 }
 
@@ -112,7 +129,7 @@ func (c *contents) add(d core.Digest, data []byte) error {
 	if err := c.load(); err != nil {
 		return err
 	}
-	if _, ok := c.index[d]; ok || !worthKeeping(data) || c.size+int64(len(data)) > maxContents {
+	if _, ok := c.index[prefixOf(d)]; ok || !worthKeeping(data) || c.size+int64(len(data)) > maxContents {
 		return nil
 	}
 	if c.added == nil {
@@ -137,7 +154,7 @@ func (c *contents) add(d core.Digest, data []byte) error {
 	if _, err := c.w.Write(data); err != nil {
 		return ioError("contents can't be kept", c.path, err)
 	}
-	c.index[d] = record{c.size + recordHead, int64(len(data))}
+	c.index[prefixOf(d)] = record{offset: c.size + recordHead, size: int32(len(data))}
 	c.size += recordHead + int64(len(data))
 	return nil
 }
@@ -170,28 +187,34 @@ func (c *contents) close(base *core.Base) error {
 	if base == nil || !c.read {
 		return nil
 	}
-	live, used := map[core.Digest]bool{}, int64(0)
+	used := int64(0)
 	for i := range base.Entries {
-		d := base.Entries[i].Digest
-		if r, ok := c.index[d]; ok && !live[d] {
-			live[d], used = true, used+recordHead+r.size
+		key := prefixOf(base.Entries[i].Digest)
+		if r, ok := c.index[key]; ok && !r.live {
+			r.live = true
+			c.index[key], used = r, used+recordHead+int64(r.size)
 		}
 	}
 	if c.size < 1<<20 || used*2 > c.size {
 		return nil
 	}
-	return c.compact(live)
+	return c.compact()
 }
 
 // compact rewrites the store with what is live.
-func (c *contents) compact(live map[core.Digest]bool) error {
-	next := &contents{path: c.path + ".new", read: true, index: map[core.Digest]record{}}
+func (c *contents) compact() error {
+	next := &contents{path: c.path + ".new", read: true, index: map[prefix]record{}}
 	defer os.Remove(next.path) // fails after the rename, as it should
-	for d := range live {
-		if data := c.get(d); data != nil {
-			if err := next.add(d, data); err != nil {
-				return err
-			}
+	for key, r := range c.index {
+		if !r.live {
+			continue
+		}
+		data, d := c.at(r)
+		if prefixOf(d) != key {
+			continue // damaged
+		}
+		if err := next.add(d, data); err != nil {
+			return err
 		}
 	}
 	if err := next.close(nil); err != nil {

@@ -284,6 +284,7 @@ func (s *session) scanWorkspace(ctx context.Context) scanResult {
 	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NoDigests: s.first, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	if err == nil && scanned.Cache != nil {
 		err = s.state.saveCache(scanned.Cache)
+		scanned.Cache = nil // which is as large as the snapshot
 	}
 	return scanResult{scanned, clock, err}
 }

@@ -64,18 +64,19 @@ func (s *session) pushOnce(ctx context.Context) error {
 	if err := u.steps(ctx); err != nil {
 		return err
 	}
-	s.report.Report = plan.Summarise(p, u.results)
-	s.report.Problems = core.SortProblems(append(s.report.Problems, u.problems...))
-	base, err := plan.Commit(s.request.Base, p, u.results)
-	if err != nil {
-		return err
-	}
 	if s.first {
 		if err := s.state.saveCache(u.read); err != nil {
 			return err
 		}
+		u.read = nil
 	}
 	if err := u.keepReused(); err != nil {
+		return err
+	}
+	s.report.Report = plan.Summarise(p, u.results)
+	s.report.Problems = core.SortProblems(append(s.report.Problems, u.problems...))
+	base, err := plan.Commit(s.request.Base, p, u.results)
+	if err != nil {
 		return err
 	}
 	if err := contents.close(base); err != nil {

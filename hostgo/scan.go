@@ -356,6 +356,7 @@ func (s *scanner) occupy(path string) {
 func (s *scanner) result(top *folder) *Scanned {
 	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
 	out.Cache = s.nextCache(top)
+	s.opts.Cache = nil
 	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
 	out.Snapshot.Problems = core.SortProblems(s.problems)
 	out.Snapshot.Incomplete, out.Snapshot.Occupied = sortedDirs(s.incomplete), sortedDirs(s.occupied)
@@ -371,7 +372,7 @@ func (s *scanner) result(top *folder) *Scanned {
 
 func (f *folder) appendTo(list []core.Entry) []core.Entry {
 	entries := f.entries
-	f.entries = nil // so that no tree is held twice
+	f.entries, f.stamps = nil, nil // so that no tree is held twice
 	for i := range entries {
 		list = append(list, entries[i])
 		if sub := f.below[i]; sub != nil {
@@ -388,6 +389,7 @@ func (s *scanner) nextCache(top *folder) *ScanCache {
 	if old == nil || s.opts.NoDigests || s.fresh.Load() == 0 && s.reused.Load() == int64(old.files) {
 		return nil
 	}
+	s.opts.Cache = nil // so that no cache is held twice
 	c := newCache(old.root, s.clock, int(s.files.Load()))
 	top.remember(c)
 	return c

@@ -57,7 +57,7 @@ func (r *Request) describe(base *core.Base) *core.Seen {
 		}
 	}
 	s := &core.Seen{ID: r.Remote.ID, Rules: rulesDigest(&r.Options), Left: r.Remote.Left, Repos: r.Remote.Repos}
-	s.SeenFrom(entriesOf(base), snap.Entries)
+	s.SeenFrom(entriesOf(base), core.Each(snap.Entries))
 	return s
 }
 
@@ -75,7 +75,7 @@ func seenAfter(old []core.Entry, next *core.Base, p *Plan, results []merge.Resul
 		return nil
 	}
 	out := *p.Seen
-	there := p.Seen.Entries(old)
+	there := p.Seen.Each(old)
 	if p.Op == merge.Push {
 		there = pushed(there, p.Decisions, results)
 		out.Repos = pushedRepos(p, results)
@@ -85,52 +85,66 @@ func seenAfter(old []core.Entry, next *core.Base, p *Plan, results []merge.Resul
 }
 
 // pushed applies the decisions of a push that were carried out.
-func pushed(there []core.Entry, decisions []merge.Decision, results []merge.Result) []core.Entry {
-	out := make([]core.Entry, 0, len(there)+len(decisions))
-	i := 0
-	for k := 0; k < len(decisions); {
-		path := decisions[k].Path
-		for i < len(there) && core.ComparePaths(there[i].Path, path) < 0 {
-			out = append(out, there[i])
-			i++
+func pushed(there core.EachEntry, decisions []merge.Decision, results []merge.Result) core.EachEntry {
+	return func(yield func(*core.Entry) bool) {
+		var made core.Entry
+		k := 0
+		// decide passes on what stands at the path of the next decisions.
+		decide := func(e *core.Entry) bool {
+			path := decisions[k].Path
+			for ; k < len(decisions) && decisions[k].Path == path; k++ {
+				e = pushedOne(e, &decisions[k], &results[k], &made)
+			}
+			if e == nil {
+				return true
+			}
+			if e != &made {
+				made = *e
+			}
+			made.Path = path
+			return yield(&made)
 		}
-		var e *core.Entry
-		if i < len(there) && there[i].Path == path {
-			e = &there[i]
-			i++
+		for e := range there {
+			for k < len(decisions) && core.ComparePaths(decisions[k].Path, e.Path) < 0 {
+				if !decide(nil) {
+					return
+				}
+			}
+			if k < len(decisions) && decisions[k].Path == e.Path {
+				if !decide(e) {
+					return
+				}
+			} else if !yield(e) {
+				return
+			}
 		}
-		for ; k < len(decisions) && decisions[k].Path == path; k++ {
-			e = pushedOne(e, &decisions[k], &results[k])
-		}
-		if e != nil {
-			c := *e
-			c.Path = path
-			out = append(out, c)
+		for k < len(decisions) {
+			if !decide(nil) {
+				return
+			}
 		}
 	}
-	return append(out, there[i:]...)
 }
 
-func pushedOne(e *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry {
+// pushedOne returns what stands at the path of a decision where e stood. What is
+// new it writes to made.
+func pushedOne(e *core.Entry, d *merge.Decision, r *merge.Result, made *core.Entry) *core.Entry {
 	if r.Status != merge.Done {
 		return e
 	}
-	switch d.Action {
-	case merge.Delete:
+	switch {
+	case d.Action == merge.Delete:
 		return nil
-	case merge.Write:
-		w := *d.Want
-		if w.Kind == core.KindFile && !r.Digest.IsZero() {
-			w.Digest, w.Size = r.Digest, r.Size
+	case d.Action == merge.Write:
+		*made = *d.Want
+		if made.Kind == core.KindFile && !r.Digest.IsZero() {
+			made.Digest, made.Size = r.Digest, r.Size
 		}
-		return &w
-	case merge.Chmod:
-		if e == nil {
-			return nil
-		}
-		w := *e
-		w.Mode = w.Mode&^0o111 | d.Want.Mode&0o111
-		return &w
+		return made
+	case d.Action == merge.Chmod && e != nil:
+		*made = *e
+		made.Mode = made.Mode&^0o111 | d.Want.Mode&0o111
+		return made
 	}
 	return e
 }

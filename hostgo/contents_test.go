@@ -1,0 +1,58 @@
+package hostgo
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+)
+
+// A store that mostly holds what base does not refer to any more is rewritten;
+// what base refers to survives that, and a damaged record is given up alone.
+func TestContentsCompact(t *testing.T) {
+	s := &state{dir: t.TempDir()}
+	texts := map[string]core.Digest{}
+	for _, word := range []string{"kept", "dropped", "gone", "old", "older", "oldest", "damaged"} {
+		text := strings.Repeat(word+"\n", 30_000)
+		texts[word] = core.Sum(text)
+		c := s.openContents()
+		require.NoError(t, c.add(texts[word], []byte(text)))
+		require.NoError(t, c.close(nil))
+	}
+	path := s.openContents().path
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	data[len(data)-1] ^= 1
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+
+	base := func(words ...string) *core.Base {
+		b := &core.Base{Entries: []core.Entry{{Path: "!", Kind: core.KindFile, Digest: core.Sum("never stored")}}}
+		for _, word := range words {
+			b.Entries = append(b.Entries, core.Entry{Path: word, Kind: core.KindFile, Digest: texts[word]},
+				core.Entry{Path: word + "2", Kind: core.KindFile, Digest: texts[word]})
+		}
+		return b
+	}
+	c := s.openContents()
+	require.NotNil(t, c.get(texts["old"]))
+	require.Nil(t, c.get(texts["damaged"]))
+	require.NoError(t, c.close(base("damaged", "gone", "kept", "older")))
+	require.Equal(t, c.size, s.sizeOf(t), "more than half of it is live")
+
+	c = s.openContents()
+	require.NotNil(t, c.get(texts["old"]))
+	require.NoError(t, c.close(base("damaged", "kept")))
+	require.EqualValues(t, recordHead+len("kept\n")*30_000, s.sizeOf(t))
+	c = s.openContents()
+	require.Equal(t, strings.Repeat("kept\n", 30_000), string(c.get(texts["kept"])))
+	require.Nil(t, c.get(texts["old"]))
+}
+
+func (s *state) sizeOf(t *testing.T) int64 {
+	info, err := os.Stat(s.openContents().path)
+	require.NoError(t, err)
+	return info.Size()
+}
