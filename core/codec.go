@@ -7,9 +7,9 @@ package core
 func EntryFields(o *Object, e *Entry) {
 	o.Str("path", &e.Path)
 	kind := e.Kind.String()
-	Enum(o, "kind", &kind, true, "file", "dir", "link")
+	Enum(o, "kind", &kind, true, kindWords...)
 	if o.Reading() {
-		e.Kind = kindOf(kind)
+		e.Kind = KindOf(kind)
 	}
 	mode := int64(e.Mode)
 	o.Int("mode", &mode, false, 0, MaxMode)
@@ -17,15 +17,6 @@ func EntryFields(o *Object, e *Entry) {
 	o.Int("size", &e.Size, false, 0, MaxSize)
 	o.Digest("digest", &e.Digest, false)
 	o.OptStr("target", &e.Target)
-}
-
-func kindOf(word string) Kind {
-	for _, k := range [3]Kind{KindFile, KindDir, KindLink} {
-		if k.String() == word {
-			return k
-		}
-	}
-	return 0
 }
 
 // ProblemFields lists the fields of a problem.

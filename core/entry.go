@@ -1,5 +1,7 @@
 package core
 
+import "slices"
+
 // Kind is what an entry is. Anything else on disk (FIFO, socket, device) is a
 // [Problem] of the snapshot, not an entry.
 type Kind uint8
@@ -11,15 +13,15 @@ const (
 	KindLink
 )
 
-// String returns the word used in JSON and listings.
+var kindWords = []string{"file", "dir", "link"}
+
+// KindOf returns the kind of a word, or 0.
+func KindOf(word string) Kind { return Kind(slices.Index(kindWords, word) + 1) }
+
+// String returns the word used in JSON and listings, or "none".
 func (k Kind) String() string {
-	switch k {
-	case KindFile:
-		return "file"
-	case KindDir:
-		return "dir"
-	case KindLink:
-		return "link"
+	if word := WordOf(k, kindWords); word != "" {
+		return word
 	}
 	return "none"
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/base64"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -161,6 +162,24 @@ func (o *Object) str(name string, p *string, required bool) {
 		}
 		*p = s
 	}
+}
+
+// Word is a small number that travels as a word: 1 as the first of words, and so
+// on. 0, which has no word, is left out when optional.
+func Word[T ~uint8](o *Object, name string, p *T, required bool, words []string) {
+	word := WordOf(*p, words)
+	Enum(o, name, &word, required, words...)
+	if o.Reading() {
+		*p = T(slices.Index(words, word) + 1)
+	}
+}
+
+// WordOf returns the word for a number, or "" if it has none.
+func WordOf[T ~uint8](n T, words []string) string {
+	if n == 0 || int(n) > len(words) {
+		return ""
+	}
+	return words[n-1]
 }
 
 // Enum is a string type whose value must be one of a list; "" is left out when

@@ -162,11 +162,11 @@ func (a *applier) changeAll() {
 	defer a.leave()
 	list, done := a.req.Decisions, 0
 	do := func(i int, run func(int) (merge.Result, error)) {
-		if a.results[i].Status != "" {
+		if a.results[i].Status != 0 {
 			return // could not be staged
 		}
 		if err := a.ctx.Err(); err != nil {
-			a.results[i] = merge.Result{Status: merge.Failed, Code: core.ProblemWriteFailed, Detail: "not reached: the run was stopped"}
+			a.results[i] = merge.Failure(core.ProblemWriteFailed, "not reached: the run was stopped")
 			return
 		}
 		res, err := run(i)
@@ -206,12 +206,12 @@ func (a *applier) changeAll() {
 }
 
 func failure(err error) merge.Result {
-	r := merge.Result{Status: merge.Failed, Code: core.ProblemWriteFailed, Detail: reason(err)}
+	r := merge.Failure(core.ProblemWriteFailed, reason(err))
 	if errors.Is(err, errNotEmpty) {
-		r.Code = core.ProblemNotEmpty
+		r.Note.Code = core.ProblemNotEmpty
 	}
 	if errors.Is(err, tree.ErrNotDir) {
-		r.Detail = "the directory that holds it is a link or a file"
+		r.Note.Detail = "the directory that holds it is a link or a file"
 	}
 	return r
 }

@@ -74,7 +74,7 @@ func (a *applier) putBack(i int, moved string) error {
 		return nil
 	}
 	res, err := a.displace(i, moved)
-	a.results[i].Copy = res.Copy
+	a.results[i].Note = res.Note
 	return err
 }
 
@@ -220,7 +220,7 @@ func (a *applier) replaceByMoves(i int, dir *tree.Dir, name string) (merge.Resul
 	}
 	if d.Displace {
 		kept, err := a.displace(i, moved)
-		res.Copy = kept.Copy
+		res.Note = kept.Note
 		return res, err
 	}
 	a.olds = append(a.olds, old{i, moved, d.Expect})
@@ -292,7 +292,7 @@ func (a *applier) copyBeside(i int) (merge.Result, error) {
 			}
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return merge.Result{Status: merge.Slipped, Copy: path}, err
+			return merge.Moved(merge.Slipped, path), err
 		}
 	}
 	return merge.Result{}, errors.New("no free name for a conflict copy after " + strconv.Itoa(1000) + " tries")
@@ -306,7 +306,7 @@ func (a *applier) aside(i int) (merge.Result, error) {
 		if err != nil {
 			return merge.Result{}, err
 		}
-		return merge.Result{Status: merge.Done, Copy: a.displacedPath(d.Dest)}, dir.Close()
+		return merge.Moved(merge.Done, a.displacedPath(d.Dest)), dir.Close()
 	}
 	return a.displaceTo(stagedName(i), d.Dest)
 }
@@ -335,7 +335,7 @@ func (a *applier) displaceTo(staged, path string) (merge.Result, error) {
 		if errors.Is(err, fs.ErrExist) && n < 1000 {
 			continue
 		}
-		return merge.Result{Status: merge.Done, Copy: a.displacedPath(to)}, err
+		return merge.Moved(merge.Done, a.displacedPath(to)), err
 	}
 }
 

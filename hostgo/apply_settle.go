@@ -20,7 +20,7 @@ func (a *applier) settle() error {
 		if err != nil {
 			return ioError("a displaced version can't be kept; it lies in the staging folder", a.req.Decisions[o.decision].Path, err)
 		}
-		a.results[o.decision] = merge.Result{Status: merge.Slipped, Copy: res.Copy}
+		a.results[o.decision] = merge.Moved(merge.Slipped, res.Noted().Copy)
 	}
 	if err := a.fault("settled"); err != nil {
 		return ioError("the run can't be completed", "", err)

@@ -429,7 +429,7 @@ func TestD14_OnePathThatFailsStopsNoOther(t *testing.T) {
 	for i := range results {
 		if results[i].Status == merge.Failed {
 			failed++
-			require.Equal(t, "permission denied", results[i].Detail)
+			require.Equal(t, "permission denied", results[i].Noted().Detail)
 		}
 	}
 	require.Equal(t, 2, failed)

@@ -32,7 +32,6 @@ type ScanCache struct {
 	body    []byte
 	folders map[string][]records
 	files   int
-	last    string // the folder that was added to last
 }
 
 // records are the files of one folder, from and to an offset of the body.
@@ -67,37 +66,6 @@ func (s stamp) settled(clock int64) bool {
 		margin = coarseMargin
 	}
 	return max(s.mtimeNs, s.ctimeNs) < clock-margin
-}
-
-// newCache returns an empty cache with room for a number of files.
-func newCache(root string, clock int64, files int) *ScanCache {
-	return &ScanCache{root: root, clock: clock, body: make([]byte, 0, files*(cacheRecord+20)), folders: map[string][]records{}}
-}
-
-// add remembers a file. Files of one folder come in the order of their names.
-func (c *ScanCache) add(path string, dev uint64, s stamp, d core.Digest) {
-	folder, name := core.Parent(path), core.Name(path)
-	list := c.folders[folder]
-	if n := len(list); n == 0 || c.last != folder || list[n-1].dev != dev {
-		c.body = appendText(c.body, folder)
-		c.body = binary.LittleEndian.AppendUint64(c.body, dev)
-		c.body = binary.LittleEndian.AppendUint32(c.body, 0)
-		list = append(list, records{dev, len(c.body), len(c.body)})
-	}
-	c.body = binary.LittleEndian.AppendUint16(c.body, uint16(len(name)))
-	c.body = append(c.body, name...)
-	for _, n := range [4]uint64{uint64(s.size), uint64(s.mtimeNs), uint64(s.ctimeNs), s.ino} {
-		c.body = binary.LittleEndian.AppendUint64(c.body, n)
-	}
-	c.body = append(c.body, d[:]...)
-	r := &list[len(list)-1]
-	r.to = len(c.body)
-	binary.LittleEndian.PutUint32(c.body[r.from-4:], uint32(r.to-r.from))
-	c.folders[folder], c.last, c.files = list, folder, c.files+1
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.LittleEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
 // cachedFolder hands out what a cache knows of the files of one folder, which
@@ -160,20 +128,7 @@ func (s *state) loadCache(root string) *ScanCache {
 			return got
 		}
 	}
-	return newCache(root, math.MaxInt64, 0)
-}
-
-// saveCache replaces the stored cache.
-func (s *state) saveCache(c *ScanCache) error {
-	start, sum := c.start(), sha256.New()
-	sum.Write(start)
-	sum.Write(c.body)
-	return writeFileAtomic(s.cachePath(), []byte(cacheHead+hex.EncodeToString(sum.Sum(nil))+"\n"), start, c.body)
-}
-
-// start is what stands before the folders.
-func (c *ScanCache) start() []byte {
-	return binary.LittleEndian.AppendUint64(appendText(nil, c.root), uint64(c.clock))
+	return &ScanCache{root: root, clock: math.MaxInt64}
 }
 
 // decodeCache reports false for anything but a whole cache of this version.
@@ -184,7 +139,7 @@ func decodeCache(data []byte) (*ScanCache, bool) {
 		return nil, false
 	}
 	r := cacheReader{rest: body}
-	c := newCache(string(r.text(4)), int64(r.number(8)), 0)
+	c := &ScanCache{root: string(r.text(4)), clock: int64(r.number(8)), folders: map[string][]records{}}
 	c.body = r.rest
 	for len(r.rest) > 0 && !r.short {
 		path, dev, size := string(r.text(4)), r.number(8), int(r.number(4))

@@ -65,13 +65,7 @@ func (e *journalEntry) entry() *core.Entry {
 	if !ok {
 		return nil
 	}
-	out := &core.Entry{Size: e.Size, Digest: d, Target: e.Target}
-	for _, k := range []core.Kind{core.KindFile, core.KindDir, core.KindLink} {
-		if k.String() == e.Kind {
-			out.Kind = k
-		}
-	}
-	return out
+	return &core.Entry{Kind: core.KindOf(e.Kind), Size: e.Size, Digest: d, Target: e.Target}
 }
 
 const journalHead = "syncplan-journal 1 "

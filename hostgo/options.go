@@ -281,11 +281,7 @@ type scanResult struct {
 // nothing of the session: the request is in use meanwhile.
 func (s *session) scanWorkspace(ctx context.Context) scanResult {
 	clock := time.Now().UnixNano()
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NoDigests: s.first, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
-	if err == nil && scanned.Cache != nil {
-		err = s.state.saveCache(scanned.Cache)
-		scanned.Cache = nil // which is as large as the snapshot
-	}
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(), NoDigests: s.first, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	return scanResult{scanned, clock, err}
 }
 
@@ -335,6 +331,17 @@ func (s *session) scanned() error {
 	r := <-s.scan
 	s.scan = nil
 	return s.take(r)
+}
+
+// keep stores the base that a sync ends with, unless it is the one that was
+// loaded. The request is not needed any more: with it a large tree would be in
+// memory four times while it is written.
+func (s *session) keep(base, loaded *core.Base) error {
+	if loaded != nil && base.Same(loaded) {
+		return nil
+	}
+	s.request = nil
+	return s.state.saveBase(base)
 }
 
 // close releases the lock and completes the report. It returns err, or the

@@ -56,7 +56,7 @@ func (s *session) pull(ctx context.Context) error {
 	if err := s.keepPulled(p, results, stage, contents, base); err != nil {
 		return err
 	}
-	if err := s.state.saveBase(base, s.request.Base); err != nil {
+	if err := s.keep(base, s.request.Base); err != nil {
 		return err
 	}
 	done = applyErr == nil

@@ -56,7 +56,10 @@ func (s *session) pushOnce(ctx context.Context) error {
 	contents := s.state.openContents()
 	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions))}
 	if s.first {
-		u.read = newCache(s.root, s.clock, len(p.Uploads))
+		if u.read, err = newCacheWriter(s.state.cachePath(), s.root, s.clock); err != nil {
+			return err
+		}
+		defer u.read.drop()
 	}
 	for i := range u.results {
 		u.results[i].Status = merge.Done
@@ -65,10 +68,9 @@ func (s *session) pushOnce(ctx context.Context) error {
 		return err
 	}
 	if s.first {
-		if err := s.state.saveCache(u.read); err != nil {
+		if err := u.read.close(); err != nil {
 			return err
 		}
-		u.read = nil
 	}
 	if err := u.keepReused(); err != nil {
 		return err
@@ -86,7 +88,7 @@ func (s *session) pushOnce(ctx context.Context) error {
 	if p.DropBase {
 		loaded = nil // it is not stored any more
 	}
-	if err := s.state.saveBase(base, loaded); err != nil {
+	if err := s.keep(base, loaded); err != nil {
 		return err
 	}
 	return s.state.sent()
@@ -113,7 +115,7 @@ type upload struct {
 	contents *contents
 	results  []merge.Result
 	problems []core.Problem // of assets, and of files that were sent while they changed
-	read     *ScanCache     // of a first push, what was read while it was sent
+	read     *cacheWriter   // of a first push, what was read while it was sent
 }
 
 func (u *upload) steps(ctx context.Context) error {
@@ -212,7 +214,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 		d := u.plan.Uploads[i].Decision
 		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
 		if got.Problem != "" && got.Digest.IsZero() {
-			u.results[d] = merge.Result{Status: merge.Failed, Code: got.Problem, Detail: got.Detail}
+			u.results[d] = merge.Failure(got.Problem, got.Detail)
 			return
 		}
 		if got.Problem != "" { // sent all the same, so base speaks of what was sent

@@ -136,7 +136,7 @@ func (a *applier) keep(r *journalRecord, name string, was *core.Entry, out *Reco
 	}
 	res, err := a.displace(0, name)
 	if err == nil {
-		out.add(r.Path, "an interrupted run had replaced a version of it, which is kept as "+res.Copy)
+		out.add(r.Path, "an interrupted run had replaced a version of it, which is kept as "+res.Noted().Copy)
 	}
 	return err
 }

@@ -26,6 +26,9 @@ type ScanOptions struct {
 	Workers  int                          // directories and files read at a time; 0 is one a processor, at most 8
 	Progress func(files int, bytes int64) // called from one goroutine at a time; may be nil
 	Cache    *ScanCache                   // digests of an earlier scan; may be nil
+	// NextCache is a file that a cache for the next scan is written to, unless the
+	// one given is as good; "" is none.
+	NextCache string
 	// NoDigests leaves files unread, for a first push, which hashes what it sends.
 	NoDigests bool
 }
@@ -34,7 +37,6 @@ type ScanOptions struct {
 type Scanned struct {
 	Snapshot core.Snapshot
 	Repos    []core.Repo
-	Cache    *ScanCache    // for the next scan; nil where the one given is as good
 	Hashing  time.Duration // reading and hashing files, added up over all workers
 }
 
@@ -63,6 +65,9 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	s.wait.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, &core.Error{Code: core.CodeCancelled, Message: "stopped while the workspace was scanned", Err: err}
+	}
+	if err := s.saveCache(root, folder); err != nil {
+		return nil, err
 	}
 	out := s.result(folder)
 	out.Hashing = s.hashing.total()
@@ -355,8 +360,6 @@ func (s *scanner) occupy(path string) {
 
 func (s *scanner) result(top *folder) *Scanned {
 	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
-	out.Cache = s.nextCache(top)
-	s.opts.Cache = nil
 	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
 	out.Snapshot.Problems = core.SortProblems(s.problems)
 	out.Snapshot.Incomplete, out.Snapshot.Occupied = sortedDirs(s.incomplete), sortedDirs(s.occupied)
@@ -382,20 +385,23 @@ func (f *folder) appendTo(list []core.Entry) []core.Entry {
 	return list
 }
 
-// nextCache returns what the next scan may rely on, or nil where that is what
-// this one was given.
-func (s *scanner) nextCache(top *folder) *ScanCache {
+// saveCache writes what the next scan may rely on, unless that is what this one
+// was given, which is let go: it is as large as the snapshot.
+func (s *scanner) saveCache(root string, top *folder) error {
 	old := s.opts.Cache
-	if old == nil || s.opts.NoDigests || s.fresh.Load() == 0 && s.reused.Load() == int64(old.files) {
+	s.opts.Cache = nil
+	if s.opts.NextCache == "" || s.opts.NoDigests || old != nil && s.fresh.Load() == 0 && s.reused.Load() == int64(old.files) {
 		return nil
 	}
-	s.opts.Cache = nil // so that no cache is held twice
-	c := newCache(old.root, s.clock, int(s.files.Load()))
+	c, err := newCacheWriter(s.opts.NextCache, root, s.clock)
+	if err != nil {
+		return err
+	}
 	top.remember(c)
-	return c
+	return c.close()
 }
 
-func (f *folder) remember(c *ScanCache) {
+func (f *folder) remember(c *cacheWriter) {
 	for i := range f.entries {
 		if f.stamps[i] != (stamp{}) {
 			c.add(f.entries[i].Path, f.dev, f.stamps[i], f.entries[i].Digest)

@@ -74,12 +74,8 @@ func (s *state) dropBase() error {
 	return nil
 }
 
-// saveBase replaces the stored base, whole or not at all, unless it is the same
-// as was loaded.
-func (s *state) saveBase(b, loaded *core.Base) error {
-	if loaded != nil && b.Same(loaded) {
-		return nil
-	}
+// saveBase replaces the stored base, whole or not at all.
+func (s *state) saveBase(b *core.Base) error {
 	body := core.EncodeBase(b)
 	sum := sha256.Sum256(body)
 	return writeFileAtomic(filepath.Join(s.dir, "base"), []byte(stateHead+hex.EncodeToString(sum[:])+"\n"), body)

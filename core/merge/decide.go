@@ -131,6 +131,9 @@ func newWalker(in *Input) (*walker, error) {
 }
 
 func (w *walker) walk() {
+	if len(w.t) == 0 {
+		w.out.Decisions = make([]Decision, 0, len(w.s)) // everything is new
+	}
 	for w.err == nil {
 		if w.unchanged() {
 			continue

@@ -3,47 +3,55 @@ package merge
 import "github.com/paperclipai/syncplan/core"
 
 // Action is what a host does about one decision.
-type Action string
+type Action uint8
 
 // The actions.
 const (
 	// Write makes Dest be Want: create, update or change of kind. Expect stands
 	// there now. Where Expect is a directory its known content has been deleted
 	// by earlier decisions.
-	Write Action = "write"
+	Write Action = iota + 1
 	// Delete removes Expect from Path. A directory is removed only if empty.
-	Delete Action = "delete"
+	Delete
 	// Chmod gives the file at Path the executable bit of Want; the content stays.
-	Chmod Action = "chmod"
+	Chmod
 	// Copy writes Want beside Path, at Dest, where nothing stands.
-	Copy Action = "copy"
+	Copy
 	// Aside keeps Want where displaced versions go and leaves Path alone.
-	Aside Action = "aside"
+	Aside
 	// Keep changes no file. It reports something, or advances base alone.
-	Keep Action = "keep"
+	Keep
 )
+
+var actionWords = []string{"write", "delete", "chmod", "copy", "aside", "keep"}
+
+// ActionWords returns the words for the actions in JSON, in their order.
+func ActionWords() []string { return actionWords }
+
+// String returns the word for a.
+func (a Action) String() string { return core.WordOf(a, actionWords) }
 
 // Decision is what happens at one path. Decisions are sorted by Path; a path
 // may have two when its content and its executable bit are decided apart, or
 // when a copy is written beside it.
 type Decision struct {
-	Path   string
-	Row    Row    // the row of the table that matched
-	Action Action // what to do
+	Path string
 	// Dest is where Want is written; equal to Path but for Copy, and for names
 	// moved by a collision.
 	Dest   string
 	Expect *core.Entry // what stands at Dest now; nil means nothing
 	Want   *core.Entry // what shall stand at Dest; nil for Delete and Keep
-	// Displace keeps what stands at Dest where displaced versions go.
-	Displace bool
+	Base   *core.Entry // see Advance
 	// Merged is the content of Want where a text merge made it; else nil, and
 	// the host takes the content with Want's digest from the other side.
 	Merged []byte
+	Row    Row    // the row of the table that matched
+	Action Action // what to do
+	// Displace keeps what stands at Dest where displaced versions go.
+	Displace bool
 	// Advance says that base takes Base at Path once this decision is done; a
 	// nil Base means that base forgets the path and all below it.
 	Advance bool
-	Base    *core.Entry
 }
 
 // ConflictKind says what a conflict is about.
@@ -87,21 +95,50 @@ type Need struct {
 }
 
 // Status says how a decision ended.
-type Status string
+type Status uint8
 
 // The statuses a host reports.
 const (
-	Done    Status = "done"             // as decided
-	Failed  Status = "failed"           // nothing changed; Code and Detail say why
-	Slipped Status = "edited_meanwhile" // an edit slipped in; both versions are kept, Copy says where the other is
+	Done    Status = iota + 1 // as decided
+	Failed                    // nothing changed; the note says why
+	Slipped                   // an edit slipped in; both versions are kept, the note says where the other is
 )
+
+var statusWords = []string{"done", "failed", "edited_meanwhile"}
+
+// StatusWords returns the words for the statuses in JSON, in their order.
+func StatusWords() []string { return statusWords }
+
+// String returns the word for s.
+func (s Status) String() string { return core.WordOf(s, statusWords) }
 
 // Result reports the outcome of the decision with the same index.
 type Result struct {
+	Digest core.Digest // of what was really sent, where a push sent a file; else zero
+	Size   int64       // of what was really sent, in bytes
 	Status Status
+	Note   *Note // nil where there is nothing to say, as nearly always
+}
+
+// Note is what a result says beyond its status.
+type Note struct {
 	Code   core.ProblemCode // of a failure
 	Detail string           // one sentence for people; may be empty
-	Copy   string           // of a slipped edit: where the displaced version lies, relative to the workspace
-	Digest core.Digest      // of what was really sent, where a push sent a file; else zero
-	Size   int64            // of what was really sent, in bytes
+	Copy   string           // where the displaced version lies, relative to the workspace
+}
+
+// Failure is the result of a decision that could not be carried out.
+func Failure(code core.ProblemCode, detail string) Result {
+	return Result{Status: Failed, Note: &Note{Code: code, Detail: detail}}
+}
+
+// Moved is a result that says where the other version lies.
+func Moved(s Status, copied string) Result { return Result{Status: s, Note: &Note{Copy: copied}} }
+
+// Noted returns the note of r, empty if there is none.
+func (r *Result) Noted() Note {
+	if r.Note == nil {
+		return Note{}
+	}
+	return *r.Note
 }

@@ -1,36 +1,42 @@
 package merge
 
-// Row names a row of the decision table (DESIGN section 4).
-type Row string
+import "github.com/paperclipai/syncplan/core"
+
+// Row is a row of the decision table (DESIGN section 4), or says what decided in
+// place of one.
+type Row uint8
 
 // The rows, in the order in which they are tried.
 const (
-	RowSourceUnknown   Row = "source_unknown"      // a gap in what we know of the side changes come from
-	RowTargetBlocked   Row = "target_unknown"      // a change, but what stands at the target is not known
-	RowTargetUnknown   Row = "target_unknown_keep" // no change, and what stands at the target is not known
-	RowConverged       Row = "converged"           // both sides are the same
-	RowFirstTakeover   Row = "base_unknown_take"   // no base, only the source has it
-	RowFirstKeep       Row = "base_unknown_keep"   // no base, only the target has it
-	RowFirstConflict   Row = "base_unknown"        // no base, and the sides differ
-	RowSourceUnchanged Row = "source_unchanged"    // the source still is what base is
-	RowTargetUnchanged Row = "target_unchanged"    // the target still is what base is: take the change
-	RowTextMerge       Row = "text_merge"          // both edited a text file
-	RowBothAdded       Row = "both_added"
-	RowSourceDeleted   Row = "source_deleted" // deleted in the source, edited in the target
-	RowTargetDeleted   Row = "target_deleted" // edited in the source, deleted in the target
-	RowKindConflict    Row = "kind_conflict"
-	RowBothEdited      Row = "both_edited"
-	RowExecutable      Row = "executable_bit" // decided apart from content
-	RowGit             Row = "git_directory"  // decided as one unit
-	RowSetAside        Row = "set_aside"      // a version that a push moved out of its path
+	RowSourceUnknown   Row = iota + 1 // a gap in what we know of the side changes come from
+	RowTargetBlocked                  // a change, but what stands at the target is not known
+	RowTargetUnknown                  // no change, and what stands at the target is not known
+	RowConverged                      // both sides are the same
+	RowFirstTakeover                  // no base, only the source has it
+	RowFirstKeep                      // no base, only the target has it
+	RowFirstConflict                  // no base, and the sides differ
+	RowSourceUnchanged                // the source still is what base is
+	RowTargetUnchanged                // the target still is what base is: take the change
+	RowTextMerge                      // both edited a text file
+	RowBothAdded
+	RowSourceDeleted // deleted in the source, edited in the target
+	RowTargetDeleted // edited in the source, deleted in the target
+	RowKindConflict
+	RowBothEdited
+	RowExecutable // decided apart from content
+	RowGit        // decided as one unit
+	RowSetAside   // a version that a push moved out of its path
 )
 
-// Rows returns the names of all rows in a fixed order.
-func Rows() []Row {
-	return []Row{RowSourceUnknown, RowTargetBlocked, RowTargetUnknown, RowConverged, RowFirstTakeover, RowFirstKeep, RowFirstConflict,
-		RowSourceUnchanged, RowTargetUnchanged, RowTextMerge, RowBothAdded, RowSourceDeleted, RowTargetDeleted, RowKindConflict,
-		RowBothEdited, RowExecutable, RowGit, RowSetAside}
-}
+var rowWords = []string{"source_unknown", "target_unknown", "target_unknown_keep", "converged", "base_unknown_take", "base_unknown_keep",
+	"base_unknown", "source_unchanged", "target_unchanged", "text_merge", "both_added", "source_deleted", "target_deleted",
+	"kind_conflict", "both_edited", "executable_bit", "git_directory", "set_aside"}
+
+// RowWords returns the words for the rows in JSON, in their order.
+func RowWords() []string { return rowWords }
+
+// String returns the word for r.
+func (r Row) String() string { return core.WordOf(r, rowWords) }
 
 // facts are what the table looks at: one bit each, about one path.
 type facts uint16

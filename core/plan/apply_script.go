@@ -15,7 +15,7 @@ type applyScript struct {
 	before  strings.Builder // lists the paths that are going to change
 	changes strings.Builder
 	after   strings.Builder // lists the paths that were written
-	sent    strings.Builder // the digests of what was sent, a line each
+	sent    []byte          // the digests of what was sent, a line each
 }
 
 // header takes the lock, proves that the sandbox is the one that the plan is
@@ -185,10 +185,11 @@ func (s *applyScript) list(p *Plan, sent []Sent, bad map[int]bool) {
 		}
 	}
 	commands(&s.after, "new", paths, " || return 1")
+	s.sent = make([]byte, 0, len(sent)*(len(core.Digest{}.String())+1))
 	for i := range sent {
 		d := &p.Decisions[p.Uploads[i].Decision]
 		if d.Want.Kind == core.KindFile && sent[i].Problem == "" && !sent[i].Digest.IsZero() {
-			s.sent.WriteString(sent[i].Digest.String() + "\n")
+			s.sent = append(append(s.sent, sent[i].Digest.String()...), '\n')
 		}
 	}
 }

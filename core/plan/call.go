@@ -128,12 +128,7 @@ func memberFields(o *core.Object, m *SurveyMember) {
 	o.Bytes("data", &m.Data)
 	o.OptStr("fault", &m.Fault)
 	if o.Reading() {
-		m.Name, m.Mode = string(name), uint16(mode)
-		for _, k := range [3]core.Kind{core.KindFile, core.KindDir, core.KindLink} {
-			if k.String() == kind {
-				m.Kind = k
-			}
-		}
+		m.Name, m.Mode, m.Kind = string(name), uint16(mode), core.KindOf(kind)
 	}
 }
 

@@ -188,8 +188,8 @@ func planFields(o *core.Object, p *Plan) {
 
 func decisionFields(o *core.Object, d *merge.Decision) {
 	o.Path("path", &d.Path)
-	core.Enum(o, "row", &d.Row, true, merge.Rows()...)
-	core.Enum(o, "action", &d.Action, true, merge.Write, merge.Delete, merge.Chmod, merge.Copy, merge.Aside, merge.Keep)
+	core.Word(o, "row", &d.Row, true, merge.RowWords())
+	core.Word(o, "action", &d.Action, true, merge.ActionWords())
 	dest := d.Dest
 	if !o.Reading() && dest == d.Path {
 		dest = ""
@@ -223,12 +223,7 @@ func entryState(o *core.Object, e *core.Entry) {
 	o.Digest("digest", &c.Digest, false)
 	o.OptStr("target", &c.Target)
 	if o.Reading() {
-		c.Mode = uint16(mode)
-		for _, k := range [3]core.Kind{core.KindFile, core.KindDir, core.KindLink} {
-			if k.String() == kind {
-				c.Kind = k
-			}
-		}
+		c.Mode, c.Kind = uint16(mode), core.KindOf(kind)
 		*e = c
 	}
 }
@@ -242,10 +237,14 @@ func ConflictFields(o *core.Object, c *merge.Conflict) {
 }
 
 func resultFields(o *core.Object, r *merge.Result) {
-	core.Enum(o, "status", &r.Status, true, merge.Done, merge.Failed, merge.Slipped)
-	core.Enum(o, "code", &r.Code, false, core.ProblemCodes()...)
-	o.OptStr("detail", &r.Detail)
-	o.OptStr("copy", &r.Copy)
+	core.Word(o, "status", &r.Status, true, merge.StatusWords())
+	note := r.Noted()
+	core.Enum(o, "code", &note.Code, false, core.ProblemCodes()...)
+	o.OptStr("detail", &note.Detail)
+	o.OptStr("copy", &note.Copy)
+	if o.Reading() && note != (merge.Note{}) {
+		r.Note = &note
+	}
 	o.Digest("digest", &r.Digest, false)
 	o.Int("size", &r.Size, false, 0, core.MaxSize)
 }

@@ -74,7 +74,13 @@ func (p *Plan) listKept(r *Request, base *core.Base) {
 
 // uploads names the members of the archive.
 func uploads(decisions []merge.Decision) []Upload {
-	var list []Upload
+	writes := 0
+	for i := range decisions {
+		if decisions[i].Action == merge.Write {
+			writes++
+		}
+	}
+	list := make([]Upload, 0, writes)
 	var parents []string // of the topmost written entries, by number
 	number := map[string]int{}
 	top, topName := "\x00", "" // the newest directory that moves whole
@@ -150,7 +156,7 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	s.clearDelivered(p.Delivered)
 	s.list(p, sent, bad)
 	lib, name := scriptFor(rules)
-	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: []byte(s.sent.String())},
+	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: s.sent},
 		{Name: "script.sh", Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}, {Name: lastMember, Data: []byte{}}}, nil
 }
 

@@ -60,15 +60,16 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		case i < len(results):
 			res = results[i]
 		default:
-			res = merge.Result{Status: merge.Failed, Code: core.ProblemWriteFailed, Detail: "not reached"}
+			res = merge.Failure(core.ProblemWriteFailed, "not reached")
 		}
+		note := res.Noted()
 		switch res.Status {
 		case merge.Failed:
 			partial = true
-			r.Problems = append(r.Problems, core.Problem{Path: d.Path, Code: orWriteFailed(res.Code), Detail: res.Detail})
+			r.Problems = append(r.Problems, core.Problem{Path: d.Path, Code: orWriteFailed(note.Code), Detail: note.Detail})
 			continue
 		case merge.Slipped:
-			r.Conflicts = append(r.Conflicts, merge.Conflict{Path: d.Path, Kind: merge.ConflictSlipped, Copy: res.Copy})
+			r.Conflicts = append(r.Conflicts, merge.Conflict{Path: d.Path, Kind: merge.ConflictSlipped, Copy: note.Copy})
 			continue
 		}
 		r.addLine(d)
