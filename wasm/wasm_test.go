@@ -20,10 +20,9 @@ import (
 	"github.com/paperclipai/syncplan/internal/wasmhost"
 )
 
-// The budgets, in bytes. Issue 4 asks for 2.5 MB raw, which the core has
-// outgrown; what travels to a browser is held to its 600 kB.
+// The budgets, in bytes.
 const (
-	maxRaw    = 2_900_000
+	maxRaw    = 2_500_000
 	maxBrotli = 600_000
 )
 

@@ -3,32 +3,24 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 )
 
 // Shrink returns the module without its custom sections (build id, producers,
 // names), without what only traces, profiles and debugging need, with its data in
-// fewer segments, and with one table of the runtime made by a start function
-// instead of written down.
+// fewer segments, with one table of the runtime made by a start function instead
+// of written down, and with shorter code that does the same.
 //
 // The linker starts a data segment after every few zeros, some 30,000 in all,
 // each with a header of its own. Most of them are that table, which in a
 // WebAssembly module has one entry for each 4 kB of imaginary program text and
 // only counts upwards.
 func Shrink(module []byte) ([]byte, error) {
-	sections, err := parse(module)
+	p, err := parseProgram(module)
 	if err != nil {
 		return nil, err
 	}
-	if err := stub(sections); err != nil {
-		return nil, err
-	}
-	sections = slices.DeleteFunc(sections, func(s section) bool { return s.id == sectionCustom })
-	data := slices.IndexFunc(sections, func(s section) bool { return s.id == sectionData })
-	if data < 0 || slices.ContainsFunc(sections, func(s section) bool { return s.id == sectionStart || s.id == sectionDataCount }) {
-		return nil, errForm
-	}
-	memory, err := render(sections[data].body)
+	data := p.section(sectionData)
+	memory, err := render(data.body)
 	if err != nil {
 		return nil, err
 	}
@@ -39,16 +31,20 @@ func Shrink(module []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, found := findTable(memory)
-	if found {
+	if t, found := findTable(memory); found {
 		clear(memory[t.at:t.end()])
-		if sections, err = addStart(sections, t.code()); err != nil {
-			return nil, err
-		}
-		data = slices.IndexFunc(sections, func(s section) bool { return s.id == sectionData })
+		data.body = segments(memory)
+		p.start(p.addFunction([]byte{typeFunction, 0, 0}, t.fill()))
+	} else {
+		data.body = segments(memory)
 	}
-	sections[data].body = segments(memory)
-	return encode(sections), nil
+	p.stub()
+	p.shareColdCalls()
+	for _, f := range p.functions {
+		f.directJumps()
+		f.simplify()
+	}
+	return p.encode(), nil
 }
 
 // maxMemory bounds the memory that a module may fill with data.
@@ -149,85 +145,16 @@ func findTable(memory []byte) (table, bool) {
 	}
 }
 
-// The instructions that the start function consists of.
-const (
-	opLoop   = 0x03
-	opBrIf   = 0x0d
-	opEnd    = 0x0b
-	opGet    = 0x20
-	opTee    = 0x22
-	opStore  = 0x36
-	opConst  = 0x41
-	opLess   = 0x49 // unsigned
-	opAdd    = 0x6a
-	opMul    = 0x6c
-	opShift  = 0x76 // right, unsigned
-	typeVoid = 0x40
-	typeI32  = 0x7f
-)
-
-// code is a function that writes the table.
-func (t table) code() []byte {
-	code := []byte{1, 1, typeI32, opLoop, typeVoid} // one local: the row
-	code = append(code, opGet, 0, opConst, rowSize, opMul)
-	code = append(code, opGet, 0, opConst, 4, opShift, opConst, 1, opAdd)
-	code = binary.AppendUvarint(append(code, opStore, 2), uint64(t.at))
-	code = append(code, opGet, 0, opConst, 1, opAdd, opTee, 0, opConst)
-	code = append(appendInt(code, int64(t.rows)), opLess, opBrIf, 0)
-	return append(code, opEnd, opEnd)
-}
-
-// addStart adds a function without parameters and results, and makes it the one
-// that runs first.
-func addStart(sections []section, code []byte) ([]section, error) {
-	kind, imports, functions := -1, uint64(0), uint64(0)
-	var out []section
-	for _, s := range sections {
-		var err error
-		switch s.id {
-		case sectionType:
-			kind, err = plainType(s.body)
-		case sectionImport:
-			r := &reader{rest: s.body}
-			imports = r.uint()
-		case sectionFunction:
-			r := &reader{rest: s.body}
-			functions = r.uint()
-			s.body = binary.AppendUvarint(nil, functions+1)
-			s.body = binary.AppendUvarint(append(s.body, r.rest...), uint64(max(kind, 0)))
-		case sectionCode:
-			r := &reader{rest: s.body}
-			s.body = binary.AppendUvarint(nil, r.uint()+1)
-			s.body = binary.AppendUvarint(append(s.body, r.rest...), uint64(len(code)))
-			s.body = append(s.body, code...)
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-		if s.id == sectionExport {
-			// Go's linker imports functions alone, so they are numbered before its own.
-			out = append(out, section{sectionStart, binary.AppendUvarint(nil, imports+functions)})
-		}
-	}
-	if kind < 0 || len(out) != len(sections)+1 {
-		return nil, errForm
-	}
-	return out, nil
-}
-
-// plainType returns the index of the type of functions that take and give
-// nothing.
-func plainType(body []byte) (int, error) {
-	r := &reader{rest: body}
-	for i, n := 0, int(r.uint()); i < n && !r.failed; i++ {
-		form, in := r.byte(), r.uint()
-		r.bytes(in)
-		out := r.uint()
-		r.bytes(out)
-		if form == 0x60 && in == 0 && out == 0 && !r.failed {
-			return i, nil
-		}
-	}
-	return 0, errForm
+// fill is a function that writes the table.
+func (t table) fill() *function {
+	const row = 0
+	return &function{locals: []byte{1, 1, typeI32}, code: []instr{
+		{op: opLoop, x: typeVoid},
+		{op: opGet, x: row}, {op: opConst, x: rowSize}, {op: opMul},
+		{op: opGet, x: row}, {op: opConst, x: 4}, {op: opShift}, {op: opConst, x: 1}, {op: opAdd},
+		{op: opStore, x: 2, y: int64(t.at)},
+		{op: opGet, x: row}, {op: opConst, x: 1}, {op: opAdd}, {op: opTee, x: row}, {op: opConst, x: int64(t.rows)}, {op: opLess}, {op: opBrIf},
+		{op: opEnd},
+		{op: opEnd},
+	}}
 }
