@@ -176,6 +176,11 @@ func (a *applier) changeAll() {
 		if err != nil {
 			res = failure(err)
 		}
+		if kept := a.results[i].Noted().Copy; kept != "" { // a version that could not be put back
+			note := res.Noted()
+			note.Copy = kept
+			res.Note = &note
+		}
 		a.results[i] = res
 		if done++; a.req.Progress != nil {
 			a.req.Progress(done)

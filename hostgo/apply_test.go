@@ -393,6 +393,27 @@ func TestD12_AWriteThroughAnOldHandleIsKept(t *testing.T) {
 	}
 }
 
+// Two saves in a row slip in while a path is deleted: one stays there, and the result
+// says where the other is.
+func TestD12_ASecondSaveDuringADeleteIsFound(t *testing.T) {
+	w := newWorld(t)
+	w.put("f", "saved once")
+	req := w.request([]merge.Decision{{Path: "f", Action: merge.Delete, Expect: fileEntry("f", "base")}})
+	req.Fault = func(point string) error {
+		if point == "moved f" {
+			w.put("f", "saved twice")
+		}
+		return nil
+	}
+	results, err := Apply(t.Context(), req)
+	require.NoError(t, err)
+	require.Equal(t, merge.Slipped, results[0].Status)
+	require.Equal(t, "saved twice", w.tree()["f"])
+	kept, err := os.ReadFile(filepath.Join(w.root, results[0].Noted().Copy))
+	require.NoError(t, err)
+	require.Equal(t, "saved once", string(kept))
+}
+
 func TestD14_AFullDiskChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	req := w.request(everything(w))
