@@ -2,16 +2,13 @@ package hostgo
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/paperclipai/syncplan/core"
@@ -54,17 +51,10 @@ func NewArchiveWriter(w io.Writer) *ArchiveWriter { return &ArchiveWriter{w: tar
 // Close writes the end of the archive.
 func (a *ArchiveWriter) Close() error { return archiveError(a.w.Close()) }
 
-// smallFile bounds what is read ahead into memory, in bytes, and aheadFiles how
-// many such files: together at most 16 MiB.
-const (
-	smallFile  = 256 << 10
-	aheadFiles = 64
-	aheadReads = 4 // files read at a time
-)
-
 // AddAll adds members of a tree in order, each with a number of the caller's.
 // done reports each; a member that can't be read or keeps changing is reported,
-// not an error. keep, if not nil, is given the content of each small file.
+// not an error. keep, if not nil, is given the content of each small file; like
+// the member given to done it holds only until the call returns.
 // members is used from another goroutine while AddAll runs.
 func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, Member], keep func(core.Digest, []byte) error, done func(i int, m *Member, s Sent)) error {
 	top, err := tree.Open(root)
@@ -74,16 +64,16 @@ func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Se
 	defer top.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for job, ahead := range readAhead(ctx, top, members, &a.hashing) {
+	for job := range readAhead(ctx, top, members, &a.hashing) {
 		if err := ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
 		}
-		m := &job.member
-		sent, err := a.add(ctx, m, ahead, func() (*os.File, error) { return openIn(top, m.Entry.Path) })
+		m, ahead := &job.member, &job.file
+		sent, err := a.add(ctx, m, ahead, func() (*tree.File, error) { return openIn(top, m.Entry.Path) })
 		if err != nil {
 			return err
 		}
-		if ahead != nil && ahead.data != nil && sent.Problem == "" && keep != nil {
+		if ahead.data != nil && sent.Problem == "" && keep != nil {
 			if err := keep(sent.Digest, ahead.data); err != nil {
 				return err
 			}
@@ -96,7 +86,7 @@ func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Se
 // AddFrom adds one member from a path of its own, links in it resolved by the
 // caller.
 func (a *ArchiveWriter) AddFrom(ctx context.Context, source string, m Member) (Sent, error) {
-	return a.add(ctx, &m, nil, func() (*os.File, error) { return os.Open(source) })
+	return a.add(ctx, &m, nil, func() (*tree.File, error) { return tree.OpenFile(source) })
 }
 
 // AddBytes adds a file with the given content.
@@ -128,7 +118,7 @@ func archiveError(err error) error {
 	return &core.Error{Code: core.CodeIO, Message: "the archive can't be written", Err: err}
 }
 
-func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, open func() (*os.File, error)) (Sent, error) {
+func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, open func() (*tree.File, error)) (Sent, error) {
 	e := &m.Entry
 	if e.Kind != core.KindFile {
 		return Sent{}, a.header(m.Name, e.Kind, e.Mode, 0, e.Target, 0)
@@ -165,13 +155,13 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 
 // stream adds one large file. A member has the size that its header gives, so a
 // file that shrank meanwhile is filled up with zeros, and is not steady.
-func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, open func() (*os.File, error)) (Sent, bool, error) {
+func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, open func() (*tree.File, error)) (Sent, bool, error) {
 	f, err := open()
 	if err != nil {
 		return failedRead(err), false, nil
 	}
 	defer f.Close()
-	before, err := tree.Fstat(f)
+	before, err := f.Stat()
 	if err != nil {
 		return failedRead(err), false, nil
 	}
@@ -202,7 +192,7 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, op
 		}
 		left -= int64(len(part))
 	}
-	after, err := tree.Fstat(f)
+	after, err := f.Stat()
 	return Sent{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before}, err == nil && !torn && before.Same(after), nil
 }
 
@@ -215,142 +205,11 @@ func failedRead(err error) Sent {
 }
 
 // openIn opens the file at a path below top without following links.
-func openIn(top *tree.Dir, path string) (*os.File, error) {
+func openIn(top *tree.Dir, path string) (*tree.File, error) {
 	d, err := top.Walk(core.Parent(path))
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	return d.OpenFile(core.Name(path))
-}
-
-// readFile is a small file that was read ahead. data is nil for a member that
-// is none, or that grew too large: it is streamed.
-type readFile struct {
-	data    []byte
-	digest  core.Digest
-	mtimeNs int64
-	info    tree.Info
-	err     error
-}
-
-var errChanging = errors.New("it changed each time it was read")
-
-// aheadJob is a member on its way through readAhead.
-type aheadJob struct {
-	number int
-	member Member
-	out    chan *readFile // closed or given one file
-}
-
-// readAhead yields each member and the file that was read for it, while the next
-// ones are being read. It ends early when ctx does.
-func readAhead(ctx context.Context, top *tree.Dir, members iter.Seq2[int, Member], hashing *stopwatch) iter.Seq2[*aheadJob, *readFile] {
-	return func(yield func(*aheadJob, *readFile) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		var wait sync.WaitGroup
-		defer wait.Wait() // top must not be closed while anybody reads in it
-		defer cancel()
-		jobs := make(chan *aheadJob, aheadFiles)
-		order := make(chan *aheadJob, aheadFiles)
-		for range aheadReads {
-			wait.Go(func() {
-				r := &pathReader{top: top, buf: make([]byte, smallFile+1)}
-				defer r.close()
-				for j := range jobs {
-					if ctx.Err() != nil {
-						close(j.out)
-						continue
-					}
-					start := time.Now()
-					f := r.read(&j.member.Entry)
-					hashing.since(start)
-					j.out <- f
-				}
-			})
-		}
-		wait.Go(func() {
-			defer close(order)
-			defer close(jobs)
-			for number, m := range members {
-				j := &aheadJob{number, m, make(chan *readFile, 1)}
-				if e := &m.Entry; e.Kind == core.KindFile && e.Size <= smallFile {
-					jobs <- j
-				} else {
-					close(j.out)
-				}
-				select {
-				case order <- j:
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
-		for j := range order {
-			if !yield(j, <-j.out) {
-				return
-			}
-		}
-	}
-}
-
-// pathReader reads small files, and keeps the directory of the last one open.
-type pathReader struct {
-	top  *tree.Dir
-	dir  *tree.Dir
-	path string
-	buf  []byte
-}
-
-func (r *pathReader) close() {
-	if r.dir != nil {
-		r.dir.Close()
-		r.dir = nil
-	}
-}
-
-func (r *pathReader) read(e *core.Entry) *readFile {
-	if parent := core.Parent(e.Path); r.dir == nil || parent != r.path {
-		r.close()
-		d, err := r.top.Walk(parent)
-		if err != nil {
-			return &readFile{err: err}
-		}
-		r.dir, r.path = d, parent
-	}
-	for range maxReads {
-		if f := r.once(core.Name(e.Path)); f != nil {
-			return f
-		}
-	}
-	return &readFile{err: errChanging}
-}
-
-// once reads a file, or returns nil if it changed meanwhile.
-func (r *pathReader) once(name string) *readFile {
-	f, err := r.dir.OpenFile(name)
-	if err != nil {
-		return &readFile{err: err}
-	}
-	defer f.Close()
-	before, err := tree.Fstat(f)
-	if err != nil {
-		return &readFile{err: err}
-	}
-	if before.Size > smallFile {
-		return &readFile{}
-	}
-	n, err := io.ReadFull(f, r.buf)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return &readFile{err: err}
-	}
-	after, err := tree.Fstat(f)
-	if err != nil || int64(n) != before.Size || !before.Same(after) {
-		return nil
-	}
-	data := bytes.Clone(r.buf[:n])
-	if data == nil {
-		data = []byte{}
-	}
-	return &readFile{data: data, digest: sha256.Sum256(data), mtimeNs: before.MtimeNs, info: before}
 }

@@ -123,7 +123,7 @@ func (s *session) readLocal(path string, d core.Digest) []byte {
 }
 
 // openBelow opens a file of the workspace without following any link.
-func openBelow(root, path string) (*os.File, error) {
+func openBelow(root, path string) (*tree.File, error) {
 	top, err := tree.Open(root)
 	if err != nil {
 		return nil, err

@@ -292,7 +292,7 @@ func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (info
 		return info, false, err
 	}
 	defer f.Close()
-	before, err := tree.Fstat(f)
+	before, err := f.Stat()
 	if err != nil {
 		return info, false, err
 	}
@@ -318,7 +318,7 @@ func (s *scanner) read(d *tree.Dir, name string, e *core.Entry, r *reader) (info
 			return info, false, err
 		}
 	}
-	after, err := tree.Fstat(f)
+	after, err := f.Stat()
 	if err != nil || size != before.Size || !before.Same(after) {
 		return info, false, err
 	}

@@ -9,7 +9,6 @@ package tree
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -97,17 +96,4 @@ func pathError(op, name string, err error) error {
 		return nil
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
-}
-
-// regular closes f unless it is a regular file.
-func regular(f *os.File) (*os.File, error) {
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = ErrNotFile
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }

@@ -58,15 +58,6 @@ func (d *Dir) Lstat(name string) (Info, error) {
 	return infoOf(&st), nil
 }
 
-// Fstat returns what an open file is.
-func Fstat(f *os.File) (Info, error) {
-	var st unix.Stat_t
-	if err := again(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {
-		return Info{}, pathError("fstat", f.Name(), err)
-	}
-	return infoOf(&st), nil
-}
-
 func infoOf(st *unix.Stat_t) Info {
 	i := Info{Mode: uint32(st.Mode) & 0o777, Size: st.Size, Dev: uint64(st.Dev), Ino: st.Ino,
 		MtimeNs: st.Mtim.Nano(), CtimeNs: st.Ctim.Nano(), Nlink: uint64(st.Nlink)}
@@ -83,29 +74,28 @@ func infoOf(st *unix.Stat_t) Info {
 
 // Names returns what is in d, unsorted, as the raw bytes on disk.
 func (d *Dir) Names() ([]string, error) {
-	sub, err := d.again()
+	sub, err := d.again() // an open directory has one place that it is read from
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(sub.fd), ".")
-	defer f.Close()
-	return f.Readdirnames(-1)
+	defer sub.Close()
+	var names []string
+	buf := make([]byte, 8<<10)
+	for {
+		n, err := retry(func() (int, error) { return unix.ReadDirent(sub.fd, buf) })
+		if err != nil {
+			return names, pathError("readdir", ".", err)
+		}
+		if n <= 0 {
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
 }
 
 // OpenFile opens a regular file for reading. Anything else is [ErrNotFile],
 // without waiting for a FIFO's other end.
-func (d *Dir) OpenFile(name string) (*os.File, error) {
-	fd, err := retry(func() (int, error) {
-		return unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	})
-	if err == unix.ELOOP || err == unix.ENXIO {
-		err = ErrNotFile
-	}
-	if err != nil {
-		return nil, pathError("open", name, err)
-	}
-	return regular(os.NewFile(uintptr(fd), name))
-}
+func (d *Dir) OpenFile(name string) (*File, error) { return openFile(d.fd, name, unix.O_NOFOLLOW) }
 
 // Create makes a new file and opens it for writing. The process's umask applies
 // to perm.

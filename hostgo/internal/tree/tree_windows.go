@@ -74,15 +74,6 @@ func (d *Dir) Lstat(name string) (Info, error) {
 	return infoOf(fi), nil
 }
 
-// Fstat returns what an open file is.
-func Fstat(f *os.File) (Info, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return Info{}, err
-	}
-	return infoOf(fi), nil
-}
-
 func infoOf(fi fs.FileInfo) Info {
 	i := Info{Mode: uint32(fi.Mode().Perm()), Size: fi.Size(), MtimeNs: fi.ModTime().UnixNano(), Nlink: 1}
 	switch {
@@ -107,7 +98,7 @@ func (d *Dir) Names() ([]string, error) {
 }
 
 // OpenFile opens a regular file for reading. Anything else is [ErrNotFile].
-func (d *Dir) OpenFile(name string) (*os.File, error) {
+func (d *Dir) OpenFile(name string) (*File, error) {
 	fi, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, err
