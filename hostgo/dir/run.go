@@ -37,7 +37,10 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	defer idle.Stop()
 	var stderr hostgo.Tail
 	cmd := group(idle, "sh", "-c", command)
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.root, idle.Reader(in), idle.Writer(out), &stderr
+	cmd.Dir, cmd.Stdout, cmd.Stderr = c.root, idle.Writer(out), &stderr
+	if in != nil {
+		cmd.Stdin = wide{idle.Reader(in)}
+	}
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -48,6 +51,34 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 		err = &hostgo.ExitError{Status: status(exit.ProcessState), Stderr: stderr.String()}
 	}
 	return idle.Explain(what, err)
+}
+
+// wide is an input that travels in large pieces once it proves to be long. With
+// those of [io.Copy], and the pipe that a process gets, command and host wait for
+// each other most of the time. But what lies in the pipe when an input breaks off
+// is lost, and would have to be sent again: so a short one is copied as ever.
+type wide struct{ io.Reader }
+
+const (
+	longInput = 4 << 20 // bytes
+	pieceSize = 256 << 10
+)
+
+// WriteTo implements [io.WriterTo], which package exec asks for.
+func (r wide) WriteTo(w io.Writer) (int64, error) {
+	to := struct{ io.Writer }{w}
+	n, err := io.CopyN(to, r.Reader, longInput)
+	if err != nil {
+		if err == io.EOF {
+			err = nil
+		}
+		return n, err
+	}
+	if pipe, ok := w.(*os.File); ok {
+		widen(pipe, 4*pieceSize)
+	}
+	more, err := io.CopyBuffer(to, r.Reader, make([]byte, pieceSize))
+	return n + more, err
 }
 
 // Exec implements [hostgo.Commander].
