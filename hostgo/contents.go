@@ -2,6 +2,7 @@ package hostgo
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -160,15 +161,7 @@ func (c *contents) add(d core.Digest, data []byte) error {
 }
 
 func worthKeeping(data []byte) bool {
-	if len(data) > maxContent {
-		return false
-	}
-	for _, b := range data[:min(len(data), 8000)] {
-		if b == 0 {
-			return false
-		}
-	}
-	return true
+	return len(data) <= maxContent && bytes.IndexByte(data[:min(len(data), 8000)], 0) < 0
 }
 
 // close writes out what was added, and drops what base does not refer to once
