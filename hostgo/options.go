@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +102,7 @@ type session struct {
 	stage   string
 	since   time.Time
 	scan    chan scanResult // the scan of the workspace while it goes on; else nil
+	proof   chan error      // of what the sandbox is taken to hold, while it goes on; else nil
 	stop    context.CancelFunc
 	mu      sync.Mutex // of Progress
 
@@ -267,7 +269,40 @@ func (s *session) begin(ctx context.Context) error {
 	s.scan = scan
 	go func() { scan <- s.scanWorkspace(ctx) }()
 	s.enter(StageBase)
-	s.request.Base, err = s.state.loadBase()
+	if s.request.Base, err = s.state.loadBase(); err != nil || s.request.Op != merge.Push {
+		return err
+	}
+	return s.prove(ctx)
+}
+
+// prove has the sandbox look whether it is as it was seen, if the plan has a step
+// for that, while the workspace is scanned.
+func (s *session) prove(ctx context.Context) error {
+	q := *s.request
+	q.Early = true
+	p, err := plan.Next(&q)
+	if err != nil || len(p.Steps) == 0 {
+		return err
+	}
+	proof := make(chan error, 1)
+	s.proof = proof
+	go func() { proof <- s.client.Run(ctx, p.Steps[0].Command, s.opts.Timeout) }()
+	return nil
+}
+
+// proven waits for the proof. That the sandbox changed is no error: it has to be
+// looked at.
+func (s *session) proven(ctx context.Context) error {
+	if s.proof == nil {
+		return nil
+	}
+	s.enter(StageRemote)
+	err := s.explain(ctx, <-s.proof)
+	s.proof = nil
+	s.request.Checked, s.request.Look = err == nil, errors.Is(err, core.CodeStalePlan)
+	if s.request.Look {
+		return nil
+	}
 	return err
 }
 
@@ -352,6 +387,9 @@ func (s *session) close(err error) error {
 	}
 	if s.scan != nil {
 		<-s.scan // of a sync that failed already
+	}
+	if s.proof != nil {
+		<-s.proof
 	}
 	s.enter("")
 	if s.counts != nil {

@@ -39,7 +39,7 @@ func (s *session) push(ctx context.Context) error {
 		if s.request.Resume, err = s.state.sending(); err != nil {
 			return err
 		}
-		s.request.Remote, s.request.Look, s.run = nil, true, randomHex(8)
+		s.request.Remote, s.request.Look, s.request.Checked, s.run = nil, true, false, randomHex(8)
 		s.request.Run = s.run
 	}
 }
@@ -98,6 +98,9 @@ func (s *session) planPush(ctx context.Context) (*plan.Plan, error) {
 	if err := s.scanned(); err != nil {
 		return nil, err
 	}
+	if err := s.proven(ctx); err != nil {
+		return nil, err
+	}
 	p, err := plan.Next(s.request)
 	if err != nil || p.Phase != plan.PhaseSurvey {
 		return p, err
@@ -128,7 +131,7 @@ func (u *upload) steps(ctx context.Context) error {
 		case plan.StepUpload:
 			err = u.send(ctx, step.Asset, func(r io.Reader) error { return s.writeParts(ctx, step.Path, r) })
 		case plan.StepSend:
-			err = u.explain(ctx, u.send(ctx, step.Asset, func(r io.Reader) error { return s.runStream(ctx, step.Command, r, nil) }))
+			err = s.explain(ctx, u.send(ctx, step.Asset, func(r io.Reader) error { return s.runStream(ctx, step.Command, r, nil) }))
 		case plan.StepRun:
 			s.enter(StageRemote)
 			if u.plan.DropBase {
@@ -136,7 +139,7 @@ func (u *upload) steps(ctx context.Context) error {
 					return err
 				}
 			}
-			err = u.explain(ctx, s.client.Run(ctx, step.Command, s.opts.Timeout))
+			err = s.explain(ctx, s.client.Run(ctx, step.Command, s.opts.Timeout))
 		}
 		if err != nil {
 			return err
@@ -249,11 +252,11 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 }
 
 // explain turns a failed command into what it means.
-func (u *upload) explain(ctx context.Context, err error) error {
+func (s *session) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	switch u.session.why(ctx, err) {
+	switch s.why(ctx, err) {
 	case "stale", "script":
 		return &core.Error{Code: core.CodeStalePlan, Message: "the sandbox changed while the push was planned; nothing was changed there",
 			Hint: "run it again"}

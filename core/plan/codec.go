@@ -34,6 +34,8 @@ func requestFields(o *core.Object, r *Request) {
 	core.List(o, "assets", &r.Assets, func(o *core.Object, a *Asset) { o.Str("key", &a.Key) })
 	core.List(o, "contents", &r.Contents, contentFields)
 	o.Bool("look", &r.Look)
+	o.Bool("early", &r.Early)
+	o.Bool("checked", &r.Checked)
 	o.Bool("forget", &r.Forget)
 	digests(o, "fetched", &r.Fetched)
 	o.Int("part", &r.Part, false, 0, core.MaxSize)

@@ -120,6 +120,9 @@ func Next(r *Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Early {
+		return r.proof(rules), nil
+	}
 	if r.Dialect == Classic && r.Op == merge.Push {
 		r = r.wiped()
 	}
@@ -128,11 +131,9 @@ func Next(r *Request) (*Plan, error) {
 		if remote = r.assume(rules); remote == nil {
 			return survey(r, rules), nil
 		}
-		assumed = true
-	}
-	if assumed {
 		q := *r
 		q.Remote, r = remote, &q
+		assumed = !r.Checked || r.seen() == nil
 	}
 	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: assumed, Waived: r.waived()}
 	base := r.Base

@@ -29,6 +29,13 @@ type Request struct {
 	Contents   []Content // answers to Needs; nil until asked
 	// Look says that the sandbox was not as a push assumed: survey it first.
 	Look bool
+	// Early says that Local is not read yet: [Next] then returns the survey phase of
+	// a push, whose one step, if there is any, proves that the sandbox is as it was
+	// seen.
+	Early bool
+	// Checked says that such a step succeeded in this run, so that a push need prove
+	// no more than what it touches.
+	Checked bool
 	// Forget says that what was seen earlier is not to be relied on: compare all.
 	Forget bool
 	// Fetched lists contents that the host has from an earlier run or a fetch.
@@ -144,6 +151,8 @@ func (r *Request) Validate() error {
 		return invalid("local.unread", "only a push that compares with nothing can do without digests")
 	case r.Remote != nil && r.Remote.Snapshot.Unread:
 		return invalid("remote.snapshot.unread", "the sandbox's files need digests")
+	case r.Early && r.Op != merge.Push:
+		return invalid("early", "only a push has something to prove before the workspace is read")
 	case r.Dialect != Hardened && r.Dialect != Classic && r.Dialect != "":
 		return invalid("dialect", "unknown dialect")
 	}

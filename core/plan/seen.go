@@ -43,6 +43,16 @@ func (r *Request) assume(rules *core.Rules) *Remote {
 	return remote
 }
 
+// proof returns what a push can do while the workspace is read: look whether the
+// sandbox is as it was seen. One that does not stream has no call to spare for it.
+func (r *Request) proof(rules *core.Rules) *Plan {
+	p := &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey}
+	if r.Stream && !r.Look && !r.Preview && len(r.Resume) == 0 && r.seen() != nil {
+		p.Steps = []Step{{Do: StepRun, Command: checkCommand(r, rules)}}
+	}
+	return p
+}
+
 // describe tells the sandbox as the difference from base. It is nil where the
 // next comparison could not rely on it: a listing was not left, as never in classic, or some name
 // there is not known well.

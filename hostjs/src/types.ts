@@ -147,6 +147,10 @@ export interface PlanRequest {
   assets?: readonly { key: string }[];
   contents?: readonly Content[];
   look?: boolean;
+  /** The workspace is not read yet: what can a push prove meanwhile? */
+  early?: boolean;
+  /** That was proven in this run. */
+  checked?: boolean;
   forget?: boolean;
   fetched?: readonly Digest[];
   part?: number;
