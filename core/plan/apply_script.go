@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -15,7 +16,7 @@ type applyScript struct {
 	before  strings.Builder // lists the paths that are going to change
 	changes strings.Builder
 	after   strings.Builder // lists the paths that were written
-	sent    []byte          // the digests of what was sent, a line each
+	sent    []core.Digest   // of the contents that were sent
 }
 
 // header takes the lock, proves that the sandbox is the one that the plan is
@@ -35,7 +36,8 @@ func header(r *Request, p *Plan, scriptName string) string {
 	}
 	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` COPIES=` + copies + ` OLD=` + Quote(strings.Join(r.Resume, " ")) + ` S=` + scriptName + `
 I=$R/in-$ID
-. "$I/script.sh"
+. "$I/$S"
+empty() { [ -r . ] || return 1; for p in * .[!.]* ..?*; do [ ! -e "$p" ] && [ ! -L "$p" ] || [ "$p" = ` + core.RuntimeDir + ` ] || return 1; done; }
 umask 022
 cd "$R" || exit 1
 if ! mkdir lock 2>/dev/null; then
@@ -43,37 +45,43 @@ if ! mkdir lock 2>/dev/null; then
   rm -rf lock; mkdir lock || leave busy ` + exitBusy + `
 fi
 echo $$ >lock/pid
-trap 'rm -rf "$R/lock"' EXIT
+trap '[ ! -d "$R/lock" ] || rm -rf "$R/lock"' EXIT
 sweep
 begin
 [ "$m" = "$MARKER" ] || stale
 LISTED=
 if known; then LISTED=1
-elif [ -n "$ALL" ] && [ -z "$X" ] && [ $LIST != plain ]; then K=$D/none LISTED=1; printf '0 0 x ./` + core.RuntimeDir + `\n' >"$K"; fi
+elif [ -n "$ALL" ] && [ -z "$X" ] && [ $LIST != plain ]; then
+  empty || stale
+  K=$D.none LISTED=1 ALL=; printf '0 0 x ./` + core.RuntimeDir + `\n' >"$K"
+fi
 if [ -n "$ALL" ]; then
   [ -n "$LISTED" ] || stale
   now
-  [ $F = 0 ] && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
+  same || stale
 fi
 file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
 dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
 link() { for p do [ -L "$p" ] || stale; done; }
 none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
-from() { lines "$@" -maxdepth 0 >>"$D/sources" 2>/dev/null || stale; }
-at() { lines "$@" -maxdepth 0 >>"$D/before" 2>/dev/null || stale; }
-new() { lines "$@" >>"$D/after" 2>/dev/null || return 1; }
+from() { lines "$@" -maxdepth 0 >>"$D.sources" 2>/dev/null || stale; }
+at() { lines "$@" -maxdepth 0 >>"$D.before" 2>/dev/null || stale; }
+new() { case $LIST$late in
+  find0) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -newer "$D.c0" -printf "?$ID $FILE" -o -printf "$FILE" ;;
+  *) lines "$@" ;;
+esac >>"$D.after" 2>/dev/null; }
 `
 }
 
 // middle ends the checks. From here on the workspace changes, and the first
 // failure stops it; the next push completes what this one began.
 const middle = `if [ -n "$LISTED" ]; then
-  : >"$D/was"
-  if [ -s "$D/before" ]; then
-    sort "$D/before" >"$D/was" && comm -13 "$K" "$D/was" >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
+  : >"$D.was"
+  if [ -s "$D.before" ]; then
+    sort "$D.before" >"$D.was" && comm -13 "$K" "$D.was" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ] || stale
   fi
-  if [ -s "$D/sources" ]; then
-    sort -u "$D/sources" | comm -13 "$K" - >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
+  if [ -s "$D.sources" ]; then
+    sort -u "$D.sources" | comm -13 "$K" - >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ] || stale
   fi
 elif [ -n "$COPIES" ]; then stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
@@ -89,28 +97,37 @@ set -e
 const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; fi
 set +e
 umask 077
+: >"$D.c1"
 for o in $OLD; do rm -rf "$R/in-$o"; done
-for s in "$R"/script-*; do [ ! -f "$s" ] || rm -f "$s"; done
-mv -f "$I/script.sh" "$R/$S"
+for s in "$R"/script-*; do [ "$s" = "$R/$S" ] || [ ! -f "$s" ] || rm -f "$s"; done
+learned=1
+set -- "$I/$S"
+if [ -z "$LISTED" ] || [ ! -s "$I/sums" ]; then :
+elif [ -f "$R/sums" ]; then learn "$I/sums" || learned=
+else set -- "$@" "$I/sums"; fi
+mv -f -- "$@" "$R/" || learned=
 ticked() {
-  : >"$D/c1"; a=$(stamp "$D/c1") n=0
-  while : >"$D/c2"; b=$(stamp "$D/c2"); [ "$a" = "$b" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
+  n=0
+  while : >"$D.c2"; t=$(stamp "$D.c1" "$D.c2"); [ "${t%"$NL"*}" = "${t#*"$NL"}" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
 }
 listed() {
-  [ ! -s "$I/sums" ] || learn "$I/sums" || return 1
-  : >"$D/after"; ticked; late=$?
+  : >"$D.after"; ticked; late=$?
   written || return 1
-  sort "$D/after" >"$D/is" || return 1
-  if [ $late = 0 ]; then mark m "$D/is" "$C0"; else say "?$ID" <"$D/is"; fi >"$D/marked"
-  comm -23 "$K" "$D/was" >"$D/list" 2>/dev/null && cat "$D/marked" >>"$D/list" && keep "$D/list"
+  case $LIST$late in
+    find0) ;;
+    *0) sort "$D.after" >"$D.is" && mark m "$D.is" "$C0" >"$D.after" ;;
+    *) mv -f "$D.after" "$D.is" && say "?$ID" <"$D.is" >"$D.after" ;;
+  esac || return 1
+  [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
+  keep "$K" "$D.after"
 }
-[ -z "$LISTED" ] || listed || rm -rf "$R/seen-$ID"
-rm -rf "$I" "$D"
+[ -z "$LISTED" ] || { [ -n "$learned" ] && listed; } || rm -rf "$R/seen-$ID"
+rm -rf "$I" "$D".* "$R/lock"
 `
 
 func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {
 	return header(r, p, scriptName) + "written() {\n:\n" + s.after.String() + "}\n" +
-		s.checks.String() + `: >"$D/before"; : >"$D/sources"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
+		s.checks.String() + `: >"$D.before"; : >"$D.sources"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
 		middle + s.changes.String() + footer
 }
 
@@ -185,11 +202,22 @@ func (s *applyScript) list(p *Plan, sent []Sent, bad map[int]bool) {
 		}
 	}
 	commands(&s.after, "new", paths, " || return 1")
-	s.sent = make([]byte, 0, len(sent)*(len(core.Digest{}.String())+1))
+	s.sent = make([]core.Digest, 0, len(sent))
 	for i := range sent {
 		d := &p.Decisions[p.Uploads[i].Decision]
 		if d.Want.Kind == core.KindFile && sent[i].Problem == "" && !sent[i].Digest.IsZero() {
-			s.sent = append(append(s.sent, sent[i].Digest.String()...), '\n')
+			s.sent = append(s.sent, sent[i].Digest)
 		}
 	}
+}
+
+// sentList returns the digests of what was sent, a line each, sorted.
+func (s *applyScript) sentList() []byte {
+	core.Sort(s.sent, func(a, b core.Digest) int { return slices.Compare(a[:], b[:]) })
+	s.sent = slices.Compact(s.sent)
+	text := make([]byte, 0, 65*len(s.sent))
+	for i := range s.sent {
+		text = append(append(text, s.sent[i].String()...), '\n')
+	}
+	return text
 }

@@ -156,8 +156,8 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 	s.clearDelivered(p.Delivered)
 	s.list(p, sent, bad)
 	lib, name := scriptFor(rules)
-	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: s.sent},
-		{Name: "script.sh", Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}, {Name: lastMember, Data: []byte{}}}, nil
+	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: s.sentList()},
+		{Name: name, Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}, {Name: lastMember, Data: []byte{}}}, nil
 }
 
 // badUploads marks decisions that can't be carried out.

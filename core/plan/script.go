@@ -28,31 +28,37 @@ import (
 // of DESIGN section 7).
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
-// ID run, X run that left the listing to compare with, MODE, and for a survey M
-// a new marker, V=1 to leave nothing behind, O and B where the download goes
+// ID run, X run that left the listing to compare with, Q what sha256sum said of
+// the script and that listing, MODE, and for a survey M a new marker, V=1 to leave nothing behind, O and B where the download goes
 // (parts.go), OLD the runs whose uploads were cut off; for a check MARKER.
 const script = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
 L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID
 NL='
 ' TAB='	'
-leave() { rm -rf "$D"; echo "$1" >"$R/why-$ID"; exit "$2"; }
+leave() { rm -rf "$D".*; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
 have() { command -v "$1" >/dev/null 2>&1; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
-sweep() { find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +; }
+sweep() {
+  for s in "$R"/in-* "$R"/run-* "$R"/up-* "$R"/down-* "$R"/why-*; do
+    case $s in *"-$ID"|*"-$ID."*|*'-*') ;; *) old; return ;; esac
+  done
+}
+old() { find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +; }
 ` + cutParts + `newdir() { mkdir "$1" 2>/dev/null || { rm -rf "$1" && mkdir "$1"; }; }
-stamp() { case $LIST in find) find "$1" -printf '%C@' ;; *) stat -c %z "$1" ;; esac; }
+stamp() { case $LIST in find) find "$@" -printf '%C@\n' ;; *) stat -c %z "$@" ;; esac; }
 begin() {
-  newdir "$D" && cd "$W" && : >"$D/c0" && : >"$D/none" || exit 1
+  cd "$W" && : >"$D.c0" && : >"$D.none" || exit 1
   LIST=plain
   if have comm; then
-    if C0=$(find "$D/c0" -printf '%C@' 2>/dev/null); then LIST=find
-    elif C0=$(stat -c %z "$D/c0" 2>/dev/null); then LIST=stat; fi
+    if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find
+    elif C0=$(stat -c %z "$D.c0" 2>/dev/null); then LIST=stat; fi
   fi
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
+FILE='%T@ %C@ %i %s %y%m %p\n'
 lines() { case $LIST in
-  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -printf '%T@ %C@ %i %s %y%m %p\n' ;;
+  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -printf "$FILE" ;;
   *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
 esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
@@ -70,64 +76,72 @@ whole() { case $LIST in
      walk -type d -print >/dev/null ;;
 esac; }
 now() {
-  whole >"$D/raw" 2>/dev/null; F=$?
-  if [ $F != 0 ]; then whole >"$D/raw" 2>/dev/null; F=$?; fi
-  sort -u "$D/raw" >"$D/now" || exit 1
+  F=0
+  { whole || : >"$D.fail"; } 2>/dev/null | sort -u >"$D.now" || exit 1
+  [ -f "$D.fail" ] || return 0
+  { whole && rm -f "$D.fail"; } 2>/dev/null | sort -u >"$D.now" || exit 1
+  [ ! -f "$D.fail" ] || F=1
 }
+same() { [ $F = 0 ] && comm -3 "$K" "$D.now" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ]; }
 sum() { if have sha256sum; then sha256sum <"$1"; else echo -; fi; }
 known() {
-  K=$R/seen-$X/list c='' s=
-  [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && { read -r c && read -r s; } <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "$(sum "$K")" = "$s" ]
+  K=$R/seen-$X/list c='' s='' k=${Q#*"$NL"}
+  k=${k:+${k%% *}  -}
+  [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && { read -r c && read -r s; } <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "${k:-$(sum "$K")}" = "$s" ]
 }
 mark() {
   case $1$LIST in mfind) k=1,1 n='' ;; mstat) k=1,2 n='' ;; cfind) k=2,2 n='* ' ;; *) k=4,5 n='* * * ' ;; esac
-  sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D/young"
-  if [ -s "$D/young" ]; then sort "$D/young" | comm -23 "$2" -; say "?$ID" <"$D/young"; else cat "$2"; fi
+  sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
+  if [ -s "$D.young" ]; then sort "$D.young" | comm -23 "$2" -; say "?$ID" <"$D.young"; else cat "$2"; fi
 }
 keep() {
-  newdir "$R/seen-$ID.new" && sort "$1" >"$R/seen-$ID.new/list" && { echo "$C0"; sum "$R/seen-$ID.new/list"; } >"$R/seen-$ID.new/clock" && { [ ! -e "$R/seen-$ID" ] || rm -rf "$R/seen-$ID"; } && mv "$R/seen-$ID.new" "$R/seen-$ID" || return 1
+  l=$R/seen-$ID n=$R/seen-$ID
+  [ ! -e "$l" ] || n=$l.new
+  newdir "$n" && sort "$@" >"$n/list" && { echo "$C0"; sum "$n/list"; } >"$n/clock" || return 1
+  [ "$n" = "$l" ] || { rm -rf "$l" && mv "$n" "$l"; } || return 1
   for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) rm -rf "$s" ;; esac; done
 }
-learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D/all" && mv -f "$D/all" "$R/sums"; }
-tars() { U=; if tar --no-unquote -cf - "$D/none" >/dev/null 2>&1; then U=--no-unquote; fi; }
-digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D/sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D/want"; fi; }
+learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D.all" && mv -f "$D.all" "$R/sums"; }
+tars() { U=; if tar --no-unquote -cf - "$D.none" >/dev/null 2>&1; then U=--no-unquote; fi; }
+digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D.sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D.want"; fi; }
 pick() {
   set --
   while IFS= read -r l; do
     p=./${l#*' ./'}
     case $p in */.git/objects/*|*/.git/lfs/*) ;; */.git/*) G=1 ;; esac
     case $l in "${TAB}0 0 "*) continue ;; "$TAB"*) ;; *) continue ;; esac
-    if [ -L "$p" ]; then printf '%s\n' "$p" >>"$D/want"
+    if [ -L "$p" ]; then printf '%s\n' "$p" >>"$D.want"
     elif [ -f "$p" ]; then
-      case $p in *\\*) printf '%s\n' "$p" >>"$D/want" ;; esac
+      case $p in *\\*) printf '%s\n' "$p" >>"$D.want" ;; esac
       set -- "$@" "$p"
       [ $# -lt 200 ] || { digest "$@"; set --; }
     fi
-  done <"$D/diff"
+  done <"$D.diff"
   [ $# = 0 ] || digest "$@"
 }
 fresh() {
-  sort "$D/sums" >"$D/sorted"
-  while IFS= read -r l; do case $l in [!\\]*) echo "${l%% *}" ;; esac; done <"$D/sorted" | sort -u >"$D/digests"
-  if [ -f "$R/sums" ]; then comm -13 "$R/sums" "$D/digests"; else cat "$D/digests"; fi >"$D/fresh"
+  sort "$D.sums" >"$D.sorted"
+  while IFS= read -r l; do case $l in [!\\]*) echo "${l%% *}" ;; esac; done <"$D.sorted" | sort -u >"$D.digests"
+  if [ -f "$R/sums" ]; then comm -13 "$R/sums" "$D.digests"; else cat "$D.digests"; fi >"$D.fresh"
   f=
   while IFS= read -r l <&3; do
     d=${l%% *}
     while [ "$f" \< "$d" ]; do read -r f <&4 || f=g; done
     case $l in */.git/*) continue ;; esac
-    [ "$d" != "$f" ] || { printf '%s\n' "./${l#*' ./'}" >>"$D/want"; f=$f.; }
-  done 3<"$D/sorted" 4<"$D/fresh"
+    [ "$d" != "$f" ] || { printf '%s\n' "./${l#*' ./'}" >>"$D.want"; f=$f.; }
+  done 3<"$D.sorted" 4<"$D.fresh"
 }
 wanted() {
   set --
   while IFS= read -r p; do
     if [ $MODE = pull ] || [ -L "$p" ] || [ -z "$H" ]; then set -- "$@" "$p"; fi
     [ $# -lt 200 ] || { tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1; set --; }
-  done <"$D/want"
+  done <"$D.want"
   [ $# = 0 ] || tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1
 }
 pack() { walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
 odd() {
+  newdir "$D" || exit 1
   for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" 2>/dev/null || F=1; done
   walk -path "*$NL*" -type f -perm -0100 -print0 >"$D/odd-x" 2>/dev/null
   walk -path "*$NL*" ! -type d ! -type f ! -type l -print0 >"$D/odd-p" 2>/dev/null
@@ -143,54 +157,54 @@ arrived() {
       cat "$R/up-$o.tar" "$R/up-$o.tar".* 2>/dev/null | tar -xof - -C "$R/in-$o" 2>/dev/null
       rm -f "$R/up-$o.tar" "$R/up-$o.tar".*
     fi
-    [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D/sums" 2>/dev/null
+    [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D.sums" 2>/dev/null
   done
 }
+show() { for f do if [ -s "$f" ]; then cat "$f" || exit 1; fi; echo .; done; }
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
   begin
   if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
   now
-  S=0 P=0 G= H= U= N= Y=$D/diff; : >"$D/sums"; : >"$D/want"; : >"$D/blind"; into
+  S=0 P=0 G= H= U= N= Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
   ! have sha256sum || H=1
-  if known && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null; then
-    [ ! -s "$D/diff" ] || { tars; pick; [ -n "$V" ] || sweep; }
-    [ $MODE != pull ] || [ ! -s "$D/sums" ] || fresh
+  if known && comm -3 "$K" "$D.now" >"$D.diff" 2>/dev/null; then
+    [ ! -s "$D.diff" ] || { tars; pick; [ -n "$V" ] || sweep; }
+    [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
   else
-    X= G=1 Y=$D/now; tars
+    X= G=1 Y=$D.now; tars
     [ -n "$V" ] || sweep
-    if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D/sums" 2>/dev/null || S=1; fi
+    if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D.sums" 2>/dev/null || S=1; fi
     if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
     elif [ $MODE = pull ] && [ ! -f "$R/sums" ]; then pack ! -path "*$NL*" ! -path '*/.git/*' \( -type f -o -type l \)
     else pack ! -path "*$NL*" -type l; fi
-    [ $MODE != pull ] || [ ! -s "$D/sums" ] || [ ! -f "$R/sums" ] || fresh
+    [ $MODE != pull ] || [ ! -s "$D.sums" ] || [ ! -f "$R/sums" ] || fresh
   fi
-  [ ! -s "$D/want" ] || wanted
-  read -r l <"$D/now"; [ "$l" != '0 0 !' ] || { tars; odd; }
+  [ ! -s "$D.want" ] || wanted
+  read -r l <"$D.now"; [ "$l" != '0 0 !' ] || { tars; odd; }
   [ -z "$G" ] || [ -z "$H" ] || pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f
   if [ -d "$R/displaced" ]; then tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; fi
-  [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D/blind" 2>/dev/null
+  [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D.blind" 2>/dev/null
   if [ -z "$V" ] && [ $LIST != plain ]; then
-    if [ -n "$X" ] && [ ! -s "$D/diff" ]; then N=$X
-    elif mark c "$D/now" "$C0" >"$D/list" && keep "$D/list"; then N=$ID; fi
-    [ $MODE != pull ] || [ ! -s "$D/digests" ] || learn "$D/digests"
+    if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
+    elif mark c "$D.now" "$C0" >"$D.list" && keep "$D.list"; then N=$ID; fi
+    [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests"
   fi
   [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
-  echo . >"$D/dot"
-  { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; cat "$Y" "$D/dot" "$D/sums" "$D/dot" "$D/blind" "$D/dot"; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
+  { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; show "$Y" "$D.sums" "$D.blind"; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
   T=` + zeroSum + `
   if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
   printf '%s\n' "$T" >>"$O" || exit 1
   parts
-  if [ -n "$OUT" ]; then rm -rf "$D" "$O"; else rm -rf "$D"; fi
+  if [ -n "$OUT" ]; then rm -rf "$D" "$D".* "$O"; else rm -rf "$D" "$D".*; fi
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
   begin
   [ "$m" = "$MARKER" ] && known || stale
   now
-  [ $F = 0 ] && comm -3 "$K" "$D/now" >"$D/diff" 2>/dev/null && [ ! -s "$D/diff" ] || stale
-  rm -rf "$D"
+  same || stale
+  rm -f "$D".*
 }
 case $MODE in push|pull) survey ;; check) check ;; esac
 `

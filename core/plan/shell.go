@@ -61,13 +61,13 @@ func WhyFile(r *Request) string { return RuntimeDir(r.Root, r.Adapter) + "/why-"
 
 // variables sets what all scripts know.
 func variables(r *Request, mode string) string {
-	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode
+	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` Q=`
 }
 
 // byName runs the script that an earlier run left, if it is still what it was.
 func byName(r *Request, vars, name string) string {
 	return shc(vars + ` S=` + Quote(name) + `
-if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || [ "$(sha256sum <"$R/$S")" = "${S#script-}  -" ]; }; then . "$R/$S"; else mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
+if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X/list" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
 `)
 }
 
@@ -180,7 +180,8 @@ rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O"
 func applyCommand(r *Request, rt string) string {
 	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
 umask 022
-` + makeRuntime(r) + `cd "$R" && { mkdir "in-$ID" 2>/dev/null || { rm -rf "in-$ID" && mkdir "in-$ID"; }; } && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] && sh "in-$ID/apply.sh"
+{ [ ! -e "$R/in-$ID" ] || rm -rf "$R/in-$ID"; } && mkdir -p "$R/in-$ID" && cd "$R" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] || exit 1
+. "./in-$ID/apply.sh"
 `)
 }
 
