@@ -66,10 +66,7 @@ link() { for p do [ -L "$p" ] || stale; done; }
 none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
 from() { lines "$@" -maxdepth 0 >>"$D.sources" 2>/dev/null || stale; }
 at() { lines "$@" -maxdepth 0 >>"$D.before" 2>/dev/null || stale; }
-new() { case $LIST$late in
-  find0) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -newer "$D.c0" -printf "?$ID $FILE" -o -printf "$FILE" ;;
-  *) lines "$@" ;;
-esac >>"$D.after" 2>/dev/null; }
+new() { lines "$@" >>"$D.after" 2>/dev/null; }
 `
 }
 
@@ -112,17 +109,18 @@ ticked() {
 }
 listed() {
   : >"$D.after"; ticked; late=$?
+  NEWER=-newer
   written || return 1
   case $LIST$late in
-    find0) ;;
+    find0) ;; # GNU find has marked it
     *0) sort "$D.after" >"$D.is" && mark m "$D.is" "$C0" >"$D.after" ;;
     *) mv -f "$D.after" "$D.is" && say "?$ID" <"$D.is" >"$D.after" ;;
   esac || return 1
   [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
-  keep "$K" "$D.after"
+  keep sort "$K" "$D.after"
 }
 [ -z "$LISTED" ] || { [ -n "$learned" ] && listed; } || rm -rf "$R/seen-$ID"
-rm -rf "$I" "$D".* "$R/lock"
+tidy "in-$ID" lock
 `
 
 func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {

@@ -25,7 +25,7 @@ import (
 // a new ctime, which nobody can set. That fails for a write in the same tick of
 // the clock as the listing, so what is as young as the listing itself gets a
 // mark that no other listing repeats, and is read again (the racily-clean rule
-// of DESIGN section 7).
+// of DESIGN section 7). GNU find marks what is NEWER than the file c0 itself.
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
 // ID run, X run that left the listing to compare with, Q what sha256sum said of
@@ -57,8 +57,9 @@ begin() {
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
 FILE='%T@ %C@ %i %s %y%m %p\n'
+NEWER=-cnewer GONE= TRIED= U=
 lines() { case $LIST in
-  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o -printf "$FILE" ;;
+  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "$D.c0" -printf "?$ID $FILE" -o -printf "$FILE" ;;
   *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
 esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
@@ -90,19 +91,24 @@ known() {
   [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && { read -r c && read -r s; } <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "${k:-$(sum "$K")}" = "$s" ]
 }
 mark() {
-  case $1$LIST in mfind) k=1,1 n='' ;; mstat) k=1,2 n='' ;; cfind) k=2,2 n='* ' ;; *) k=4,5 n='* * * ' ;; esac
+  case $1 in m) k=1,2 n='' ;; c) k=4,5 n='* * * ' ;; esac
   sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
   if [ -s "$D.young" ]; then sort "$D.young" | comm -23 "$2" -; say "?$ID" <"$D.young"; else cat "$2"; fi
 }
 keep() {
-  l=$R/seen-$ID n=$R/seen-$ID
-  [ ! -e "$l" ] || n=$l.new
-  newdir "$n" && sort "$@" >"$n/list" && { echo "$C0"; sum "$n/list"; } >"$n/clock" || return 1
-  [ "$n" = "$l" ] || { rm -rf "$l" && mv "$n" "$l"; } || return 1
-  for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) rm -rf "$s" ;; esac; done
+  s=$R/seen-$ID n=$R/seen-$ID
+  [ ! -e "$s" ] || n=$s.new
+  newdir "$n" && "$@" >"$n/list" && { echo "$C0"; sum "$n/list"; } >"$n/clock" || return 1
+  [ "$n" = "$s" ] || { rm -rf "$s" && mv "$n" "$s"; } || return 1
+  for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) GONE="$GONE ${s##*/}" ;; esac; done
 }
+tidy() { cd "$R" && rm -rf $GONE "run-$ID" "run-$ID".* "$@"; }
 learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D.all" && mv -f "$D.all" "$R/sums"; }
-tars() { U=; if tar --no-unquote -cf - "$D.none" >/dev/null 2>&1; then U=--no-unquote; fi; }
+tars() {
+  [ -z "$TRIED" ] || return 0
+  TRIED=1
+  if tar --no-unquote -cf - "$D.none" >/dev/null 2>&1; then U=--no-unquote; fi
+}
 digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D.sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D.want"; fi; }
 pick() {
   set --
@@ -121,7 +127,8 @@ pick() {
 }
 fresh() {
   sort "$D.sums" >"$D.sorted"
-  while IFS= read -r l; do case $l in [!\\]*) echo "${l%% *}" ;; esac; done <"$D.sorted" | sort -u >"$D.digests"
+  d=
+  while IFS= read -r l; do case $l in '\'*|"$d "*) ;; *) d=${l%% *}; echo "$d" ;; esac; done <"$D.sorted" >"$D.digests"
   if [ -f "$R/sums" ]; then comm -13 "$R/sums" "$D.digests"; else cat "$D.digests"; fi >"$D.fresh"
   f=
   while IFS= read -r l <&3; do
@@ -134,12 +141,13 @@ fresh() {
 wanted() {
   set --
   while IFS= read -r p; do
+    case $p in *\\*) tars ;; esac
     if [ $MODE = pull ] || [ -L "$p" ] || [ -z "$H" ]; then set -- "$@" "$p"; fi
     [ $# -lt 200 ] || { tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1; set --; }
   done <"$D.want"
   [ $# = 0 ] || tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1
 }
-pack() { walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
+pack() { tars; walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
 odd() {
   newdir "$D" || exit 1
   for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" 2>/dev/null || F=1; done
@@ -160,19 +168,22 @@ arrived() {
     [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D.sums" 2>/dev/null
   done
 }
-show() { for f do if [ -s "$f" ]; then cat "$f" || exit 1; fi; echo .; done; }
+show() {
+  if [ -s "$1" ] || [ -s "$2" ] || [ -s "$3" ]; then echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1
+  else printf '.\n.\n.\n'; fi
+}
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
   begin
   if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
   now
-  S=0 P=0 G= H= U= N= Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
+  S=0 P=0 G= H= N= Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
   ! have sha256sum || H=1
   if known && comm -3 "$K" "$D.now" >"$D.diff" 2>/dev/null; then
-    [ ! -s "$D.diff" ] || { tars; pick; [ -n "$V" ] || sweep; }
+    [ ! -s "$D.diff" ] || { pick; [ -n "$V" ] || sweep; }
     [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
   else
-    X= G=1 Y=$D.now; tars
+    X= G=1 Y=$D.now
     [ -n "$V" ] || sweep
     if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D.sums" 2>/dev/null || S=1; fi
     if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
@@ -181,13 +192,14 @@ survey() {
     [ $MODE != pull ] || [ ! -s "$D.sums" ] || [ ! -f "$R/sums" ] || fresh
   fi
   [ ! -s "$D.want" ] || wanted
-  read -r l <"$D.now"; [ "$l" != '0 0 !' ] || { tars; odd; }
+  read -r l <"$D.now"; [ "$l" != '0 0 !' ] || odd
   [ -z "$G" ] || [ -z "$H" ] || pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f
   if [ -d "$R/displaced" ]; then tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; fi
   [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D.blind" 2>/dev/null
   if [ -z "$V" ] && [ $LIST != plain ]; then
     if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
-    elif mark c "$D.now" "$C0" >"$D.list" && keep "$D.list"; then N=$ID; fi
+    elif [ $LIST = find ]; then ! keep cat "$D.now" || N=$ID
+    elif mark c "$D.now" "$C0" >"$D.list" && keep sort "$D.list"; then N=$ID; fi
     [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests"
   fi
   [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
@@ -196,7 +208,7 @@ survey() {
   if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
   printf '%s\n' "$T" >>"$O" || exit 1
   parts
-  if [ -n "$OUT" ]; then rm -rf "$D" "$D".* "$O"; else rm -rf "$D" "$D".*; fi
+  if [ -n "$OUT" ]; then tidy "down-$ID.tar"; else tidy; fi
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }

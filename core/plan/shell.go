@@ -24,6 +24,18 @@ func Quote(s string) string {
 // shc wraps a script into a command line.
 func shc(script string) string { return "sh -c " + Quote(script) }
 
+// Script returns what a command line of the form that a plan's have runs in a
+// shell of its own, so that a client which starts a shell itself need not start
+// two. Any other command line is returned as it is.
+func Script(command string) string {
+	body, ok := strings.CutPrefix(command, "sh -c '")
+	body, closed := strings.CutSuffix(body, "'")
+	if !ok || !closed || strings.Contains(strings.ReplaceAll(body, `'\''`, ""), "'") {
+		return command
+	}
+	return strings.ReplaceAll(body, `'\''`, "'")
+}
+
 // maxWords bounds one command's argument list in bytes, below what any system
 // takes for all arguments together (131,071 for a single one on Linux).
 const maxWords = 60_000

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 )
 
@@ -36,7 +37,7 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	idle := hostgo.NewIdle(ctx, timeout)
 	defer idle.Stop()
 	var stderr hostgo.Tail
-	cmd := group(idle, "sh", "-c", command)
+	cmd := group(idle, "sh", "-c", plan.Script(command))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.root, idle.Writer(out), &stderr
 	if in != nil {
 		cmd.Stdin = wide{idle.Reader(in)}
