@@ -125,6 +125,36 @@ func TestR2_ANameThatATarCanNotPackIsReported(t *testing.T) {
 	require.Equal(t, "2", read(t, b.local, "a"))
 }
 
+// An edit of a file that a push has just put in place, in the tick of the clock in
+// which the push began, is not taken for what was sent.
+func TestR2_AnEditInTheTickOfAPushComesHome(t *testing.T) {
+	for _, make := range []string{"gnu", "busybox"} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		bin := newToolbox(t, make, "dash")
+		b.opts.Client = &toolbox{b.opts.Client, bin}
+		write(t, b.local, "other", "1")
+		b.push()
+
+		mv, err := os.Readlink(filepath.Join(bin, "mv"))
+		require.NoError(t, err)
+		require.NoError(t, os.Rename(filepath.Join(bin, "mv"), filepath.Join(bin, "really")))
+		if make == "busybox" {
+			mv += " mv"
+		}
+		wrapper := "#!/bin/sh\n" + mv + ` "$@" || exit
+cd ` + plan.Quote(b.sandbox) + ` && [ -f file ] && [ "$(cat file)" = 1 ] || exit 0
+printf 2 >file; touch -r .paperclip-runtime/*/run-*.c0 file
+`
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "mv"), []byte(wrapper), 0o755))
+		write(t, b.local, "file", "1")
+		b.push()
+		require.Equal(t, "2", read(t, b.sandbox, "file"))
+		b.pull()
+		require.Equal(t, "2", read(t, b.local, "file"), make)
+	}
+}
+
 // playTools pushes, edits and pulls names of every kind.
 func playTools(t *testing.T, b *pair, names []string) {
 	same := func() {

@@ -109,7 +109,7 @@ ticked() {
 }
 listed() {
   : >"$D.after"; ticked; late=$?
-  NEWER=-newer
+  NEWER=-newermt
   written || return 1
   case $LIST$late in
     find0) ;; # GNU find has marked it

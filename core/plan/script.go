@@ -25,7 +25,9 @@ import (
 // a new ctime, which nobody can set. That fails for a write in the same tick of
 // the clock as the listing, so what is as young as the listing itself gets a
 // mark that no other listing repeats, and is read again (the racily-clean rule
-// of DESIGN section 7). GNU find marks what is NEWER than the file c0 itself.
+// of DESIGN section 7). GNU find gives
+// the marks itself: to what is NEWER than PAST, a nanosecond before C0, since it knows
+// no "as new as".
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
 // ID run, X run that left the listing to compare with, Q what sha256sum said of
@@ -47,19 +49,26 @@ sweep() {
 old() { find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +; }
 ` + cutParts + `newdir() { mkdir "$1" 2>/dev/null || { rm -rf "$1" && mkdir "$1"; }; }
 stamp() { case $LIST in find) find "$@" -printf '%C@\n' ;; *) stat -c %z "$@" ;; esac; }
+before() {
+  case ${C0#*.} in
+    ?????????0) PAST=${C0#*.}; PAST=$((1${PAST%?}-1)) ;;
+    *) PAST=999999999 ;; # another form: the second before
+  esac
+  case $PAST in 1?????????) PAST=${C0%.*}.${PAST#1} ;; *) PAST=$((${C0%.*}-1)).$PAST ;; esac
+}
 begin() {
   cd "$W" && : >"$D.c0" && : >"$D.none" || exit 1
   LIST=plain
   if have comm; then
-    if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find
+    if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find; before
     elif C0=$(stat -c %z "$D.c0" 2>/dev/null); then LIST=stat; fi
   fi
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
 FILE='%T@ %C@ %i %s %y%m %p\n'
-NEWER=-cnewer GONE= TRIED= U=
+NEWER=-newerct GONE= TRIED= U=
 lines() { case $LIST in
-  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "$D.c0" -printf "?$ID $FILE" -o -printf "$FILE" ;;
+  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "@$PAST" -printf "?$ID $FILE" -o -printf "$FILE" ;;
   *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
 esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
