@@ -6,6 +6,8 @@ package core
 type Attached struct {
 	Sections [][]byte
 	Kept     map[string]any // pointers
+	// Known is a valid tree: what stands in a section again is not checked again.
+	Known Tree
 	// Write says that what is written may become a section.
 	Write bool
 }
@@ -73,39 +75,54 @@ func (o *Object) binary(s *Snapshot) bool {
 	if o.Failed() {
 		return true
 	}
-	read, err := DecodeBinary(data)
+	read, err := decodeBinary(data, o.with.Known)
 	if o.FailWith(err); err == nil {
 		*s = *read
+		o.with.learn(s.Entries)
 	}
 	return true
 }
 
-// entryList is a list of entries, or a section with a snapshot of them alone.
-// The caller validates it.
-func entryList(o *Object, name string, p *[]Entry) {
+// learn makes a tree known that was found valid, digests included.
+func (a *Attached) learn(t Tree) {
+	if t.valid {
+		a.Known = t
+	}
+}
+
+// entrySection reads or writes a tree as a section with a snapshot of entries
+// alone, and reports false where something else stands under the name.
+func (o *Object) entrySection(name string, t *Tree) bool {
 	if o.attaches() {
-		o.add(name, EncodeBinary(&Snapshot{Entries: *p}))
-		return
+		o.add(name, EncodeBinary(&Snapshot{Entries: *t}))
+		return true
 	}
-	if o.Reading() {
-		if r := o.find(name, false); r != nil && o.with != nil && r.peek() == '{' {
-			data, _ := o.section(name, r) // the brace says that it is one
-			if o.Failed() {
-				return
-			}
-			s, err := readBinary(data)
-			switch {
-			case err != nil:
-				o.FailWith(inField(err, name))
-			case s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0:
-				o.Fail(name, "the section holds more than entries")
-			default:
-				*p = s.Entries
-			}
-			return
-		}
+	if !o.Reading() {
+		return false
 	}
-	List(o, name, p, EntryFields)
+	r := o.find(name, false)
+	if r == nil {
+		return o.Failed()
+	}
+	data, ok := o.section(name, r)
+	if !ok || o.Failed() {
+		return ok
+	}
+	s, err := readBinary(data, o.with.Known)
+	switch {
+	case err != nil:
+		o.FailWith(inField(err, name))
+	case s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0:
+		o.Fail(name, "the section holds more than entries")
+	default:
+		o.FailWith(s.Entries.validate(false, o.with.Known))
+	}
+	if !o.Failed() {
+		s.Entries.valid = true
+		*t = s.Entries
+		o.with.learn(*t)
+	}
+	return true
 }
 
 // Blob is [Object.Bytes] that is written as a section where that is allowed.

@@ -1,9 +1,6 @@
 package core
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // Base is the state that both sides shared at the last completed sync, bound
 // to one sandbox by a random marker that was written into it (promise D4).
@@ -11,9 +8,9 @@ import (
 // A path that is not listed was not known to be in the sandbox, so nothing is
 // ever deleted locally on the strength of its absence there.
 type Base struct {
-	Marker  string  // 32 lower-case hexadecimal digits
-	Entries []Entry // as in Snapshot
-	Repos   []Repo  // sorted by path
+	Marker  string // 32 lower-case hexadecimal digits
+	Entries Tree   // as in Snapshot
+	Repos   []Repo // sorted by path
 	// Delivered lists versions that a push set aside in the sandbox and a later
 	// pull brought home, so that another pull does not bring them again.
 	Delivered []Aside // sorted by path, then digest
@@ -38,11 +35,11 @@ type Aside struct {
 // Same reports whether storing one of two bases in place of the other would change
 // nothing.
 func (b *Base) Same(other *Base) bool {
-	if !slices.Equal(b.Entries, other.Entries) {
+	if !b.Entries.Equal(other.Entries) {
 		return false
 	}
 	x, y := *b, *other
-	x.Entries, y.Entries = nil, nil
+	x.Entries, y.Entries = Tree{}, Tree{}
 	return bytes.Equal(EncodeBase(&x), EncodeBase(&y))
 }
 
@@ -67,7 +64,7 @@ func (b *Base) Validate() error {
 	if !ValidMarker(b.Marker) {
 		return &Error{Code: CodeInvalidRequest, Field: "marker", Message: "a marker is 32 lower-case hexadecimal digits"}
 	}
-	if err := validateEntries(b.Entries, false); err != nil {
+	if err := b.Entries.validate(false, Tree{}); err != nil {
 		return err
 	}
 	if err := validateRepos(b.Repos); err != nil {

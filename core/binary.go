@@ -16,7 +16,7 @@ const (
 	blockHeader  = 24 // bytes before the columns
 	blockEntries = 4096
 	flagUnread   = 1
-	entryFixed   = 8 + 32 + 4 + 2 + 1 // bytes of one entry in the columns
+	entryFixed   = 8 + 32 + 4 + 2 + 1 // bytes of an entry in the columns, but for its path
 )
 
 // listFields are the parts of a snapshot that are few: they travel as JSON.
@@ -39,10 +39,10 @@ func pad8(n int) int { return (n + 7) &^ 7 }
 // EncodeBinary returns the binary form of s, which must be valid.
 func EncodeBinary(s *Snapshot) []byte {
 	lists := encodeLists(s)
-	blocks := (len(s.Entries) + blockEntries - 1) / blockEntries
-	size := binaryHeader + pad8(len(lists))
-	for i := range blocks {
-		size += layoutOf(blockOf(s.Entries, i)).end
+	at := binaryHeader + pad8(len(lists))
+	size := at
+	for _, b := range s.Entries.blocks {
+		size += len(b.data)
 	}
 	out := make([]byte, size)
 	copy(out, binaryMagic)
@@ -53,76 +53,15 @@ func EncodeBinary(s *Snapshot) []byte {
 	le := binary.LittleEndian
 	le.PutUint32(out[8:], SnapshotFormat)
 	le.PutUint32(out[16:], flags)
-	le.PutUint32(out[20:], uint32(len(s.Entries)))
-	le.PutUint32(out[24:], uint32(blocks))
+	le.PutUint32(out[20:], uint32(s.Entries.count))
+	le.PutUint32(out[24:], uint32(len(s.Entries.blocks)))
 	le.PutUint32(out[28:], uint32(len(lists)))
 	copy(out[binaryHeader:], lists)
-	at := binaryHeader + pad8(len(lists))
 	le.PutUint32(out[12:], xxh32(out[16:at]))
-	for i := range blocks {
-		at += encodeBlock(out[at:], blockOf(s.Entries, i))
+	for _, b := range s.Entries.blocks {
+		data := out[at : at+copy(out[at:], b.data)]
+		le.PutUint32(data, xxh32(data[4:]))
+		at += len(data)
 	}
 	return out
-}
-
-func blockOf(entries []Entry, i int) []Entry {
-	return entries[i*blockEntries : min((i+1)*blockEntries, len(entries))]
-}
-
-// layout says where the columns of a block begin.
-type layout struct {
-	count, links, pathBytes, targetBytes                                int
-	sizes, digests, ends, modes, kinds, targetEnds, paths, targets, end int
-}
-
-func layoutOf(entries []Entry) layout {
-	l := layout{count: len(entries)}
-	for i := range entries {
-		l.pathBytes += len(entries[i].Path)
-		if t := len(entries[i].Target); t > 0 {
-			l.links, l.targetBytes = l.links+1, l.targetBytes+t
-		}
-	}
-	l.place()
-	return l
-}
-
-// place computes the offsets from the counts.
-func (l *layout) place() {
-	l.sizes = blockHeader
-	l.digests = l.sizes + 8*l.count
-	l.ends = l.digests + 32*l.count
-	l.modes = l.ends + pad8(4*l.count)
-	l.kinds = l.modes + pad8(2*l.count)
-	l.targetEnds = l.kinds + pad8(l.count)
-	l.paths = l.targetEnds + 8*l.links
-	l.targets = l.paths + pad8(l.pathBytes)
-	l.end = l.targets + pad8(l.targetBytes)
-}
-
-// encodeBlock writes one block to the zeros at out and returns its length.
-func encodeBlock(out []byte, entries []Entry) int {
-	l := layoutOf(entries)
-	le := binary.LittleEndian
-	for i, v := range [5]int{l.end, l.count, l.links, l.pathBytes, l.targetBytes} {
-		le.PutUint32(out[4+4*i:], uint32(v))
-	}
-	path, target, link := 0, 0, l.targetEnds
-	for i := range entries {
-		e := &entries[i]
-		le.PutUint64(out[l.sizes+8*i:], uint64(e.Size))
-		copy(out[l.digests+32*i:], e.Digest[:])
-		path += copy(out[l.paths+path:], e.Path)
-		le.PutUint32(out[l.ends+4*i:], uint32(path))
-		le.PutUint16(out[l.modes+2*i:], e.Mode)
-		out[l.kinds+i] = byte(e.Kind)
-		if e.Target != "" {
-			target += copy(out[l.targets+target:], e.Target)
-			le.PutUint32(out[link:], uint32(i))
-			le.PutUint32(out[link+4:], uint32(target))
-			link += 8
-		}
-	}
-	le.PutUint32(out, xxh32(out[4:l.end]))
-	return l.end
 }

@@ -5,20 +5,28 @@ import (
 	"encoding/binary"
 )
 
-// DecodeBinary reads and validates the binary form of a snapshot. It copies the
-// paths of a block at once and keeps nothing of data. The error is an *[Error]
-// of [CodeCorrupt] where the bytes are damaged, of [CodeNewerVersion], or of
-// what is wrong with the snapshot.
-func DecodeBinary(data []byte) (*Snapshot, error) {
-	s, err := readBinary(data)
+// DecodeBinary reads and validates the binary form of a snapshot. It keeps
+// nothing of data. The error is an *[Error] of [CodeCorrupt] where the bytes are
+// damaged, of [CodeNewerVersion], or of what is wrong with the snapshot.
+func DecodeBinary(data []byte) (*Snapshot, error) { return decodeBinary(data, Tree{}) }
+
+// decodeBinary is [DecodeBinary] where a valid tree is known, most of which may
+// stand in data again.
+func decodeBinary(data []byte, known Tree) (*Snapshot, error) {
+	s, err := readBinary(data, known)
 	if err != nil {
 		return nil, err
 	}
-	return s, s.Validate()
+	if err := s.Entries.validate(s.Unread, known); err != nil {
+		return nil, err
+	}
+	s.Entries.valid = !s.Unread
+	return s, s.validateLists()
 }
 
-// readBinary is [DecodeBinary] without a look at what the columns say.
-func readBinary(data []byte) (*Snapshot, error) {
+// readBinary is [decodeBinary] without a look at what the columns say. A block
+// that is known already is shared.
+func readBinary(data []byte, known Tree) (*Snapshot, error) {
 	d, err := openBinary(data)
 	if err != nil {
 		return nil, err
@@ -27,14 +35,17 @@ func readBinary(data []byte) (*Snapshot, error) {
 	if err := d.readLists(s); err != nil {
 		return nil, err
 	}
-	if d.count > 0 {
-		s.Entries = make([]Entry, d.count)
-	}
+	s.Entries = Tree{blocks: make([]*block, d.blocks), count: d.count}
 	for i := range d.blocks {
-		entries := blockOf(s.Entries, i)
-		if why := d.block(entries); why != "" {
+		var like *block
+		if i < len(known.blocks) {
+			like = known.blocks[i]
+		}
+		b, why := d.block(min(d.count-i*blockEntries, blockEntries), like)
+		if why != "" {
 			return nil, &Error{Code: CodeCorrupt, Field: "blocks[" + itoa(int64(i)) + "]", Message: why}
 		}
+		s.Entries.blocks[i] = b
 	}
 	if len(d.rest) > 0 {
 		return nil, damaged("something follows the last block")
@@ -111,77 +122,83 @@ func zeros(b []byte) bool {
 	return true
 }
 
-// block reads the next block into entries, and says what is wrong with it.
-func (d *binaryReader) block(entries []Entry) string {
+// block reads the next block, which shall hold that many entries, and says what
+// is wrong with it. It returns like where that has the same bytes.
+func (d *binaryReader) block(entries int, like *block) (*block, string) {
 	le := binary.LittleEndian
 	if len(d.rest) < blockHeader {
-		return "the block is cut off"
+		return nil, "the block is cut off"
 	}
 	size, count := int64(le.Uint32(d.rest[4:])), int64(le.Uint32(d.rest[8:]))
-	l := layout{count: len(entries), links: int(le.Uint32(d.rest[12:])), pathBytes: int(le.Uint32(d.rest[16:])), targetBytes: int(le.Uint32(d.rest[20:]))}
+	c := counts{entries, int(le.Uint32(d.rest[12:])), int(le.Uint32(d.rest[16:])), int(le.Uint32(d.rest[20:]))}
 	switch {
-	case count != int64(len(entries)):
-		return "the block has another count than the header says"
-	case l.links > l.count || l.pathBytes > blockEntries*MaxPath || l.targetBytes > blockEntries*MaxTarget:
-		return "the block has impossible counts"
+	case count != int64(entries):
+		return nil, "the block has another count than the header says"
+	case c.links > c.entries || c.pathBytes > blockEntries*MaxPath || c.targetBytes > blockEntries*MaxTarget:
+		return nil, "the block has impossible counts"
+	case size != int64(c.size()):
+		return nil, "the block's length does not fit its counts"
+	case size > int64(len(d.rest)):
+		return nil, "the block is cut off"
 	}
-	l.place()
-	switch {
-	case size != int64(l.end):
-		return "the block's length does not fit its counts"
-	case l.end > len(d.rest):
-		return "the block is cut off"
+	data := d.rest[:size]
+	d.rest = d.rest[size:]
+	if like != nil && bytes.Equal(data, like.data) {
+		return like, ""
 	}
-	b := d.rest[:l.end]
-	d.rest = d.rest[l.end:]
+	if le.Uint32(data) != xxh32(data[4:]) {
+		return nil, "the block fails its checksum"
+	}
+	b := columnsOf(bytes.Clone(data), c)
+	return b, b.malformed()
+}
+
+// malformed says why the columns do not fit each other, so that an entry could
+// not be read.
+func (b *block) malformed() string {
 	switch {
-	case le.Uint32(b) != xxh32(b[4:]):
-		return "the block fails its checksum"
-	case !zeros(b[l.ends+4*l.count:l.modes]) || !zeros(b[l.modes+2*l.count:l.kinds]) || !zeros(b[l.kinds+l.count:l.targetEnds]) ||
-		!zeros(b[l.paths+l.pathBytes:l.targets]) || !zeros(b[l.targets+l.targetBytes:]):
+	case !b.padded():
 		return "padding is not zero"
-	case !readColumns(entries, b, &l):
+	case !b.endsFit():
 		return "the ends of paths do not fit their bytes"
-	case !readTargets(entries, b, &l):
+	case !b.targetsFit():
 		return "the targets of links do not fit their bytes"
 	}
 	return ""
 }
 
-func readColumns(entries []Entry, b []byte, l *layout) bool {
-	le := binary.LittleEndian
-	paths := string(b[l.paths : l.paths+l.pathBytes])
-	sizes, digests, ends := b[l.sizes:l.digests], b[l.digests:l.ends], b[l.ends:l.modes]
-	modes, kinds := b[l.modes:l.kinds], b[l.kinds:l.targetEnds]
-	start := uint32(0)
-	for i := range entries {
-		end := le.Uint32(ends[4*i:])
-		if end < start || int64(end) > int64(len(paths)) {
+func (b *block) padded() bool {
+	at := blockHeader
+	for _, n := range b.columns() {
+		if !zeros(b.data[at+n : at+pad8(n)]) {
 			return false
 		}
-		e := &entries[i]
-		e.Path = paths[start:end]
-		// A size beyond int64 becomes negative, which no file may have.
-		e.Size = int64(le.Uint64(sizes[8*i:]))
-		e.Digest = Digest(digests[32*i : 32*i+32])
-		e.Mode = le.Uint16(modes[2*i:])
-		e.Kind = Kind(kinds[i])
-		start = end
+		at += pad8(n)
 	}
-	return int(start) == len(paths)
+	return true
 }
 
-func readTargets(entries []Entry, b []byte, l *layout) bool {
-	le := binary.LittleEndian
-	targets := string(b[l.targets : l.targets+l.targetBytes])
-	next, start := uint32(0), uint32(0)
-	for at := l.targetEnds; at < l.paths; at += 8 {
-		i, end := le.Uint32(b[at:]), le.Uint32(b[at+4:])
-		if i < next || int64(i) >= int64(len(entries)) || end <= start || int64(end) > int64(len(targets)) {
+func (b *block) endsFit() bool {
+	start := uint32(0)
+	for ends := b.ends; len(ends) >= 4; ends = ends[4:] {
+		end := binary.LittleEndian.Uint32(ends)
+		if end < start {
 			return false
 		}
-		entries[i].Target = targets[start:end]
+		start = end
+	}
+	return int64(start) == int64(len(b.paths))
+}
+
+func (b *block) targetsFit() bool {
+	le := binary.LittleEndian
+	next, start := uint32(0), uint32(0)
+	for links := b.links; len(links) >= 8; links = links[8:] {
+		i, end := le.Uint32(links), le.Uint32(links[4:])
+		if i < next || int64(i) >= int64(b.entries) || end <= start {
+			return false
+		}
 		next, start = i+1, end
 	}
-	return int(start) == len(targets)
+	return int64(start) == int64(len(b.targets))
 }

@@ -28,6 +28,7 @@ func randomSnapshot(r *rand.Rand, n int) *Snapshot {
 	names := []string{"a", "a-b", "a.b", "b", "é", "😀", "Z", ".git", "..x"}
 	dirs := []string{""}
 	seen := map[string]bool{}
+	var entries []Entry
 	for range n {
 		path := Join(dirs[r.Intn(len(dirs))], fmt.Sprint(names[r.Intn(len(names))], r.Intn(1+n/4)))
 		if seen[path] {
@@ -46,9 +47,10 @@ func randomSnapshot(r *rand.Rand, n int) *Snapshot {
 		case KindLink:
 			e.Target = "../" + path
 		}
-		s.Entries = append(s.Entries, e)
+		entries = append(entries, e)
 	}
-	SortEntries(s.Entries)
+	SortEntries(entries)
+	s.Entries = TreeOf(entries)
 	if r.Intn(2) == 0 {
 		s.Problems = []Problem{{Path: "f", Code: ProblemSpecial, Detail: "a FIFO"}}
 		s.Incomplete, s.Occupied = []string{"", "a"}, []string{"b"}
@@ -74,8 +76,8 @@ func TestBinaryAndJSONAreOneValue(t *testing.T) {
 // TestBinaryDamageIsFound flips each bit and cuts at each byte: what is damaged
 // never decodes.
 func TestBinaryDamageIsFound(t *testing.T) {
-	data := EncodeBinary(&Snapshot{Occupied: []string{""}, Entries: []Entry{
-		{Path: "d", Kind: KindDir, Mode: 0o755}, {Path: "d/f", Kind: KindFile, Size: 3, Digest: Sum("abc")}, {Path: "l", Kind: KindLink, Target: "d/f"}}})
+	data := EncodeBinary(&Snapshot{Occupied: []string{""}, Entries: TreeOf([]Entry{
+		{Path: "d", Kind: KindDir, Mode: 0o755}, {Path: "d/f", Kind: KindFile, Size: 3, Digest: Sum("abc")}, {Path: "l", Kind: KindLink, Target: "d/f"}})})
 	_, err := DecodeBinary(data)
 	require.NoError(t, err)
 	for i := range data {
@@ -145,15 +147,15 @@ func putU32(b []byte, v uint32) {
 
 // benchSnapshot is n entries in folders of a hundred.
 func benchSnapshot(n int) *Snapshot {
-	s := &Snapshot{Entries: []Entry{{Path: "src", Kind: KindDir, Mode: 0o755}}}
-	for i := 0; len(s.Entries) < n; i++ {
+	entries := []Entry{{Path: "src", Kind: KindDir, Mode: 0o755}}
+	for i := 0; len(entries) < n; i++ {
 		dir := fmt.Sprintf("src/package%06d", i)
-		s.Entries = append(s.Entries, Entry{Path: dir, Kind: KindDir, Mode: 0o755})
-		for j := 0; j < 100 && len(s.Entries) < n; j++ {
-			s.Entries = append(s.Entries, Entry{Path: fmt.Sprintf("%s/component%03d.go", dir, j), Kind: KindFile, Mode: 0o644, Size: 100, Digest: Sum(dir)})
+		entries = append(entries, Entry{Path: dir, Kind: KindDir, Mode: 0o755})
+		for j := 0; j < 100 && len(entries) < n; j++ {
+			entries = append(entries, Entry{Path: fmt.Sprintf("%s/component%03d.go", dir, j), Kind: KindFile, Mode: 0o644, Size: 100, Digest: Sum(dir)})
 		}
 	}
-	return s
+	return &Snapshot{Entries: TreeOf(entries)}
 }
 
 func BenchmarkSnapshot(b *testing.B) {

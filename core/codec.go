@@ -44,7 +44,7 @@ func SnapshotFields(o *Object, s *Snapshot) {
 		return
 	}
 	o.Bool("unread", &s.Unread)
-	List(o, "entries", &s.Entries, EntryFields)
+	treeField(o, &s.Entries)
 	listFields(o, s)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(s.Validate())
@@ -59,12 +59,23 @@ func BaseFields(o *Object, b *Base) {
 		o.FailWith(CheckFormat("format_version", version, BaseFormat))
 	}
 	o.Str("marker", &b.Marker)
-	entryList(o, "entries", &b.Entries)
+	if !o.entrySection("entries", &b.Entries) {
+		treeField(o, &b.Entries)
+	}
 	List(o, "repos", &b.Repos, RepoFields)
 	List(o, "delivered", &b.Delivered, AsideFields)
 	Opt(o, "seen", &b.Seen, SeenFields)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(b.Validate())
+	}
+}
+
+// treeField lists the entries of a tree. Whoever reads them validates them.
+func treeField(o *Object, t *Tree) {
+	list := t.List()
+	List(o, "entries", &list, EntryFields)
+	if o.Reading() {
+		*t = TreeOf(list)
 	}
 }
 

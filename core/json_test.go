@@ -77,9 +77,10 @@ func TestNewerBaseIsRefused(t *testing.T) {
 }
 
 func TestStoredBase(t *testing.T) {
-	b := &Base{Marker: strings.Repeat("0a", 16), Entries: []Entry{{Path: "d", Kind: KindDir, Mode: 0o755},
-		{Path: "d/f", Kind: KindFile, Mode: 0o644, Size: 3, Digest: Sum("abc")}, {Path: "l", Kind: KindLink, Mode: 0o777, Target: "d"}}}
-	for _, seen := range []*Seen{nil, {ID: "run00001", Rules: Sum("r"), Changed: b.Entries[2:], Gone: []string{"x"}}} {
+	entries := []Entry{{Path: "d", Kind: KindDir, Mode: 0o755},
+		{Path: "d/f", Kind: KindFile, Mode: 0o644, Size: 3, Digest: Sum("abc")}, {Path: "l", Kind: KindLink, Mode: 0o777, Target: "d"}}
+	b := &Base{Marker: strings.Repeat("0a", 16), Entries: TreeOf(entries)}
+	for _, seen := range []*Seen{nil, {ID: "run00001", Rules: Sum("r"), Changed: entries[2:], Gone: []string{"x"}}} {
 		b.Seen = seen
 		data := EncodeBase(b)
 		again, err := DecodeBase(data)
@@ -96,7 +97,7 @@ func TestStoredBase(t *testing.T) {
 }
 
 func FuzzDecodeBase(f *testing.F) {
-	f.Add(EncodeBase(&Base{Marker: strings.Repeat("0a", 16), Entries: []Entry{{Path: "d", Kind: KindDir}}}))
+	f.Add(EncodeBase(&Base{Marker: strings.Repeat("0a", 16), Entries: TreeOf([]Entry{{Path: "d", Kind: KindDir}})}))
 	f.Add([]byte(`{"format_version":1,"marker":"` + strings.Repeat("0a", 16) + `"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := DecodeBase(data)

@@ -73,7 +73,9 @@ func segmentFault(s string) string {
 
 // ComparePaths orders paths bytewise with "/" below every other byte, so that
 // a directory is followed by its whole subtree. It returns -1, 0 or 1.
-func ComparePaths(a, b string) int {
+func ComparePaths(a, b string) int { return comparePaths(a, b) }
+
+func comparePaths[A, B string | []byte](a A, b B) int {
 	n := min(len(a), len(b))
 	for i := 0; i < n; i++ {
 		if a[i] == b[i] {

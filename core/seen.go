@@ -21,86 +21,74 @@ type Left struct {
 	Kind string
 }
 
-// EachEntry hands out the entries of a tree in path order, so that nobody need
-// hold them all. An entry may be overwritten by the next.
-type EachEntry = func(yield func(*Entry) bool)
-
-// Each hands out the entries of a list.
-func Each(entries []Entry) EachEntry {
-	return func(yield func(*Entry) bool) {
-		for i := range entries {
-			if !yield(&entries[i]) {
-				return
-			}
-		}
-	}
-}
-
-// SeenFrom tells the tree there as the difference from base.
-func (s *Seen) SeenFrom(base []Entry, there EachEntry) {
+// SeenFrom tells entries as the difference from base.
+func (s *Seen) SeenFrom(base, entries Tree) {
 	s.Changed, s.Gone = nil, nil
-	i := 0
-	for e := range there {
-		for ; i < len(base) && ComparePaths(base[i].Path, e.Path) < 0; i++ {
-			s.Gone = append(s.Gone, base[i].Path)
-		}
-		if i == len(base) || base[i].Path != e.Path {
-			s.Changed = append(s.Changed, *e)
+	was, is := base.Cursor(), entries.Cursor()
+	for was.Left()+is.Left() > 0 {
+		if n := was.SameRun(&is, was.Left()); n > 0 {
+			was.Skip(n)
+			is.Skip(n)
 			continue
 		}
-		if b := &base[i]; !SameContent(b, e) || b.Executable() != e.Executable() {
+		b, e := was.Head(), is.Head()
+		switch c := compareHeads(b, e); {
+		case c < 0:
+			s.Gone = append(s.Gone, b.Path)
+			was.Skip(1)
+		case c > 0:
 			s.Changed = append(s.Changed, *e)
+			is.Skip(1)
+		default:
+			if !SameContent(b, e) || b.Executable() != e.Executable() {
+				s.Changed = append(s.Changed, *e)
+			}
+			was.Skip(1)
+			is.Skip(1)
 		}
-		i++
-	}
-	for ; i < len(base); i++ {
-		s.Gone = append(s.Gone, base[i].Path)
 	}
 }
 
 // Entries returns what [Seen.SeenFrom] was given, but for permissions other
 // than the executable bit.
-func (s *Seen) Entries(base []Entry) []Entry {
+func (s *Seen) Entries(base Tree) Tree {
 	if len(s.Changed) == 0 && len(s.Gone) == 0 {
 		return base
 	}
-	out := make([]Entry, 0, len(base)+len(s.Changed))
-	for e := range s.Each(base) {
-		out = append(out, *e)
+	var out TreeBuilder
+	was, changed, gone := base.Cursor(), s.Changed, s.Gone
+	for len(changed)+len(gone) > 0 {
+		add := len(gone) == 0 || len(changed) > 0 && ComparePaths(changed[0].Path, gone[0]) <= 0
+		path := ""
+		if add {
+			path = changed[0].Path
+		} else {
+			path = gone[0]
+		}
+		out.Take(&was, was.Before(path))
+		if was.At(path) {
+			was.Skip(1)
+		}
+		if add {
+			out.Add(&changed[0])
+			changed = changed[1:]
+		} else {
+			gone = gone[1:]
+		}
 	}
-	return out
+	out.Take(&was, was.Left())
+	return out.Tree()
 }
 
-// Each hands out what [Seen.Entries] returns.
-func (s *Seen) Each(base []Entry) EachEntry {
-	return func(yield func(*Entry) bool) {
-		gone, k := s.Gone, 0
-		for i := range base {
-			b := &base[i]
-			for ; k < len(s.Changed) && ComparePaths(s.Changed[k].Path, b.Path) < 0; k++ {
-				if !yield(&s.Changed[k]) {
-					return
-				}
-			}
-			for len(gone) > 0 && ComparePaths(gone[0], b.Path) < 0 {
-				gone = gone[1:]
-			}
-			switch {
-			case k < len(s.Changed) && s.Changed[k].Path == b.Path:
-				b, k = &s.Changed[k], k+1
-			case len(gone) > 0 && gone[0] == b.Path:
-				continue
-			}
-			if !yield(b) {
-				return
-			}
-		}
-		for ; k < len(s.Changed); k++ {
-			if !yield(&s.Changed[k]) {
-				return
-			}
-		}
+// compareHeads orders the next entries of two trees, an ended one last.
+func compareHeads(a, b *Entry) int {
+	switch {
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
 	}
+	return ComparePaths(a.Path, b.Path)
 }
 
 // ValidRun reports whether s has the form of a run id: 8 to 32 of 0-9 and a-z.

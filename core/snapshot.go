@@ -1,9 +1,6 @@
 package core
 
-import (
-	"slices"
-	"unicode/utf8"
-)
+import "slices"
 
 // Bounds of a snapshot. They stop a hostile listing, not a large workspace.
 const (
@@ -59,7 +56,7 @@ type Problem struct {
 type Snapshot struct {
 	// Unread says that files may lack a digest: a first push hashes what it sends.
 	Unread     bool
-	Entries    []Entry   // strictly increasing in the order of ComparePaths; each parent directory is listed
+	Entries    Tree      // strictly increasing in the order of ComparePaths; each parent directory is listed
 	Problems   []Problem // sorted by path, then code
 	Incomplete []string  // directories, sorted; "" is the root
 	Occupied   []string  // directories, sorted; "" is the root
@@ -68,9 +65,13 @@ type Snapshot struct {
 // Validate checks everything the planner relies on. The error is an *[Error]
 // whose Field names the element.
 func (s *Snapshot) Validate() error {
-	if err := validateEntries(s.Entries, s.Unread); err != nil {
+	if err := s.Entries.validate(s.Unread, Tree{}); err != nil {
 		return err
 	}
+	return s.validateLists()
+}
+
+func (s *Snapshot) validateLists() error {
 	if err := validateDirs("incomplete", s.Incomplete); err != nil {
 		return err
 	}
@@ -125,73 +126,6 @@ func compareProblems(a, b Problem) int {
 	return 0
 }
 
-// validateEntries relies on what it has checked already: a path that continues
-// a listed directory is compared and examined from there on.
-func validateEntries(entries []Entry, unread bool) error {
-	if len(entries) > MaxEntries {
-		return &Error{Code: CodeLimit, Field: "entries", Message: "more than " + itoa(MaxEntries) + " entries"}
-	}
-	// dir is the listed directory that the previous entry lies in or is.
-	dir, from := "", 0
-	for i := range entries {
-		e := &entries[i]
-		if e.Path == "" {
-			return entryError(i, "path", "", CodeInvalidPath, pathFault(""))
-		}
-		popped := false
-		for !Under(e.Path, dir) {
-			dir, popped = Parent(dir), true
-			from = nameStart(dir)
-		}
-		name, before := e.Path[from:], ""
-		if i > 0 && len(entries[i-1].Path) > from {
-			before = entries[i-1].Path[from:]
-		}
-		simple := simpleName(name)
-		// Two names of one directory sort as plain bytes, which is far faster.
-		if !simple || popped || before >= name {
-			if c := ComparePaths(before, name); c >= 0 {
-				return entryError(i, "path", e.Path, CodeInvalidSnapshot, orderFault(c))
-			}
-		}
-		if !simple || len(e.Path) > MaxPath {
-			if why := pathFault(e.Path); why != "" {
-				return entryError(i, "path", e.Path, CodeInvalidPath, why)
-			}
-			if dir != Parent(e.Path) {
-				return entryError(i, "path", e.Path, CodeInvalidSnapshot, "the directory that holds it is not listed")
-			}
-		}
-		if err := validateEntry(i, e, unread); err != nil {
-			return err
-		}
-		if e.Kind == KindDir {
-			dir = e.Path
-			from = nameStart(dir)
-		}
-	}
-	return nil
-}
-
-// nameStart is where the names in a directory begin in their paths.
-func nameStart(dir string) int {
-	if dir == "" {
-		return 0
-	}
-	return len(dir) + 1
-}
-
-// simpleName holds for nearly all segments that may stand in a path, and for
-// nothing that may not.
-func simpleName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c-1 >= utf8.RuneSelf-1 || c == '/' {
-			return false
-		}
-	}
-	return s != "" && s[0] != '.' || len(s) > 2
-}
-
 func orderFault(c int) string {
 	if c == 0 {
 		return "path is listed twice"
@@ -221,26 +155,14 @@ func validateEntry(i int, e *Entry, unread bool) error {
 		switch {
 		case e.Size != 0 || !e.Digest.IsZero():
 			return entryError(i, "kind", e.Path, CodeInvalidSnapshot, "a link has no size or digest")
-		case e.Target == "" || len(e.Target) > MaxTarget:
-			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "a link needs a target of 1 to 4095 bytes")
-		case containsNUL(e.Target):
-			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "a link's target holds a NUL byte")
-		case !utf8.ValidString(e.Target):
-			return entryError(i, "target", e.Path, CodeInvalidSnapshot, "a link's target is not valid UTF-8")
+		}
+		if why := targetFault([]byte(e.Target)); why != "" {
+			return entryError(i, "target", e.Path, CodeInvalidSnapshot, why)
 		}
 	default:
 		return entryError(i, "kind", e.Path, CodeInvalidSnapshot, "kind is not file, dir or link")
 	}
 	return nil
-}
-
-func containsNUL(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 func entryError(i int, field, path string, code Code, why string) error {

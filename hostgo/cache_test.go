@@ -74,7 +74,7 @@ func entriesWith(t *testing.T, root string, c *ScanCache) []core.Entry {
 	t.Helper()
 	scanned, err := Scan(t.Context(), root, ScanOptions{Cache: c})
 	require.NoError(t, err)
-	return scanned.Snapshot.Entries
+	return scanned.Snapshot.Entries.List()
 }
 
 func TestCacheIsUsedForWhatDidNotChange(t *testing.T) {
@@ -192,6 +192,6 @@ func TestCacheEqualsFullScan(t *testing.T) {
 		want := entriesWith(t, root, nil)
 		scanned, err := Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root), NextCache: s.cachePath()})
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(want, scanned.Snapshot.Entries))
+		require.Empty(t, cmp.Diff(want, scanned.Snapshot.Entries.List()))
 	}
 }

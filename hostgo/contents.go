@@ -181,8 +181,8 @@ func (c *contents) close(base *core.Base) error {
 		return nil
 	}
 	used := int64(0)
-	for i := range base.Entries {
-		key := prefixOf(base.Entries[i].Digest)
+	for e := range base.Entries.All() {
+		key := prefixOf(e.Digest)
 		if r, ok := c.index[key]; ok && !r.live {
 			r.live = true
 			c.index[key], used = r, used+recordHead+int64(r.size)

@@ -153,8 +153,8 @@ func (b *bodies) Open(d core.Digest) (io.ReadCloser, error) {
 	}
 	if b.paths == nil {
 		b.paths = map[core.Digest]string{}
-		for i := range b.local.Entries {
-			if e := &b.local.Entries[i]; e.Kind == core.KindFile {
+		for e := range b.local.Entries.All() {
+			if e.Kind == core.KindFile {
 				b.paths[e.Digest] = e.Path
 			}
 		}

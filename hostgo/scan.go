@@ -360,29 +360,28 @@ func (s *scanner) occupy(path string) {
 
 func (s *scanner) result(top *folder) *Scanned {
 	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
-	out.Snapshot.Entries = top.appendTo(make([]core.Entry, 0, s.entries.Load()))
+	var tree core.TreeBuilder
+	top.addTo(&tree)
+	out.Snapshot.Entries = tree.Tree()
 	out.Snapshot.Problems = core.SortProblems(s.problems)
 	out.Snapshot.Incomplete, out.Snapshot.Occupied = sortedDirs(s.incomplete), sortedDirs(s.occupied)
-	for i := range out.Snapshot.Entries {
-		if e := &out.Snapshot.Entries[i]; e.Kind == core.KindDir && core.Name(e.Path) == ".git" {
-			files := s.repos[e.Path]
-			slices.SortFunc(files, func(a, b core.RepoFile) int { return strings.Compare(a.Name, b.Name) })
-			out.Repos = append(out.Repos, core.Repo{Path: e.Path, State: core.RepoState(files)})
-		}
+	for path := range out.Snapshot.Entries.Dirs(".git") {
+		files := s.repos[path]
+		slices.SortFunc(files, func(a, b core.RepoFile) int { return strings.Compare(a.Name, b.Name) })
+		out.Repos = append(out.Repos, core.Repo{Path: path, State: core.RepoState(files)})
 	}
 	return out
 }
 
-func (f *folder) appendTo(list []core.Entry) []core.Entry {
+func (f *folder) addTo(tree *core.TreeBuilder) {
 	entries := f.entries
 	f.entries, f.stamps = nil, nil // so that no tree is held twice
 	for i := range entries {
-		list = append(list, entries[i])
+		tree.Add(&entries[i])
 		if sub := f.below[i]; sub != nil {
-			list = sub.appendTo(list)
+			sub.addTo(tree)
 		}
 	}
-	return list
 }
 
 // saveCache writes what the next scan may rely on, unless that is what this one

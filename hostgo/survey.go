@@ -280,8 +280,8 @@ func (c *collector) localHas(name string, d core.Digest) bool {
 	if repo, _ := core.RepoPath(name); repo != "" {
 		return true // nothing of a repository ever comes home
 	}
-	i, ok := core.Find(c.session.request.Local.Entries, name)
-	return ok && c.session.request.Local.Entries[i].Digest == d
+	e := c.session.request.Local.Entries.Find(name)
+	return e != nil && e.Digest == d
 }
 
 // tailReader keeps back the last n bytes of a stream and hashes all before.

@@ -37,8 +37,8 @@ func BenchmarkDecide(b *testing.B) {
 	require.NoError(b, err)
 	for _, n := range []int{100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			base := &core.Base{Entries: benchTree(n, "")}
-			local, remote := core.Snapshot{Entries: benchTree(n, "")}, core.Snapshot{Entries: benchTree(n, "x")}
+			base := &core.Base{Entries: core.TreeOf(benchTree(n, ""))}
+			local, remote := core.Snapshot{Entries: core.TreeOf(benchTree(n, ""))}, core.Snapshot{Entries: core.TreeOf(benchTree(n, "x"))}
 			b.ReportAllocs()
 			for b.Loop() {
 				out, err := merge.Decide(&merge.Input{Direction: merge.Pull, Base: base, Local: &local, Remote: &remote, Rules: rules})
@@ -55,7 +55,8 @@ func BenchmarkDecide(b *testing.B) {
 // is decided.
 func BenchmarkValidateAndExclude(b *testing.B) {
 	const n = 100_000
-	s := core.Snapshot{Entries: benchTree(n, "")}
+	entries := benchTree(n, "")
+	s := core.Snapshot{Entries: core.TreeOf(entries)}
 	rules, err := core.CompileRules([]string{"node_modules", ".git", "*.log", "*.tmp", "dist/", "build/", "coverage", "**/*.min.js", "vendor/**/testdata", "docs/*.pdf",
 		"**/.cache", "a/b/c", "tmp*", "*.{o,a}", "[._]*.sw[a-p]", "src/**/generated"}, nil)
 	require.NoError(b, err)
@@ -64,9 +65,9 @@ func BenchmarkValidateAndExclude(b *testing.B) {
 		if err := s.Validate(); err != nil {
 			b.Fatal(err)
 		}
-		for i := range s.Entries {
-			if rules.Excluded(s.Entries[i].Path, s.Entries[i].Kind == core.KindDir) {
-				b.Fatal(s.Entries[i].Path)
+		for i := range entries {
+			if rules.Excluded(entries[i].Path, entries[i].Kind == core.KindDir) {
+				b.Fatal(entries[i].Path)
 			}
 		}
 	}

@@ -22,9 +22,9 @@ func (w *walker) collide() {
 		}
 	}
 	taken := map[string]string{}
-	for i := range w.target.Entries {
-		if p := w.target.Entries[i].Path; !gone[p] {
-			taken[fold(p)] = p
+	for e := range w.target.Entries.All() {
+		if !gone[e.Path] {
+			taken[fold(e.Path)] = e.Path
 		}
 	}
 	from, to := "", ""

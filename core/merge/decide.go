@@ -79,7 +79,7 @@ func Decide(in *Input) (*Outcome, error) {
 type walker struct {
 	in         *Input
 	out        Outcome
-	b, s, t    []core.Entry // what is left of base, source and target
+	b, s, t    core.Cursor // what is left of base, source and target
 	sGap, tGap gaps
 	target     *core.Snapshot
 	overrides  []compiledOverride
@@ -114,10 +114,10 @@ func newWalker(in *Input) (*walker, error) {
 	if in.Direction == Push {
 		source, target = in.Local, in.Remote
 	}
-	w := &walker{in: in, s: source.Entries, t: target.Entries, target: target}
+	w := &walker{in: in, s: source.Entries.Cursor(), t: target.Entries.Cursor(), target: target}
 	w.sGap, w.tGap = gapsOf(source), gapsOf(target)
 	if in.Base != nil {
-		w.b = in.Base.Entries
+		w.b = in.Base.Entries.Cursor()
 		w.out.Repos = in.Base.Repos
 	}
 	for i := range in.Overrides {
@@ -143,63 +143,59 @@ func (w *walker) walk() {
 			break
 		}
 		w.leave(path)
-		b, s, t := head(w.b, path), head(w.s, path), head(w.t, path)
-		w.advance(b, s, t)
+		b, s, t := w.heads(path)
 		w.count(b, s, t)
 		w.visit(path, b, s, t)
 	}
 	w.leave("")
 }
 
-// unchanged passes over a path that is the same in all trees, as nearly every
-// one is, without looking for the lowest of the heads.
+// sameAtOnce is how many entries are compared before the next look at all trees.
+const sameAtOnce = 1024
+
+// unchanged passes over paths that are the same in all trees, as nearly every
+// one is, without reading the entries. It stops before a repository.
 func (w *walker) unchanged() bool {
-	if len(w.b) == 0 || len(w.s) == 0 || len(w.t) == 0 {
+	n := w.s.SameRun(&w.t, sameAtOnce)
+	n = w.b.SameRun(&w.t, n)
+	n, files := w.t.Tally(n, ".git")
+	if n == 0 {
 		return false
 	}
-	b, s, t := &w.b[0], &w.s[0], &w.t[0]
-	if b.Path != s.Path || s.Path != t.Path || ((b.Mode^s.Mode)|(s.Mode^t.Mode))&0o100 != 0 ||
-		!core.SameContent(b, s) || !core.SameContent(s, t) || isGit(t) {
-		return false
-	}
-	w.leave(t.Path)
-	w.count(b, s, t)
-	w.b, w.s, w.t = w.b[1:], w.s[1:], w.t[1:]
+	w.leave("") // what is in all trees lies in no directory that one of them lacks
+	w.sFiles += files
+	w.out.Deletable += files
+	w.out.ModeOnly += w.s.ModesDiffer(&w.t, n)
+	w.b.Skip(n)
+	w.s.Skip(n)
+	w.t.Skip(n)
 	return true
 }
 
 // next returns the lowest path among the three heads.
 func (w *walker) next() (string, bool) {
 	path, ok := "", false
-	for _, list := range [3][]core.Entry{w.t, w.s, w.b} {
-		if len(list) == 0 {
-			continue
-		}
+	for _, e := range [3]*core.Entry{w.t.Head(), w.s.Head(), w.b.Head()} {
 		// Most paths are the same in all trees; equality is far cheaper than order.
-		if p := list[0].Path; !ok || p != path && core.ComparePaths(p, path) < 0 {
-			path, ok = p, true
+		if e != nil && (!ok || e.Path != path && core.ComparePaths(e.Path, path) < 0) {
+			path, ok = e.Path, true
 		}
 	}
 	return path, ok
 }
 
-func head(list []core.Entry, path string) *core.Entry {
-	if len(list) > 0 && list[0].Path == path {
-		return &list[0]
+// heads returns the entries of a path that next returned, and passes over them.
+func (w *walker) heads(path string) (b, s, t *core.Entry) {
+	for _, side := range [3]struct {
+		cursor *core.Cursor
+		entry  **core.Entry
+	}{{&w.b, &b}, {&w.s, &s}, {&w.t, &t}} {
+		if e := side.cursor.Head(); e != nil && e.Path == path {
+			*side.entry = e
+			side.cursor.Skip(1)
+		}
 	}
-	return nil
-}
-
-func (w *walker) advance(b, s, t *core.Entry) {
-	if b != nil {
-		w.b = w.b[1:]
-	}
-	if s != nil {
-		w.s = w.s[1:]
-	}
-	if t != nil {
-		w.t = w.t[1:]
-	}
+	return b, s, t
 }
 
 func (w *walker) count(b, s, t *core.Entry) {
@@ -544,12 +540,6 @@ func (w *walker) finish() {
 
 func isDir(e *core.Entry) bool  { return e != nil && e.Kind == core.KindDir }
 func isFile(e *core.Entry) bool { return e != nil && e.Kind == core.KindFile }
-
-// isGit is asked for every entry, so it looks at the end of the path alone.
-func isGit(e *core.Entry) bool {
-	p := e.Path
-	return e.Kind == core.KindDir && len(p) >= 4 && p[len(p)-4:] == ".git" && (len(p) == 4 || p[len(p)-5] == '/')
-}
 
 // sameEntry compares content and executable bit.
 func sameEntry(a, b *core.Entry) bool {

@@ -76,7 +76,7 @@ func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 }
 
 // twoWay makes the target's unit equal to the source's.
-func (w *walker) twoWay(sBelow, tBelow, bBelow []core.Entry, b, s, t *core.Entry) {
+func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry) {
 	u := &walker{in: w.in, target: w.target, s: withHead(s, sBelow), t: withHead(t, tBelow), b: withHead(b, bBelow)}
 	for {
 		path, ok := u.next()
@@ -84,8 +84,7 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow []core.Entry, b, s, t *core.Entry
 			break
 		}
 		u.leave(path)
-		b, s, t := head(u.b, path), head(u.s, path), head(u.t, path)
-		u.advance(b, s, t)
+		b, s, t := u.heads(path)
 		switch {
 		case sameEntry(s, t):
 			if !sameEntry(b, s) {
@@ -99,16 +98,16 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow []core.Entry, b, s, t *core.Entry
 	w.out.Decisions = append(w.out.Decisions, u.out.Decisions...)
 }
 
-func withHead(e *core.Entry, below []core.Entry) []core.Entry {
+func withHead(e *core.Entry, below core.Cursor) core.Cursor {
 	if e == nil {
 		return below
 	}
-	return append([]core.Entry{*e}, below...)
+	return core.TreeOf(append([]core.Entry{*e}, below.List()...)).Cursor()
 }
 
 // uncount skips the unit and takes it out of the counts that guard against
 // mass deletion.
-func (w *walker) uncount(path string, b, s, t *core.Entry) (sBelow, tBelow, bBelow []core.Entry) {
+func (w *walker) uncount(path string, b, s, t *core.Entry) (sBelow, tBelow, bBelow core.Cursor) {
 	if isFile(s) {
 		w.sFiles--
 	}
@@ -116,7 +115,7 @@ func (w *walker) uncount(path string, b, s, t *core.Entry) (sBelow, tBelow, bBel
 		w.out.Deletable--
 	}
 	sBelow, tBelow, bBelow = w.skipBelow(path)
-	w.sFiles -= countFiles(sBelow)
+	w.sFiles -= countFiles(&sBelow)
 	return sBelow, tBelow, bBelow
 }
 

@@ -13,7 +13,7 @@ const maxHops = 40
 
 // planned is the tree as it will be: the target under the decisions.
 type planned struct {
-	target []core.Entry
+	target core.Tree
 	wants  map[string]*core.Entry // by Dest; nil: nothing stands there
 	taken  map[string]int         // Dest → index of the decision that puts it there
 }
@@ -36,9 +36,8 @@ func (w *walker) judgeLinks() {
 				bad[i] = true
 			}
 		}
-		for i := range w.target.Entries {
-			e := &w.target.Entries[i]
-			if e.Kind != core.KindLink || after.at(e.Path) != e || before.escapes(e.Path, e.Target, w.in.Facts, nil) {
+		for e := range w.target.Entries.Links() {
+			if _, changes := after.wants[e.Path]; changes || before.escapes(e.Path, e.Target, w.in.Facts, nil) {
 				continue
 			}
 			var through []int
@@ -92,10 +91,7 @@ func (p *planned) at(path string) *core.Entry {
 	if e, ok := p.wants[path]; ok {
 		return e
 	}
-	if i, ok := core.Find(p.target, path); ok {
-		return &p.target[i]
-	}
-	return nil
+	return p.target.Find(path)
 }
 
 // escapes resolves the link at path and reports whether the walk leaves the

@@ -9,12 +9,13 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 	if w.in.Direction == Push {
 		policy = Remote // the source, here local, takes the path
 	}
-	sBelow, tBelow, bBelow := w.skipBelow(path)
+	inSource, _, inBase := w.skipBelow(path)
+	sBelow, bBelow := inSource.List(), inBase.List()
 	digest := TreeDigest(s, sBelow)
 	dest, action := path, Write
 	switch policy {
 	case Remote:
-		w.replace(path, row.row, b, s, t, tBelow)
+		w.replace(path, row.row, b, s, t)
 	case Local:
 		dest, action = path, Aside
 	default:
@@ -39,7 +40,7 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 }
 
 // replace writes the source's entry over the target's, which is displaced whole.
-func (w *walker) replace(path string, row Row, b, s, t *core.Entry, tBelow []core.Entry) {
+func (w *walker) replace(path string, row Row, b, s, t *core.Entry) {
 	want := *s
 	if isFile(s) && isFile(t) {
 		want.Mode = withBit(t.Mode, w.wantBit(b, s, t))
@@ -51,8 +52,8 @@ func (w *walker) replace(path string, row Row, b, s, t *core.Entry, tBelow []cor
 // content is used again, so that the same conflict adds nothing.
 func (w *walker) copyPath(path string, s *core.Entry, digest core.Digest) string {
 	return CopyName(path, digest, func(p string) bool {
-		i, found := core.Find(w.target.Entries, p)
-		return found && !core.SameContent(&w.target.Entries[i], s) || !found && w.tGap.hides(p)
+		e := w.target.Entries.Find(p)
+		return e != nil && !core.SameContent(e, s) || e == nil && w.tGap.hides(p)
 	})
 }
 
@@ -93,7 +94,8 @@ func (w *walker) forgetBelow(s *core.Entry, sBelow, bBelow []core.Entry) {
 // removeBelow deletes the target's subtree of a directory that is as base has
 // it, so that the directory can be replaced.
 func (w *walker) removeBelow(path string, row Row) {
-	_, tBelow, _ := w.skipBelow(path)
+	_, inTarget, _ := w.skipBelow(path)
+	tBelow := inTarget.List()
 	for i := range tBelow {
 		if isFile(&tBelow[i]) {
 			w.out.Deletable++
@@ -103,27 +105,18 @@ func (w *walker) removeBelow(path string, row Row) {
 }
 
 // skipBelow moves the cursors past everything below path and returns it.
-func (w *walker) skipBelow(path string) (s, t, b []core.Entry) {
-	s, w.s = cut(w.s, path)
-	t, w.t = cut(w.t, path)
-	b, w.b = cut(w.b, path)
-	w.sFiles += countFiles(s)
+func (w *walker) skipBelow(path string) (s, t, b core.Cursor) {
+	s, t, b = w.s.Below(path), w.t.Below(path), w.b.Below(path)
+	w.s.Skip(s.Left())
+	w.t.Skip(t.Left())
+	w.b.Skip(b.Left())
+	w.sFiles += countFiles(&s)
 	return s, t, b
 }
 
-func countFiles(list []core.Entry) int {
-	n := 0
-	for i := range list {
-		if list[i].Kind == core.KindFile {
-			n++
-		}
-	}
-	return n
-}
-
-func cut(list []core.Entry, path string) (below, rest []core.Entry) {
-	n := lenBelow(list, path)
-	return list[:n], list[n:]
+func countFiles(c *core.Cursor) int {
+	_, files := c.Tally(c.Left(), "")
+	return files
 }
 
 // lenBelow counts the leading entries that lie below path.
@@ -135,20 +128,25 @@ func lenBelow(list []core.Entry, path string) int {
 	return n
 }
 
-// sameBelow reports whether what follows below path is the same in both lists,
+// sameBelow reports whether what follows below path is the same in both trees,
 // executable bits included.
-func sameBelow(a, b []core.Entry, path string) bool {
-	a, _ = cut(a, path)
-	b, _ = cut(b, path)
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Path != b[i].Path || !sameEntry(&a[i], &b[i]) {
+func sameBelow(a, b core.Cursor, path string) bool {
+	a, b = a.Below(path), b.Below(path)
+	for a.Left() == b.Left() {
+		n := a.SameRun(&b, a.Left())
+		a.Skip(n)
+		b.Skip(n)
+		x, y := a.Head(), b.Head()
+		if x == nil {
+			return true
+		}
+		if x.Path != y.Path || !sameEntry(x, y) {
 			return false
 		}
+		a.Skip(1)
+		b.Skip(1)
 	}
-	return true
+	return false
 }
 
 // TreeDigest names the version that e is, with what lies below it: a file's digest, or a digest over the text of a

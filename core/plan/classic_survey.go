@@ -64,9 +64,9 @@ func (s *surveyReader) classicEntry(m *SurveyMember) {
 	case m.Kind == core.KindLink:
 		s.addLink(p)
 	case m.Kind == core.KindDir:
-		s.remote.Snapshot.Entries = append(s.remote.Snapshot.Entries, core.Entry{Path: p, Kind: core.KindDir, Mode: m.Mode & core.MaxMode})
+		s.found = append(s.found, core.Entry{Path: p, Kind: core.KindDir, Mode: m.Mode & core.MaxMode})
 	case m.Kind == core.KindFile:
-		s.remote.Snapshot.Entries = append(s.remote.Snapshot.Entries, core.Entry{Path: p, Kind: core.KindFile, Mode: m.Mode & core.MaxMode, Size: m.Size, Digest: m.Digest})
+		s.found = append(s.found, core.Entry{Path: p, Kind: core.KindFile, Mode: m.Mode & core.MaxMode, Size: m.Size, Digest: m.Digest})
 	default:
 		s.problem(p, core.ProblemSpecial, "a FIFO, socket or device")
 	}
@@ -78,8 +78,7 @@ func (s *surveyReader) classicUnknown(left *core.TarPatterns) {
 	if s.req.Base == nil {
 		return
 	}
-	for i := range s.req.Base.Entries {
-		e := &s.req.Base.Entries[i]
+	for e := range s.req.Base.Entries.All() {
 		top, out := left.Above(e.Path)
 		if s.members[top] != nil {
 			top = e.Path // this tar does not take the pattern for what GNU tar does

@@ -26,7 +26,7 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 	default:
 		next.Delivered = arrived(p, results)
 	}
-	var old []core.Entry
+	var old core.Tree
 	if base != nil && !p.BaseReset && !p.DropBase {
 		old = base.Entries
 	}
@@ -36,34 +36,40 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 	return next, next.Validate()
 }
 
-// advance merges the sorted decisions into the sorted entries.
-func advance(old []core.Entry, decisions []merge.Decision, results []merge.Result) []core.Entry {
+// advance merges the sorted decisions that have results into the sorted entries.
+func advance(old core.Tree, decisions []merge.Decision, results []merge.Result) core.Tree {
 	if len(results) == 0 {
 		return old
 	}
-	out := make([]core.Entry, 0, len(old)+len(results))
-	i := 0
-	for k := 0; k < len(results); {
+	next := rewrite(old, decisions[:len(results)], func(e *core.Entry, k int) *core.Entry { return advanceOne(e, &decisions[k], &results[k]) })
+	return settle(next, old)
+}
+
+// rewrite gives each path that has decisions the entry that one after the other
+// makes of the one before, nil for none; k is the number of the decision. What
+// lies between is copied unseen.
+func rewrite(old core.Tree, decisions []merge.Decision, one func(e *core.Entry, k int) *core.Entry) core.Tree {
+	var out core.TreeBuilder
+	rest := old.Cursor()
+	for k := 0; k < len(decisions); {
 		path := decisions[k].Path
-		for i < len(old) && core.ComparePaths(old[i].Path, path) < 0 {
-			out = append(out, old[i])
-			i++
+		out.Take(&rest, rest.Before(path))
+		var e *core.Entry
+		if rest.At(path) {
+			e = rest.Head()
+			rest.Skip(1)
 		}
-		var was *core.Entry
-		if i < len(old) && old[i].Path == path {
-			was = &old[i]
-			i++
+		for ; k < len(decisions) && decisions[k].Path == path; k++ {
+			e = one(e, k)
 		}
-		for ; k < len(results) && decisions[k].Path == path; k++ {
-			was = advanceOne(was, &decisions[k], &results[k])
-		}
-		if was != nil {
-			e := *was
-			e.Path = path
-			out = append(out, e)
+		if e != nil {
+			c := *e
+			c.Path = path
+			out.Add(&c)
 		}
 	}
-	return settle(append(out, old[i:]...), old)
+	out.Take(&rest, rest.Left())
+	return out.Tree()
 }
 
 func advanceOne(was *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry {
@@ -81,15 +87,14 @@ func advanceOne(was *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry
 // settle restores what validity asks for: nothing lies below anything but a
 // directory, and every parent is listed. A parent that base forgot while
 // something below it could not be settled comes back from the old base.
-func settle(entries, old []core.Entry) []core.Entry {
+func settle(entries, old core.Tree) core.Tree {
 	check := core.Snapshot{Entries: entries}
 	if check.Validate() == nil {
 		return entries // as it is nearly always
 	}
-	out := make([]core.Entry, 0, len(entries))
+	out := make([]core.Entry, 0, entries.Len())
 	leaf := "\x00"
-	for i := range entries {
-		e := &entries[i]
+	for e := range entries.All() {
 		if core.Under(e.Path, leaf) {
 			continue
 		}
@@ -99,10 +104,10 @@ func settle(entries, old []core.Entry) []core.Entry {
 			leaf = e.Path
 		}
 	}
-	return out
+	return core.TreeOf(out)
 }
 
-func addParents(out []core.Entry, dir string, old []core.Entry) []core.Entry {
+func addParents(out []core.Entry, dir string, old core.Tree) []core.Entry {
 	if dir == "" {
 		return out
 	}
@@ -110,18 +115,17 @@ func addParents(out []core.Entry, dir string, old []core.Entry) []core.Entry {
 		return out
 	}
 	out = addParents(out, core.Parent(dir), old)
-	e := core.Entry{Path: dir, Kind: core.KindDir, Mode: 0o755}
-	if i, ok := core.Find(old, dir); ok && old[i].Kind == core.KindDir {
-		e = old[i]
+	if e := old.Find(dir); e != nil && e.Kind == core.KindDir {
+		return append(out, *e)
 	}
-	return append(out, e)
+	return append(out, core.Entry{Path: dir, Kind: core.KindDir, Mode: 0o755})
 }
 
 // keepRepos drops the states of repositories that base does not hold any more.
-func keepRepos(repos []core.Repo, entries []core.Entry) []core.Repo {
+func keepRepos(repos []core.Repo, entries core.Tree) []core.Repo {
 	var out []core.Repo
 	for _, r := range repos {
-		if _, ok := core.Find(entries, r.Path); ok {
+		if entries.Find(r.Path) != nil {
 			out = append(out, r)
 		}
 	}

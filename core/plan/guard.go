@@ -100,21 +100,22 @@ func failing(conflicts []merge.Conflict) bool {
 // emptied reports whether the sandbox lost every file that base has outside
 // .git.
 func emptied(r *Request) bool {
-	return countFiles(r.Base.Entries) > 0 && countFiles(r.Remote.Snapshot.Entries) == 0
+	return hasFile(r.Base.Entries) && !hasFile(r.Remote.Snapshot.Entries)
 }
 
-// countFiles counts files that are not below a .git directory.
-func countFiles(entries []core.Entry) int {
-	n, git := 0, "\x00"
-	for i := range entries {
-		e := &entries[i]
-		switch {
-		case core.Under(e.Path, git):
-		case e.Kind == core.KindDir && core.Name(e.Path) == ".git":
-			git = e.Path
-		case e.Kind == core.KindFile:
-			n++
+// hasFile reports whether there is a file that is not below a .git directory.
+func hasFile(entries core.Tree) bool {
+	for c := entries.Cursor(); c.Left() > 0; {
+		passed, files := c.Tally(c.Left(), ".git")
+		if files > 0 {
+			return true
+		}
+		c.Skip(passed)
+		if git := c.Head(); git != nil {
+			c.Skip(1)
+			below := c.Below(git.Path)
+			c.Skip(below.Left())
 		}
 	}
-	return n
+	return false
 }

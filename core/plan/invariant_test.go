@@ -114,8 +114,8 @@ func (m model) mutate(rng *rand.Rand) model {
 func ask(t *testing.T, op merge.Direction, base *core.Base, local, remote model, policy merge.Policy) *plan.Plan {
 	t.Helper()
 	p, err := plan.Next(&plan.Request{Op: op, Run: testRun, Root: "/w", Adapter: "planner", Marker: markerB, Base: base,
-		Local:   core.Snapshot{Entries: local.entries()},
-		Remote:  &plan.Remote{Marker: markerA, Snapshot: core.Snapshot{Entries: remote.entries()}},
+		Local:   core.Snapshot{Entries: core.TreeOf(local.entries())},
+		Remote:  &plan.Remote{Marker: markerA, Snapshot: core.Snapshot{Entries: core.TreeOf(remote.entries())}},
 		Options: plan.Options{NoTextMerge: true, Policy: policy, Allow: []plan.Guard{plan.GuardEmptied, plan.GuardMassDelete}}})
 	require.NoError(t, err)
 	require.Equal(t, plan.PhaseApply, p.Phase)
@@ -226,7 +226,7 @@ func TestInvariants(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		b := randomModel(rng, rng.IntN(7))
 		l, r := b.mutate(rng), b.mutate(rng)
-		base := &core.Base{Marker: markerA, Entries: b.entries()}
+		base := &core.Base{Marker: markerA, Entries: core.TreeOf(b.entries())}
 		policy := policies[seed%3]
 		why := fmt.Sprintf("seed %d, policy %s\nbase   %v\nlocal  %v\nremote %v", seed, policy, b.entries(), l.entries(), r.entries())
 		if seed%10 == 9 {
@@ -235,7 +235,7 @@ func TestInvariants(t *testing.T) {
 		p := ask(t, merge.Pull, base, l, r, policy)
 		final := l.clone()
 		kept := final.apply(t, p.Decisions)
-		require.NoError(t, (&core.Snapshot{Entries: final.entries()}).Validate(), why)
+		require.NoError(t, (&core.Snapshot{Entries: core.TreeOf(final.entries())}).Validate(), why)
 		for _, side := range []model{l, r} {
 			for path, e := range side {
 				if old, ok := b[path]; e.Kind != core.KindDir && (!ok || !core.SameContent(&old, &e)) && !unsafe(p, path) {
@@ -276,7 +276,7 @@ func TestOneSideAlone(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 8))
 		b := randomModel(rng, rng.IntN(8))
 		x := b.mutate(rng)
-		base := &core.Base{Marker: markerA, Entries: b.entries()}
+		base := &core.Base{Marker: markerA, Entries: core.TreeOf(b.entries())}
 		at := fmt.Sprint("seed ", seed)
 		p := ask(t, merge.Pull, base, b, x, merge.Fail)
 		got := b.clone()
@@ -317,9 +317,9 @@ func TestGapsNeverDestroy(t *testing.T) {
 				continue
 			}
 		}
-		s.Entries = r.entries()
+		s.Entries = core.TreeOf(r.entries())
 		p, err := plan.Next(&plan.Request{Op: merge.Pull, Run: testRun, Root: "/w", Adapter: "planner", Marker: markerB,
-			Base: &core.Base{Marker: markerA, Entries: b.entries()}, Local: core.Snapshot{Entries: l.entries()}, Remote: &plan.Remote{Marker: markerA, Snapshot: s},
+			Base: &core.Base{Marker: markerA, Entries: core.TreeOf(b.entries())}, Local: core.Snapshot{Entries: core.TreeOf(l.entries())}, Remote: &plan.Remote{Marker: markerA, Snapshot: s},
 			Options: plan.Options{NoTextMerge: true, Allow: []plan.Guard{plan.GuardEmptied, plan.GuardMassDelete}}})
 		require.NoError(t, err)
 		for i := range p.Decisions {
@@ -327,7 +327,7 @@ func TestGapsNeverDestroy(t *testing.T) {
 			if d.Action == merge.Delete || d.Action == merge.Write && d.Expect != nil {
 				inGap := d.Path == gap && len(s.Problems) > 0 || core.Under(d.Path, gap)
 				// What lies below a file or link that is listed is known to be gone.
-				known := slices.ContainsFunc(s.Entries, func(e core.Entry) bool {
+				known := slices.ContainsFunc(s.Entries.List(), func(e core.Entry) bool {
 					return e.Path == d.Path || e.Kind != core.KindDir && core.Under(d.Path, e.Path)
 				})
 				require.False(t, inGap && !known, "seed %d: %s of %s in the gap %s", seed, d.Action, d.Path, gap)

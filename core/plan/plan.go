@@ -265,8 +265,8 @@ func (p *Plan) deliverOne(r *Request, v *AsideVersion) {
 		return
 	}
 	dest := merge.CopyName(v.Path, merge.TreeDigest(top, v.Entries[1:]), func(path string) bool {
-		i, found := core.Find(r.Local.Entries, path)
-		return found && !core.SameContent(&r.Local.Entries[i], top)
+		e := r.Local.Entries.Find(path)
+		return e != nil && !core.SameContent(e, top)
 	})
 	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: merge.KeepBoth, Copy: dest})
 	for i := range v.Entries {

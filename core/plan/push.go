@@ -64,9 +64,8 @@ func (p *Plan) listKept(r *Request, base *core.Base) {
 	if base != nil {
 		return
 	}
-	for i := range r.Remote.Snapshot.Entries {
-		e := &r.Remote.Snapshot.Entries[i]
-		if _, ok := core.Find(r.Local.Entries, e.Path); !ok && e.Kind != core.KindDir {
+	for e := range r.Remote.Snapshot.Entries.All() {
+		if e.Kind != core.KindDir && r.Local.Entries.Find(e.Path) == nil {
 			p.Kept = append(p.Kept, e.Path)
 		}
 	}

@@ -22,8 +22,7 @@ func (p *Plan) reuse(r *Request) {
 		return
 	}
 	deleted := p.deleted()
-	for i := range r.Remote.Snapshot.Entries {
-		e := &r.Remote.Snapshot.Entries[i]
+	for e := range r.Remote.Snapshot.Entries.All() {
 		from, ok := wanted[e.Digest]
 		if ok && p.Compare != "" && e.Kind == core.KindFile && !strings.Contains(e.Path, "\n") && (from == "" || deleted[e.Path] && !deleted[from]) {
 			wanted[e.Digest] = e.Path

@@ -67,25 +67,25 @@ func (r *Request) describe(base *core.Base) *core.Seen {
 		}
 	}
 	s := &core.Seen{ID: r.Remote.ID, Rules: rulesDigest(&r.Options), Left: r.Remote.Left, Repos: r.Remote.Repos}
-	s.SeenFrom(entriesOf(base), core.Each(snap.Entries))
+	s.SeenFrom(entriesOf(base), snap.Entries)
 	return s
 }
 
-func entriesOf(base *core.Base) []core.Entry {
+func entriesOf(base *core.Base) core.Tree {
 	if base == nil {
-		return nil
+		return core.Tree{}
 	}
 	return base.Entries
 }
 
 // seenAfter tells what the sandbox holds after a plan as the difference from the
 // next base.
-func seenAfter(old []core.Entry, next *core.Base, p *Plan, results []merge.Result) *core.Seen {
+func seenAfter(old core.Tree, next *core.Base, p *Plan, results []merge.Result) *core.Seen {
 	if p.Seen == nil || p.Seen.ID == "" || len(results) < len(p.Decisions) {
 		return nil
 	}
 	out := *p.Seen
-	there := p.Seen.Each(old)
+	there := p.Seen.Entries(old)
 	if p.Op == merge.Push {
 		there = pushed(there, p.Decisions, results)
 		out.Repos = pushedRepos(p, results)
@@ -95,45 +95,9 @@ func seenAfter(old []core.Entry, next *core.Base, p *Plan, results []merge.Resul
 }
 
 // pushed applies the decisions of a push that were carried out.
-func pushed(there core.EachEntry, decisions []merge.Decision, results []merge.Result) core.EachEntry {
-	return func(yield func(*core.Entry) bool) {
-		var made core.Entry
-		k := 0
-		// decide passes on what stands at the path of the next decisions.
-		decide := func(e *core.Entry) bool {
-			path := decisions[k].Path
-			for ; k < len(decisions) && decisions[k].Path == path; k++ {
-				e = pushedOne(e, &decisions[k], &results[k], &made)
-			}
-			if e == nil {
-				return true
-			}
-			if e != &made {
-				made = *e
-			}
-			made.Path = path
-			return yield(&made)
-		}
-		for e := range there {
-			for k < len(decisions) && core.ComparePaths(decisions[k].Path, e.Path) < 0 {
-				if !decide(nil) {
-					return
-				}
-			}
-			if k < len(decisions) && decisions[k].Path == e.Path {
-				if !decide(e) {
-					return
-				}
-			} else if !yield(e) {
-				return
-			}
-		}
-		for k < len(decisions) {
-			if !decide(nil) {
-				return
-			}
-		}
-	}
+func pushed(there core.Tree, decisions []merge.Decision, results []merge.Result) core.Tree {
+	var made core.Entry
+	return rewrite(there, decisions, func(e *core.Entry, k int) *core.Entry { return pushedOne(e, &decisions[k], &results[k], &made) })
 }
 
 // pushedOne returns what stands at the path of a decision where e stood. What is
@@ -199,15 +163,15 @@ func (r *Request) fetches(p *Plan, out *merge.Outcome) bool {
 		}
 		if !local {
 			local = true
-			for i := range r.Local.Entries {
-				have[r.Local.Entries[i].Digest] = true
+			for e := range r.Local.Entries.All() {
+				have[e.Digest] = true
 			}
 			if have[d] {
 				return
 			}
 		}
 		have[d] = true
-		if i, ok := core.Find(r.Remote.Snapshot.Entries, path); ok && r.Remote.Snapshot.Entries[i].Digest == d {
+		if e := r.Remote.Snapshot.Entries.Find(path); e != nil && e.Digest == d {
 			p.Fetch = append(p.Fetch, Fetch{Path: path, Digest: d})
 		}
 	}

@@ -4,7 +4,10 @@ import "github.com/paperclipai/syncplan/core"
 
 // Session answers calls and keeps what they ask it to keep. It is not safe for
 // concurrent use. wasm/ABI.md describes frames and kept values.
-type Session struct{ kept map[string]any }
+type Session struct {
+	kept  map[string]any
+	known core.Tree // read from a section, and valid; later ones mostly repeat it
+}
 
 // Call answers one question: JSON in, canonical JSON out. The answer is
 // {"result":{…}} or {"error":{…}}; it never panics on input.
@@ -19,6 +22,7 @@ func (s *Session) answer(data []byte, with *core.Attached) ([]byte, [][]byte) {
 	if err := core.DecodeWith(with, data, func(o *core.Object) { callFields(o, &c) }); err != nil {
 		return failure(err), nil
 	}
+	s.known = with.Known
 	out, err := operation(c.name)(&c)
 	if err == nil {
 		err = s.keep(&c, &out)
@@ -42,7 +46,7 @@ func (s *Session) keep(c *call, out *answer) error {
 			delete(s.kept, key)
 		}
 		if len(c.words) == 0 {
-			s.kept = nil
+			s.kept, s.known = nil, core.Tree{}
 		}
 	}
 	if c.keep == "" {
@@ -76,6 +80,6 @@ func (s *Session) Frame(request []byte) []byte {
 	if err != nil {
 		return core.WriteFrame(failure(err), nil)
 	}
-	with.Kept = s.kept
+	with.Kept, with.Known = s.kept, s.known
 	return core.WriteFrame(s.answer(data, with))
 }

@@ -52,7 +52,7 @@ func reply(t *testing.T, s *plan.Session, request []byte) (string, []string) {
 
 func TestFrameKeepsAndAttaches(t *testing.T) {
 	s := new(plan.Session)
-	snapshot := core.EncodeBinary(&core.Snapshot{Entries: []core.Entry{{Path: "a", Kind: core.KindDir, Mode: 0o755}}})
+	snapshot := core.EncodeBinary(&core.Snapshot{Entries: core.TreeOf([]core.Entry{{Path: "a", Kind: core.KindDir, Mode: 0o755}})})
 	request := frame(`{"call":"snapshot","keep":"x","snapshot":{"section":0}}`, 0, string(snapshot))
 	json, _ := reply(t, s, request)
 	require.Equal(t, `{"result":{}}`, json)
@@ -78,8 +78,8 @@ func TestBaseEntriesAreASection(t *testing.T) {
 		snapshot core.Snapshot
 		want     string
 	}{
-		"entries":  {core.Snapshot{Entries: []core.Entry{{Path: "a", Kind: core.KindDir}}}, `"entries":[{"path":"a","kind":"dir"}]`},
-		"unsorted": {core.Snapshot{Entries: []core.Entry{{Path: "b", Kind: core.KindDir}, {Path: "a", Kind: core.KindDir}}}, `"field":"base.entries[1].path"`},
+		"entries":  {core.Snapshot{Entries: core.TreeOf([]core.Entry{{Path: "a", Kind: core.KindDir}})}, `"entries":[{"path":"a","kind":"dir"}]`},
+		"unsorted": {core.Snapshot{Entries: core.TreeOf([]core.Entry{{Path: "b", Kind: core.KindDir}, {Path: "a", Kind: core.KindDir}})}, `"field":"base.entries[1].path"`},
 		"more":     {core.Snapshot{Occupied: []string{""}}, "holds more than entries"},
 	} {
 		json, _ := reply(t, new(plan.Session), frame(`{"call":"base","base":{"format_version":1,"marker":"`+marker+`","entries":{"section":0}}}`, 0, string(core.EncodeBinary(&tt.snapshot))))

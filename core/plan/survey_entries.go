@@ -14,6 +14,8 @@ type surveyReader struct {
 	req     *Request
 	seen    *core.Seen // what the difference is about; nil where all was listed
 	remote  *Remote
+	known   core.Tree    // the entries that were seen earlier
+	found   []core.Entry // those that are there now, in no order
 	lists   map[string][]byte
 	members map[string]*SurveyMember
 	text    surveyText
@@ -69,9 +71,8 @@ func (s *surveyReader) readSums() {
 // readLines sorts the listing, or the difference, into what is there and what
 // is not any more.
 func (s *surveyReader) readLines() error {
-	known := &s.remote.Snapshot.Entries
 	if s.seen != nil {
-		*known = s.seen.Entries(s.req.Base.Entries)
+		s.known = s.seen.Entries(s.req.Base.Entries)
 		for _, l := range s.seen.Left {
 			// Names that hold a newline are listed anew each time.
 			s.names[l] = !strings.Contains(l.Name, "\n")
@@ -95,12 +96,12 @@ func (s *surveyReader) readLines() error {
 		case l.kind == '!' || l.path == core.RuntimeDir:
 		case isNew:
 			added = append(added, l)
-		case !s.dropLine(l, *known):
+		case !s.dropLine(l):
 			return contradiction(l.path)
 		}
 	}
 	for _, l := range added {
-		if _, found := core.Find(*known, l.path); found && !s.minus[l.path] {
+		if s.known.Find(l.path) != nil && !s.minus[l.path] {
 			return contradiction(l.path)
 		}
 		s.addLine(l)
@@ -110,14 +111,14 @@ func (s *surveyReader) readLines() error {
 
 // dropLine forgets a name of the earlier listing. It reports false for one that
 // was never told.
-func (s *surveyReader) dropLine(l listed, known []core.Entry) bool {
+func (s *surveyReader) dropLine(l listed) bool {
 	left := l.leftover()
 	if left.Kind != "" && s.names[left] {
 		delete(s.names, left)
 		return true
 	}
 	s.touch(l.path)
-	if _, found := core.Find(known, l.path); found {
+	if s.known.Find(l.path) != nil {
 		s.minus[l.path] = true
 		return true
 	}
@@ -202,14 +203,11 @@ func escapeSum(name string) string {
 
 // entries puts together what was seen earlier and what was listed now.
 func (s *surveyReader) entries() {
-	snap := &s.remote.Snapshot
-	kept := make([]core.Entry, 0, len(snap.Entries)+len(s.plus))
-	for i := range snap.Entries {
-		if e := &snap.Entries[i]; !s.minus[e.Path] && !strings.Contains(e.Path, "\n") {
-			kept = append(kept, *e)
+	for e := range s.known.All() {
+		if !s.minus[e.Path] && !strings.Contains(e.Path, "\n") {
+			s.found = append(s.found, *e)
 		}
 	}
-	snap.Entries = kept
 	for _, l := range s.plus {
 		s.addEntry(l)
 	}
@@ -246,7 +244,7 @@ func (s *surveyReader) addEntry(l listed) {
 			return
 		}
 	}
-	s.remote.Snapshot.Entries = append(s.remote.Snapshot.Entries, e)
+	s.found = append(s.found, e)
 }
 
 // travels reports whether a name may be an entry, and notes it if not.
@@ -291,7 +289,7 @@ func (s *surveyReader) addLink(p string) {
 	case m.Target == "" || len(m.Target) > core.MaxTarget || !utf8.ValidString(m.Target) || strings.Contains(m.Target, "\x00"):
 		s.names[core.Left{Name: p, Kind: "p"}] = true
 	default:
-		s.remote.Snapshot.Entries = append(s.remote.Snapshot.Entries, core.Entry{Path: p, Kind: core.KindLink, Target: m.Target, Mode: 0o777})
+		s.found = append(s.found, core.Entry{Path: p, Kind: core.KindLink, Target: m.Target, Mode: 0o777})
 	}
 }
 
@@ -299,12 +297,12 @@ func (s *surveyReader) addLink(p string) {
 // out, and validates.
 func (s *surveyReader) finishEntries() error {
 	snap := &s.remote.Snapshot
-	core.SortEntries(snap.Entries)
-	kept := snap.Entries[:0]
+	core.SortEntries(s.found)
+	var kept core.TreeBuilder
 	dirs := map[string]bool{"": true}
 	skip := "\x00"
-	for i := range snap.Entries {
-		e := snap.Entries[i]
+	for i := range s.found {
+		e := &s.found[i]
 		switch {
 		case core.Under(e.Path, skip):
 			continue
@@ -321,9 +319,9 @@ func (s *surveyReader) finishEntries() error {
 		if e.Kind == core.KindDir {
 			dirs[e.Path] = true
 		}
-		kept = append(kept, e)
+		kept.Add(e)
 	}
-	snap.Entries = kept
+	snap.Entries = kept.Tree()
 	core.Sort(s.remote.Left, func(a, b core.Left) int { return strings.Compare(a.Name+"\x00"+a.Kind, b.Name+"\x00"+b.Kind) })
 	s.remote.Left = slices.Compact(s.remote.Left)
 	for _, l := range s.remote.Left {

@@ -22,10 +22,8 @@ func (s *surveyReader) readRepos(members []SurveyMember) {
 			files[repo] = append(files[repo], core.RepoFile{Name: below, Data: m.Data})
 		}
 	}
-	for i := range s.remote.Snapshot.Entries {
-		if e := &s.remote.Snapshot.Entries[i]; e.Kind == core.KindDir && core.Name(e.Path) == ".git" {
-			s.remote.Repos = append(s.remote.Repos, core.Repo{Path: e.Path, State: core.RepoState(files[e.Path])})
-		}
+	for path := range s.remote.Snapshot.Entries.Dirs(".git") {
+		s.remote.Repos = append(s.remote.Repos, core.Repo{Path: path, State: core.RepoState(files[path])})
 	}
 }
 
@@ -66,7 +64,7 @@ func (s *surveyReader) readAside(members []SurveyMember) {
 	}
 	for _, v := range byID {
 		core.SortEntries(v.Entries)
-		check := core.Snapshot{Entries: withParents(v.Entries)}
+		check := core.Snapshot{Entries: core.TreeOf(withParents(v.Entries))}
 		if len(v.Entries) > 0 && v.Entries[0].Path == v.Path && check.Validate() == nil {
 			s.remote.Aside = append(s.remote.Aside, *v)
 		}
@@ -81,5 +79,5 @@ func withParents(entries []core.Entry) []core.Entry {
 	if len(entries) == 0 {
 		return nil
 	}
-	return append(addParents(nil, core.Parent(entries[0].Path), nil), entries...)
+	return append(addParents(nil, core.Parent(entries[0].Path), core.Tree{}), entries...)
 }

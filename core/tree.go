@@ -1,0 +1,180 @@
+package core
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
+
+// Tree is a list of entries in the columns of their binary form: 80 bytes or so
+// an entry, which nothing has to look at to pass over. It never changes, so
+// copies share it. The zero value is empty.
+type Tree struct {
+	blocks []*block // each but the last holds blockEntries
+	count  int
+	valid  bool // found so when it was decoded, digests included
+}
+
+// TreeOf returns the tree of entries, in their order, whatever they are.
+func TreeOf(entries []Entry) Tree {
+	var b TreeBuilder
+	for i := range entries {
+		b.Add(&entries[i])
+	}
+	return b.Tree()
+}
+
+// Len returns the number of entries.
+func (t Tree) Len() int { return t.count }
+
+// List returns all entries.
+func (t Tree) List() []Entry { return t.Cursor().List() }
+
+// All yields the entries in their order.
+func (t Tree) All() func(yield func(*Entry) bool) {
+	return func(yield func(*Entry) bool) {
+		for c := t.Cursor(); c.Left() > 0; c.Skip(1) {
+			if !yield(c.Head()) {
+				return
+			}
+		}
+	}
+}
+
+// Links yields the links in their order.
+func (t Tree) Links() func(yield func(*Entry) bool) {
+	return func(yield func(*Entry) bool) {
+		for _, b := range t.blocks {
+			for k := range b.counts.links {
+				if !yield(b.entry(b.linkEntry(k))) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Dirs yields the paths of the directories of a name.
+func (t Tree) Dirs(name string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for c := t.Cursor(); ; c.Skip(1) {
+			passed, _ := c.Tally(c.Left(), name)
+			c.Skip(passed)
+			if c.Left() == 0 || !yield(c.Head().Path) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the entry of a path, nil where there is none.
+func (t Tree) Find(path string) *Entry {
+	c := t.Cursor()
+	c.Skip(c.Before(path))
+	if e := c.Head(); e != nil && e.Path == path {
+		return e
+	}
+	return nil
+}
+
+// Equal reports whether both trees have the same entries, all permissions and
+// sizes included.
+func (t Tree) Equal(other Tree) bool {
+	return slices.EqualFunc(t.blocks, other.blocks, (*block).equal)
+}
+
+// block is up to blockEntries entries in binary form. Its columns are parts of
+// data.
+type block struct {
+	counts
+	data                                                      []byte
+	sizes, digests, ends, modes, kinds, links, paths, targets []byte
+}
+
+// counts say how long the columns of a block are.
+type counts struct{ entries, links, pathBytes, targetBytes int }
+
+func (c counts) columns() [8]int {
+	n := c.entries
+	return [8]int{8 * n, 32 * n, 4 * n, 2 * n, n, 8 * c.links, c.pathBytes, c.targetBytes}
+}
+
+// size returns the length of a block in bytes.
+func (c counts) size() int {
+	size := blockHeader
+	for _, n := range c.columns() {
+		size += pad8(n)
+	}
+	return size
+}
+
+// columnsOf finds the columns in the bytes of a block.
+func columnsOf(data []byte, c counts) *block {
+	b := &block{counts: c, data: data}
+	at, lengths := blockHeader, c.columns()
+	for i, column := range [8]*[]byte{&b.sizes, &b.digests, &b.ends, &b.modes, &b.kinds, &b.links, &b.paths, &b.targets} {
+		*column = data[at : at+lengths[i]]
+		at += pad8(lengths[i])
+	}
+	return b
+}
+
+// equal compares all but the checksum, which a tree that was not decoded lacks.
+func (b *block) equal(other *block) bool {
+	return b == other || bytes.Equal(b.data[4:], other.data[4:])
+}
+
+func (b *block) kind(i int) Kind { return Kind(b.kinds[i]) }
+
+// start is where the path of entry i begins.
+func (b *block) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint32(b.ends[4*i-4:]))
+}
+
+func (b *block) path(i int) []byte { return b.paths[b.start(i):b.start(i+1)] }
+
+// firstLink returns the place of the first entry from i on that has a target
+// among all that have.
+func (b *block) firstLink(i int) int {
+	low, high := 0, b.counts.links
+	for low < high {
+		if mid := (low + high) / 2; b.linkEntry(mid) < i {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+func (b *block) linkEntry(k int) int { return int(binary.LittleEndian.Uint32(b.links[8*k:])) }
+
+func (b *block) target(k int) []byte {
+	start := uint32(0)
+	if k > 0 {
+		start = binary.LittleEndian.Uint32(b.links[8*k-4:])
+	}
+	return b.targets[start:binary.LittleEndian.Uint32(b.links[8*k+4:])]
+}
+
+func (b *block) entry(i int) *Entry {
+	e := &Entry{Path: string(b.path(i))}
+	b.fill(e, i)
+	return e
+}
+
+// fill sets all of entry i but its path.
+func (b *block) fill(e *Entry, i int) {
+	le := binary.LittleEndian
+	// A size beyond int64 becomes negative, which no file may have.
+	e.Size = int64(le.Uint64(b.sizes[8*i:]))
+	e.Digest = Digest(b.digests[32*i : 32*i+32])
+	e.Mode = le.Uint16(b.modes[2*i:])
+	e.Kind = b.kind(i)
+	if k := b.firstLink(i); k < b.counts.links && b.linkEntry(k) == i {
+		e.Target = string(b.target(k))
+	}
+}
