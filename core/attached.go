@@ -6,10 +6,29 @@ package core
 type Attached struct {
 	Sections [][]byte
 	Kept     map[string]any // pointers
-	// Known is a valid tree: what stands in a section again is not checked again.
+	// Borrow says that what is read may be made of parts of the sections, since it
+	// is not used once they change.
+	Borrow bool
+	// Known is a tree: where it is valid, what stands in a section again is not
+	// checked again.
 	Known Tree
 	// Write says that what is written may become a section.
 	Write bool
+}
+
+// known returns the tree that may be relied on.
+func (a *Attached) known() Tree {
+	if !a.Known.valid {
+		return Tree{}
+	}
+	return a.Known
+}
+
+// Borrow sets [Attached.Borrow] for what is read from now on.
+func (o *Object) Borrow(on bool) {
+	if o.with != nil {
+		o.with.Borrow = on
+	}
 }
 
 // number writes the number of a new section as the field of o.
@@ -75,19 +94,12 @@ func (o *Object) binary(s *Snapshot) bool {
 	if o.Failed() {
 		return true
 	}
-	read, err := decodeBinary(data, o.with.Known)
+	read, err := decodeBinary(data, o.with)
 	if o.FailWith(err); err == nil {
 		*s = *read
-		o.with.learn(s.Entries)
+		o.with.Known = s.Entries
 	}
 	return true
-}
-
-// learn makes a tree known that was found valid, digests included.
-func (a *Attached) learn(t Tree) {
-	if t.valid {
-		a.Known = t
-	}
 }
 
 // entrySection reads or writes a tree as a section with a snapshot of entries
@@ -108,19 +120,19 @@ func (o *Object) entrySection(name string, t *Tree) bool {
 	if !ok || o.Failed() {
 		return ok
 	}
-	s, err := readBinary(data, o.with.Known)
+	s, err := readBinary(data, o.with)
 	switch {
 	case err != nil:
 		o.FailWith(inField(err, name))
 	case s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0:
 		o.Fail(name, "the section holds more than entries")
 	default:
-		o.FailWith(s.Entries.validate(false, o.with.Known))
+		o.FailWith(s.Entries.validate(false, o.with.known()))
 	}
 	if !o.Failed() {
 		s.Entries.valid = true
 		*t = s.Entries
-		o.with.learn(*t)
+		o.with.Known = *t
 	}
 	return true
 }

@@ -5,19 +5,21 @@ import (
 	"encoding/binary"
 )
 
-// DecodeBinary reads and validates the binary form of a snapshot. It keeps
-// nothing of data. The error is an *[Error] of [CodeCorrupt] where the bytes are
+// DecodeBinary reads and validates the binary form of a snapshot, which is then
+// made of parts of data: they must not change any more. The error is an *[Error] of [CodeCorrupt] where the bytes are
 // damaged, of [CodeNewerVersion], or of what is wrong with the snapshot.
-func DecodeBinary(data []byte) (*Snapshot, error) { return decodeBinary(data, Tree{}) }
+func DecodeBinary(data []byte) (*Snapshot, error) {
+	return decodeBinary(data, &Attached{Borrow: true})
+}
 
-// decodeBinary is [DecodeBinary] where a valid tree is known, most of which may
-// stand in data again.
-func decodeBinary(data []byte, known Tree) (*Snapshot, error) {
-	s, err := readBinary(data, known)
+// decodeBinary is [DecodeBinary] of a section. Most of the tree that is known may
+// stand in it again.
+func decodeBinary(data []byte, with *Attached) (*Snapshot, error) {
+	s, err := readBinary(data, with)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Entries.validate(s.Unread, known); err != nil {
+	if err := s.Entries.validate(s.Unread, with.known()); err != nil {
 		return nil, err
 	}
 	s.Entries.valid = !s.Unread
@@ -26,7 +28,7 @@ func decodeBinary(data []byte, known Tree) (*Snapshot, error) {
 
 // readBinary is [decodeBinary] without a look at what the columns say. A block
 // that is known already is shared.
-func readBinary(data []byte, known Tree) (*Snapshot, error) {
+func readBinary(data []byte, with *Attached) (*Snapshot, error) {
 	d, err := openBinary(data)
 	if err != nil {
 		return nil, err
@@ -36,14 +38,18 @@ func readBinary(data []byte, known Tree) (*Snapshot, error) {
 		return nil, err
 	}
 	s.Entries = Tree{blocks: make([]*block, d.blocks), count: d.count}
+	known := with.known().blocks
 	for i := range d.blocks {
 		var like *block
-		if i < len(known.blocks) {
-			like = known.blocks[i]
+		if i < len(known) {
+			like = known[i]
 		}
 		b, why := d.block(min(d.count-i*blockEntries, blockEntries), like)
 		if why != "" {
 			return nil, &Error{Code: CodeCorrupt, Field: "blocks[" + itoa(int64(i)) + "]", Message: why}
+		}
+		if b != like && !with.Borrow {
+			b = columnsOf(bytes.Clone(b.data), b.counts)
 		}
 		s.Entries.blocks[i] = b
 	}
@@ -143,13 +149,13 @@ func (d *binaryReader) block(entries int, like *block) (*block, string) {
 	}
 	data := d.rest[:size]
 	d.rest = d.rest[size:]
-	if like != nil && bytes.Equal(data, like.data) {
+	if like != nil && len(data) == len(like.data) && commonPrefix(data, like.data) == len(data) {
 		return like, ""
 	}
 	if le.Uint32(data) != xxh32(data[4:]) {
 		return nil, "the block fails its checksum"
 	}
-	b := columnsOf(bytes.Clone(data), c)
+	b := columnsOf(data, c)
 	return b, b.malformed()
 }
 

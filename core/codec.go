@@ -99,6 +99,7 @@ func EncodeBase(b *Base) []byte {
 
 // DecodeBase reads and validates a stored base, or one in JSON. A newer format is
 // refused with [CodeNewerVersion], never read as far as it goes.
+// The base is made of parts of data, which must not change any more.
 func DecodeBase(data []byte) (*Base, error) {
 	b, with := new(Base), (*Attached)(nil)
 	// A frame begins with its length, which is a multiple of 8 here.
@@ -107,6 +108,7 @@ func DecodeBase(data []byte) (*Base, error) {
 		if data, with, err = ReadFrame(data); err != nil {
 			return b, err
 		}
+		with.Borrow = true
 	}
 	return b, DecodeWith(with, data, func(o *Object) { BaseFields(o, b) })
 }

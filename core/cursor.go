@@ -159,74 +159,88 @@ func (c *Cursor) SameRun(other *Cursor, limit int) int {
 	return n
 }
 
-// sameRun compares pieces that grow while they are the same and shrink once they
-// are not, so that no byte is looked at more than a few times.
+// sameRun compares pieces that grow while they are the same, so that little is
+// looked at in vain where much differs.
 func (b *block) sameRun(i int, other *block, j, limit int) int {
 	if b == other && i == j {
 		return limit
 	}
-	n, step, grows := 0, 1, true
-	for step > 0 && n < limit {
+	n := 0
+	for step := 8; n < limit; step *= 4 {
 		piece := min(step, limit-n)
-		switch {
-		case b.samePiece(i+n, other, j+n, piece):
-			n += piece
-			if grows {
-				step *= 4
-			}
-		default:
-			grows, step = false, piece/2
+		same := b.samePiece(i+n, other, j+n, piece)
+		n += same
+		if same < piece {
+			break
 		}
 	}
 	return n
 }
 
-// samePiece compares n entries of two blocks as SameRun does.
-func (b *block) samePiece(i int, other *block, j, n int) bool {
+// samePiece returns how many of n entries are the same, column by column.
+func (b *block) samePiece(i int, other *block, j, n int) int {
+	n = commonPrefix(b.digests[32*i:32*(i+n)], other.digests[32*j:32*(j+n)]) / 32
+	n = commonPrefix(b.kinds[i:i+n], other.kinds[j:j+n])
+	n = b.samePaths(i, other, j, n)
+	n = sameBits(b.modes[2*i:2*(i+n)], other.modes[2*j:2*(j+n)])
+	return b.sameTargets(i, other, j, n)
+}
+
+func (b *block) samePaths(i int, other *block, j, n int) int {
 	p, q := b.start(i), other.start(j)
-	return bytes.Equal(b.kinds[i:i+n], other.kinds[j:j+n]) &&
-		bytes.Equal(b.digests[32*i:32*(i+n)], other.digests[32*j:32*(j+n)]) &&
-		bytes.Equal(b.paths[p:b.start(i+n)], other.paths[q:other.start(j+n)]) &&
-		sameEnds(b.ends[4*i:4*(i+n)], other.ends[4*j:4*(j+n)], uint32(q-p)) &&
-		sameBits(b.modes[2*i:2*(i+n)], other.modes[2*j:2*(j+n)]) &&
-		b.sameTargets(i, other, j, n)
+	n = sameEnds(b.ends[4*i:4*(i+n)], other.ends[4*j:4*(j+n)], uint32(q-p))
+	same := p + commonPrefix(b.paths[p:b.start(i+n)], other.paths[q:other.start(j+n)])
+	low := 0 // entries that end within what is the same
+	for low < n {
+		if mid := (low + n + 1) / 2; b.start(i+mid) <= same {
+			low = mid
+		} else {
+			n = mid - 1
+		}
+	}
+	return n
 }
 
 // sameEnds compares ends of paths in two blobs, in one of which all stand later.
-func sameEnds(a, b []byte, later uint32) bool {
+func sameEnds(a, b []byte, later uint32) int {
 	if later == 0 {
-		return bytes.Equal(a, b)
+		return commonPrefix(a, b) / 4
 	}
+	n := 0
 	for ; len(a) >= 4 && len(b) >= 4; a, b = a[4:], b[4:] {
 		if binary.LittleEndian.Uint32(a)+later != binary.LittleEndian.Uint32(b) {
-			return false
+			break
 		}
+		n++
 	}
-	return true
+	return n
 }
 
 // sameBits compares the executable bits of modes.
-func sameBits(a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return true
+func sameBits(a, b []byte) int {
+	k := commonPrefix(a, b) &^ 1
+	for k < len(a) && (a[k]^b[k])&0o100 == 0 {
+		k += 2
 	}
-	for k := 0; k+1 < len(a); k += 2 {
-		if (a[k]^b[k])&0o100 != 0 {
-			return false
-		}
-	}
-	return true
+	return k / 2
 }
 
-func (b *block) sameTargets(i int, other *block, j, n int) bool {
+func (b *block) sameTargets(i int, other *block, j, n int) int {
 	if b.counts.links+other.counts.links == 0 {
-		return true
+		return n
 	}
 	k, m := b.firstLink(i), other.firstLink(j)
 	for ; k < b.counts.links && b.linkEntry(k) < i+n; k, m = k+1, m+1 {
 		if m == other.counts.links || b.linkEntry(k)-i != other.linkEntry(m)-j || !bytes.Equal(b.target(k), other.target(m)) {
-			return false
+			break
 		}
 	}
-	return m == other.counts.links || other.linkEntry(m) >= j+n
+	// The first link of either that has no equal ends the run.
+	if k < b.counts.links {
+		n = min(n, b.linkEntry(k)-i)
+	}
+	if m < other.counts.links {
+		n = min(n, other.linkEntry(m)-j)
+	}
+	return n
 }

@@ -17,10 +17,11 @@ func xxh32(data []byte) uint32 {
 		a, b, c, d := uint32(p1), uint32(p2), uint32(0), uint32(0)
 		a, d = a+p2, d-p1
 		for len(data) >= 16 {
-			a = bits.RotateLeft32(a+binary.LittleEndian.Uint32(data)*p2, 13) * p1
-			b = bits.RotateLeft32(b+binary.LittleEndian.Uint32(data[4:])*p2, 13) * p1
-			c = bits.RotateLeft32(c+binary.LittleEndian.Uint32(data[8:])*p2, 13) * p1
-			d = bits.RotateLeft32(d+binary.LittleEndian.Uint32(data[12:])*p2, 13) * p1
+			w := (*[16]byte)(data)
+			a = bits.RotateLeft32(a+binary.LittleEndian.Uint32(w[:4])*p2, 13) * p1
+			b = bits.RotateLeft32(b+binary.LittleEndian.Uint32(w[4:8])*p2, 13) * p1
+			c = bits.RotateLeft32(c+binary.LittleEndian.Uint32(w[8:12])*p2, 13) * p1
+			d = bits.RotateLeft32(d+binary.LittleEndian.Uint32(w[12:])*p2, 13) * p1
 			data = data[16:]
 		}
 		h = bits.RotateLeft32(a, 1) + bits.RotateLeft32(b, 7) + bits.RotateLeft32(c, 12) + bits.RotateLeft32(d, 18)

@@ -51,6 +51,9 @@ type match struct {
 func callFields(o *core.Object, c *call) {
 	core.Enum(o, "call", &c.name, true, Calls()...)
 	o.OptStr("keep", &c.keep)
+	if o.Reading() {
+		o.Borrow(c.keep == "")
+	}
 	core.Opt(o, "request", &c.request, requestFields)
 	core.Opt(o, "plan", &c.plan, planFields)
 	core.Opt(o, "base", &c.base, core.BaseFields)

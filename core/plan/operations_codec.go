@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/paperclipai/syncplan/core"
+import (
+	"bytes"
+
+	"github.com/paperclipai/syncplan/core"
+)
 
 // The calls that turn a snapshot or a base from one form into another.
 
@@ -17,8 +21,16 @@ func (c *call) encodeSnapshot() (answer, error) {
 	return answer{fields: func(o *core.Object) { o.Blob("data", &data) }}, nil
 }
 
+// ownData returns data as what is kept may be made of.
+func (c *call) ownData() []byte {
+	if c.keep == "" {
+		return c.data
+	}
+	return bytes.Clone(c.data)
+}
+
 func (c *call) decodeSnapshot() (answer, error) {
-	s, err := core.DecodeBinary(c.data)
+	s, err := core.DecodeBinary(c.ownData())
 	return answer{func(o *core.Object) { core.SnapshotFields(o, s) }, s}, err
 }
 
@@ -36,7 +48,7 @@ func (c *call) encodeBase() (answer, error) {
 }
 
 func (c *call) decodeBase() (answer, error) {
-	b, err := core.DecodeBase(c.data)
+	b, err := core.DecodeBase(c.ownData())
 	return answer{func(o *core.Object) { core.BaseFields(o, b) }, b}, err
 }
 

@@ -6,7 +6,7 @@ import "github.com/paperclipai/syncplan/core"
 // concurrent use. wasm/ABI.md describes frames and kept values.
 type Session struct {
 	kept  map[string]any
-	known core.Tree // read from a section, and valid; later ones mostly repeat it
+	known core.Tree // the newest that is kept; later ones mostly repeat it
 }
 
 // Call answers one question: JSON in, canonical JSON out. The answer is
@@ -22,7 +22,6 @@ func (s *Session) answer(data []byte, with *core.Attached) ([]byte, [][]byte) {
 	if err := core.DecodeWith(with, data, func(o *core.Object) { callFields(o, &c) }); err != nil {
 		return failure(err), nil
 	}
-	s.known = with.Known
 	out, err := operation(c.name)(&c)
 	if err == nil {
 		err = s.keep(&c, &out)
@@ -59,6 +58,12 @@ func (s *Session) keep(c *call, out *answer) error {
 		s.kept = map[string]any{}
 	}
 	s.kept[c.keep] = out.value
+	switch v := out.value.(type) {
+	case *core.Base:
+		s.known = v.Entries
+	case *core.Snapshot:
+		s.known = v.Entries
+	}
 	if c.name != "next" {
 		out.fields = nothing
 	}
