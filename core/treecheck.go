@@ -18,56 +18,52 @@ func (t Tree) validate(unread bool, known Tree) error {
 	if t.valid && !unread {
 		return nil
 	}
-	v := checker{known: known.Cursor()}
-	for k, b := range t.blocks {
-		if err := v.block(t, k*blockEntries, b, unread); err != nil {
+	v := checker{tree: t, unread: unread, known: known.Cursor()}
+	for at := 0; at < t.count; at += blockEntries {
+		if err := v.block(at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checker walks a tree. All directories above the entry before are listed.
+// checker walks a tree. All directories above an entry that was passed are listed.
 type checker struct {
-	before []byte // the path of the entry before; nil for the first
-	inDir  bool   // that one is a directory
+	tree   Tree
+	unread bool
 	known  Cursor
 }
 
-func (v *checker) block(t Tree, at int, b *block, unread bool) error {
-	careful := !b.plain(unread)
-	start := 0
+// block checks the block that begins with entry number first.
+func (v *checker) block(first int) error {
+	b := v.tree.blocks[first/blockEntries]
+	careful := !b.plain(v.unread)
+	before, start, inDir := 0, 0, false // of the entry before: where its path begins and ends; whether it is a directory
 	for i := 0; i < b.entries; {
-		end := b.start(i + 1)
-		path := b.paths[start:end]
-		if !v.follows(path) {
-			if err := v.fault(at+i, path); err != nil {
+		if end := b.start(i + 1); i == 0 || !b.follows(before, start, end, inDir) {
+			if err := v.pathError(first + i); err != nil {
 				return err
 			}
 		}
 		n := 1
 		switch {
 		case careful:
-			if err := validateEntry(at+i, b.entry(i), unread); err != nil {
+			if err := validateEntry(first+i, b.entry(i), v.unread); err != nil {
 				return err
 			}
 		case v.known.Left() > 0:
-			n = v.run(t, at+i, b.entries-i)
-		}
-		if n > 1 {
-			path = b.path(i + n - 1)
-			end = b.start(i + n)
+			n = v.run(first+i, b.entries-i)
 		}
 		i += n
-		start, v.before, v.inDir = end, path, b.kind(i-1) == KindDir
+		before, start, inDir = b.start(i-1), b.start(i), b.kind(i-1) == KindDir
 	}
 	return nil
 }
 
 // run returns how many entries from one on that follows the one before may be
 // passed over, at most limit: itself, and what stands behind it in known as well.
-func (v *checker) run(t Tree, at, limit int) int {
-	c := Cursor{tree: t, at: at, end: at + limit}
+func (v *checker) run(at, limit int) int {
+	c := Cursor{tree: v.tree, at: at, end: at + limit}
 	n := c.SameRun(&v.known, limit)
 	if n == 0 {
 		if gone := v.known.Before(string(c.path(0))); gone > 0 {
@@ -79,43 +75,14 @@ func (v *checker) run(t Tree, at, limit int) int {
 	return max(n, 1)
 }
 
-// follows holds for nearly all paths that may stand after the one before, and for
-// none that may not. What they begin with alike was examined there, and the
-// directories in it are listed.
-func (v *checker) follows(path []byte) bool {
-	n := commonPrefix(v.before, path)
-	if n == len(path) || len(path) > MaxPath || n > 0 && path[n-1] >= utf8.RuneSelf {
-		return false
+// pathError returns what is wrong with the path of an entry, nil for nothing.
+func (v *checker) pathError(i int) error {
+	c := Cursor{tree: v.tree, at: i, end: v.tree.count}
+	path, before, inDir := string(c.path(0)), "", false
+	if i > 0 {
+		c.at--
+		before, inDir = string(c.path(0)), c.Head().Kind == KindDir
 	}
-	rest := path[n:]
-	switch {
-	case n < len(v.before):
-		if v.before[n] >= rest[0] && v.before[n] != '/' {
-			return false
-		}
-	case rest[0] == '/':
-		if !v.inDir {
-			return false
-		}
-		rest = rest[1:]
-	}
-	return simpleName(rest)
-}
-
-// simpleName holds for what may end a path: no NUL, slash or character beyond
-// ASCII, and not the last dot of "." or "..".
-func simpleName(s []byte) bool {
-	for _, c := range s {
-		if c-1 >= utf8.RuneSelf-1 || c == '/' {
-			return false
-		}
-	}
-	return len(s) > 0 && s[len(s)-1] != '.'
-}
-
-// fault returns the error of a path that does not follow, nil for one that does.
-func (v *checker) fault(i int, p []byte) error {
-	path, before := string(p), string(v.before)
 	if path == "" {
 		return entryError(i, "path", "", CodeInvalidPath, pathFault(""))
 	}
@@ -125,10 +92,77 @@ func (v *checker) fault(i int, p []byte) error {
 	if why := pathFault(path); why != "" {
 		return entryError(i, "path", path, CodeInvalidPath, why)
 	}
-	if dir := Parent(path); dir != "" && !Under(before, dir) && !(v.inDir && before == dir) {
+	if dir := Parent(path); dir != "" && !Under(before, dir) && !(inDir && before == dir) {
 		return entryError(i, "path", path, CodeInvalidSnapshot, "the directory that holds it is not listed")
 	}
 	return nil
+}
+
+// follows holds for nearly all paths that may stand after the one before, and for
+// none that may not. That begins at before and ends at start, where the path
+// begins. What both begin with alike was examined there, and the directories in it
+// are listed.
+func (b *block) follows(before, start, end int, inDir bool) bool {
+	p := b.paths
+	n := sharedStart(p, before, start, min(start-before, end-start))
+	at := start + n
+	if at >= end || end-start > MaxPath || n > 0 && p[at-1] >= utf8.RuneSelf || p[end-1] == '.' {
+		return false
+	}
+	switch {
+	case n < start-before:
+		if was := p[before+n]; was != '/' && was >= p[at] {
+			return false
+		}
+	case p[at] == '/':
+		if !inDir {
+			return false
+		}
+		at++
+	}
+	return plainText(p[at:], end-at)
+}
+
+// sharedStart returns how many of n bytes from a and from b on, which is further on,
+// are the same.
+func sharedStart(p []byte, a, b, n int) int {
+	i := 0
+	for ; i < n && b+i+8 <= len(p); i += 8 {
+		if x := binary.LittleEndian.Uint64(p[a+i:]) ^ binary.LittleEndian.Uint64(p[b+i:]); x != 0 {
+			return min(i+bits.TrailingZeros64(x)/8, n)
+		}
+	}
+	for i < n && p[a+i] == p[b+i] {
+		i++
+	}
+	return min(i, n)
+}
+
+// plainText holds where the first n bytes of p may end a path: at least one, and
+// no NUL, slash or character beyond ASCII. It looks at 8 bytes at once.
+func plainText(p []byte, n int) bool {
+	const ones = 0x0101010101010101
+	const high, low, slashes, letters = 0x80 * ones, 0x7f * ones, '/' * ones, 'a' * ones
+	if n == 0 {
+		return false
+	}
+	for len(p) >= 8 && n > 0 {
+		w := binary.LittleEndian.Uint64(p)
+		if n < 8 {
+			w = w&(1<<(8*n)-1) | letters<<(8*n)
+		}
+		// In a byte below 0x80, adding 0x7f sets the high bit unless it is 0.
+		if w&high != 0 || (w+low)&((w^slashes)+low)&high != high {
+			return false
+		}
+		p, n = p[8:], n-8
+	}
+	for i := 0; i < n; i++ {
+		if c := p[i]; c-1 >= utf8.RuneSelf-1 || c == '/' {
+			return false
+		}
+	}
+	return true
 }
 
 // commonPrefix returns the length of what a and b begin with alike. It reads 8
