@@ -29,12 +29,12 @@ func TestContentsCompact(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 
 	base := func(words ...string) *core.Base {
-		b := &core.Base{Entries: []core.Entry{{Path: "!", Kind: core.KindFile, Digest: core.Sum("never stored")}}}
+		entries := []core.Entry{{Path: "!", Kind: core.KindFile, Digest: core.Sum("never stored")}}
 		for _, word := range words {
-			b.Entries = append(b.Entries, core.Entry{Path: word, Kind: core.KindFile, Digest: texts[word]},
+			entries = append(entries, core.Entry{Path: word, Kind: core.KindFile, Digest: texts[word]},
 				core.Entry{Path: word + "2", Kind: core.KindFile, Digest: texts[word]})
 		}
-		return b
+		return &core.Base{Entries: core.TreeOf(entries)}
 	}
 	c := s.openContents()
 	require.NotNil(t, c.get(texts["old"]))

@@ -88,9 +88,9 @@ type scanner struct {
 	occupied   []string
 	repos      map[string][]core.RepoFile
 
-	clock                                int64 // when the scan began
-	files, bytes, entries, reused, fresh atomic.Int64
-	hashing                              stopwatch
+	clock                       int64 // when the scan began
+	files, bytes, reused, fresh atomic.Int64
+	hashing                     stopwatch
 }
 
 // folder is one scanned directory: its entries in order, and what is in those
@@ -133,7 +133,6 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 		}
 		if e, info, ok := s.entry(at, name, r); ok {
 			f.add(e, info)
-			s.entries.Add(1)
 			if e.Kind == core.KindDir {
 				s.enter(d, f, e.Path, name, r)
 			}

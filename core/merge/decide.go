@@ -131,8 +131,8 @@ func newWalker(in *Input) (*walker, error) {
 }
 
 func (w *walker) walk() {
-	if len(w.t) == 0 {
-		w.out.Decisions = make([]Decision, 0, len(w.s)) // everything is new
+	if w.t.Left() == 0 {
+		w.out.Decisions = make([]Decision, 0, w.s.Left()) // everything is new
 	}
 	for w.err == nil {
 		if w.unchanged() {
