@@ -40,6 +40,12 @@ func call(n uint32) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(answer))
 }
 
+//go:wasmexport scan_dir
+func scanDir(n uint32) unsafe.Pointer {
+	answer = session.ScanDir(request[:n])
+	return unsafe.Pointer(unsafe.SliceData(answer))
+}
+
 //go:wasmexport keeps_data
 func keepsData(n uint32) uint32 {
 	if plan.KeepsData(string(request[:n])) {

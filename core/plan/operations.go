@@ -238,26 +238,6 @@ func (c *call) matches() (answer, error) {
 	return answer{fields: func(o *core.Object) { o.Bool("excluded", &out) }}, nil
 }
 
-// scanDir judges the names of one directory that is not excluded.
-func (c *call) scanDir() (answer, error) {
-	if err := need("rules", c.rules); err != nil {
-		return answer{}, err
-	}
-	var excluded, repo []string
-	for _, w := range c.words {
-		name, dir := strings.CutSuffix(w, "/")
-		path := core.Join(c.match.path, name)
-		_, below := core.RepoPath(path)
-		switch {
-		case c.rules.Excluded(path, dir):
-			excluded = append(excluded, w)
-		case !dir && below != "" && core.RepoStateName(below):
-			repo = append(repo, w)
-		}
-	}
-	return answer{fields: func(o *core.Object) { o.Strings("excluded", &excluded); o.Strings("repo", &repo) }}, nil
-}
-
 func (c *call) repoState() (answer, error) {
 	state := core.RepoState(c.files)
 	return answer{fields: func(o *core.Object) { o.Digest("state", &state, true) }}, nil

@@ -18,6 +18,7 @@ interface Exports {
   buffer(n: number): number;
   call(n: number): number;
   keeps_data(n: number): number;
+  scan_dir(n: number): number;
 }
 
 const encoder = new TextEncoder();
@@ -80,6 +81,18 @@ export class Instance {
     const at = this.buffer(name.length); // the memory may grow in this call
     new Uint8Array(this.exports.memory.buffer).set(name, at);
     return this.exports.keeps_data(name.length) !== 0;
+  }
+
+  /** A byte for each of some names in a directory; undefined where no rules are kept under the key. wasm/ABI.md tells more. */
+  scanDir(key: string, path: string, names: readonly string[]): Uint8Array | undefined {
+    const text = `${key}\0${path}\0${names.join("\0")}${names.length > 0 ? "\0" : ""}`;
+    const size = 3 * text.length;
+    const start = this.buffer(size); // the memory may grow in this call
+    const { written } = encoder.encodeInto(text, new Uint8Array(this.exports.memory.buffer, start, size));
+    const at = this.exports.scan_dir(written) >>> 0;
+    if (at === 0) return undefined;
+    const count = new DataView(this.exports.memory.buffer, at).getUint32(0, true);
+    return count === names.length ? new Uint8Array(this.exports.memory.buffer, at + 4, count).slice() : undefined;
   }
 
   private buffer(n: number): number {

@@ -45,6 +45,15 @@ export function createPlanner(options: PlannerOptions = {}): Planner {
   return new Planner(wasm === undefined ? compiledModule() : wasm instanceof WebAssembly.Module ? wasm : compile(wasm), frugal);
 }
 
+/** What a scan does with a name. */
+export const Verdict = {
+  travels: 0,
+  /** It is left out, with all below it. */
+  excluded: 1,
+  /** A file whose content counts for the state of a repository. */
+  ofRepo: 2,
+} as const;
+
 /** Names a value that a call of this planner kept. */
 export function kept(key: string): Kept {
   return { kept: key };
@@ -230,12 +239,13 @@ export class Planner {
   }
 
   /**
-   * Judges the names in a directory that is not excluded itself, those of directories with a slash after them.
-   * repo are the files whose contents count for the state of a repository.
+   * Judges the names in a directory that is not excluded itself, those of directories with a slash after them. The result
+   * has a Verdict for each.
    */
-  scanDir(rules: Kept, path: string, names: readonly string[]): { excluded: string[]; repo: string[] } {
-    const { excluded = [], repo = [] } = this.ask<{ excluded?: string[]; repo?: string[] }>({ call: "scan_dir", rules, path, words: names });
-    return { excluded, repo };
+  scanDir(rules: Kept, path: string, names: readonly string[]): Uint8Array {
+    const verdicts = this.run((instance) => instance.scanDir(rules.kept, path, names));
+    if (!verdicts) throw new PlannerError("invalid_request", "no rules are kept under this key, or a name holds a NUL", path, undefined, "rules");
+    return verdicts;
   }
 
   /** The state of a repository, from its files that count, named below .git. */

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
-import { PlannerError, SnapshotBuilder, comparePaths, createPlanner, kept, type Entry, type PlanRequest } from "../src/index.js";
+import { PlannerError, SnapshotBuilder, comparePaths, createPlanner, kept, Verdict, type Entry, type PlanRequest } from "../src/index.js";
 import { packageRoot } from "./support.js";
 
 const digest = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -60,7 +60,12 @@ test("an error carries code, path, field and hint", () => {
 test("rules judge a directory at a time", () => {
   const planner = createPlanner();
   planner.keepRules({ exclude: ["*.log", "dist/"] }, "rules");
-  assert.deepEqual(planner.scanDir(kept("rules"), "a", ["x.log", "dist", "dist/", "y"]), { excluded: ["x.log", "dist/"], repo: [] });
+  assert.deepEqual(planner.scanDir(kept("rules"), "a", ["x.log", "dist", "dist/", "y"]), Uint8Array.of(1, 0, 1, 0));
+  assert.deepEqual(planner.scanDir(kept("rules"), "a/.git", ["HEAD", "objects/"]), Uint8Array.of(Verdict.ofRepo, Verdict.travels));
+  assert.deepEqual(planner.scanDir(kept("rules"), "", ["a\nb.log", "\u{1f600}"]), Uint8Array.of(Verdict.excluded, Verdict.travels));
+  assert.deepEqual(planner.scanDir(kept("rules"), "", []), new Uint8Array());
+  assert.throws(() => planner.scanDir(kept("rules"), "", ["a\0b"]), refused("invalid_request", "rules"));
+  assert.throws(() => planner.scanDir(kept("nothing"), "", []), refused("invalid_request", "rules"));
   assert.equal(planner.excluded(kept("rules"), "dist/x", false), true);
   assert.equal(planner.excluded({}, ".paperclip-runtime", true), true);
 });

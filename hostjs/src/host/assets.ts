@@ -4,6 +4,7 @@ import path from "node:path";
 import type { ArchiveWriter, Member } from "./archiveWriter.js";
 import type { Core } from "./core.js";
 import type { Entry } from "../types.js";
+import { Verdict } from "../planner.js";
 import { hostError } from "./errors.js";
 import type { AssetOptions } from "./options.js";
 import { join, sorted } from "./paths.js";
@@ -65,10 +66,10 @@ class AssetWalk {
         if (at) found.push({ name, rel: below, ...at });
       }
     }
-    const { excluded } = this.s.core.scanDir(rel, found.map(({ name, info }) => (info.isDirectory() ? name + "/" : name)), assetRules);
-    for (const f of found) {
-      if (!excluded.has(f.info.isDirectory() ? f.name + "/" : f.name)) this.entry(f.path, f.rel, f.info);
-    }
+    const verdicts = this.s.core.scanDir(rel, found.map(({ name, info }) => (info.isDirectory() ? name + "/" : name)), assetRules);
+    found.forEach((f, i) => {
+      if (verdicts[i] !== Verdict.excluded) this.entry(f.path, f.rel, f.info);
+    });
   }
 
   /** What stands at a name, links followed where the asset asks for it. */

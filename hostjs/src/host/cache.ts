@@ -35,6 +35,8 @@ interface Records {
  *     for each file in it, by name: name (2 bytes of length, then text), size, mtime, ctime, inode (8 each), digest (32)
  */
 export class ScanCache {
+  private readonly view: DataView;
+
   private constructor(
     readonly root: string,
     /** Of the host, in nanoseconds, when the earlier scan began. */
@@ -43,7 +45,9 @@ export class ScanCache {
     readonly size: number,
     private readonly body: Buffer,
     private readonly folders: ReadonlyMap<string, Records[]>,
-  ) {}
+  ) {
+    this.view = viewOf(body);
+  }
 
   /** The stored cache of a tree. One that is missing, damaged, newer or about another tree is empty: it is never trusted and soon replaced. */
   static load(file: string, root: string): ScanCache {
@@ -96,40 +100,48 @@ export class ScanCache {
   /** What is known of the files of one folder. now is when this scan began: a clock that was set back proves nothing. */
   folder(path: string, now: bigint): CachedFolder | undefined {
     const list = this.folders.get(path);
-    return list && now >= this.clock ? new CachedFolder(this.body, this.clock, list) : undefined;
+    return list && now >= this.clock ? new CachedFolder(this.body, this.view, this.clock, list) : undefined;
   }
+}
+
+/** A file as the cache has it: its record goes from and to an offset of the body, its stamp begins at one. */
+interface Known {
+  from: number;
+  at: number;
+  dev: bigint;
 }
 
 /** The files of one folder by their names. */
 export class CachedFolder {
-  private readonly files = new Map<string, { at: number; dev: bigint }>();
+  private readonly files = new Map<string, Known>();
 
   constructor(
     private readonly body: Buffer,
+    private readonly view: DataView,
     private readonly clock: bigint,
     list: readonly Records[],
   ) {
     for (const { dev, from, to } of list) {
-      for (let at = from; at < to; ) {
-        const end = at + 2 + body.readUInt16LE(at);
-        this.files.set(body.toString("utf8", at + 2, end), { at: end, dev });
-        at = end + stampSize + 32;
+      for (let start = from; start < to; ) {
+        const at = start + 2 + view.getUint16(start, true);
+        this.files.set(body.toString("utf8", start + 2, at), { from: start, at, dev });
+        start = at + stampSize + 32;
       }
     }
   }
 
-  /** The digest of an unchanged file, as bytes. */
+  /** The record of an unchanged file, which ends in its digest. */
   find(name: string, info: Info): Buffer | undefined {
     const known = this.files.get(name);
     if (!known || known.dev !== info.dev || !this.isSame(known.at, info) || !this.settled(info)) return undefined;
-    return this.body.subarray(known.at + stampSize, known.at + stampSize + 32);
+    return this.body.subarray(known.from, known.at + stampSize + 32);
   }
 
   private isSame(at: number, info: Info): boolean {
-    const b = this.body;
+    const { view } = this;
     return (
-      b.readBigInt64LE(at + 8) === info.mtimeNs && b.readBigInt64LE(at + 16) === info.ctimeNs && b.readBigUInt64LE(at + 24) === info.ino &&
-      b.readBigInt64LE(at) === BigInt(info.size)
+      view.getBigInt64(at + 8, true) === info.mtimeNs && view.getBigInt64(at + 16, true) === info.ctimeNs &&
+      view.getBigUint64(at + 24, true) === info.ino && view.getBigInt64(at, true) === BigInt(info.size)
     );
   }
 
@@ -138,6 +150,11 @@ export class CachedFolder {
     const youngest = info.mtimeNs > info.ctimeNs ? info.mtimeNs : info.ctimeNs;
     return youngest < this.clock - (coarse ? coarseMargin : fineMargin);
   }
+}
+
+/** The digest in a record of the cache. */
+export function digestIn(record: Buffer): Buffer {
+  return record.subarray(record.length - 32);
 }
 
 /** A place in bytes. To go past their end is a RangeError. */
@@ -164,55 +181,84 @@ class Cursor {
 
 /** Collects what the next scan may rely on. Files come in path order. */
 export class CacheBuilder {
-  private readonly parts: Buffer[] = [];
-  private records: Buffer[] = []; // of the last folder
-  private folder: string | undefined;
-  private dev = 0n;
+  private bytes = Buffer.allocUnsafeSlow(64 << 10);
+  private view = viewOf(this.bytes);
+  private length = 0;
+  private folder: { path: string; dev: bigint; sizeAt: number } | undefined; // the last one
 
-  constructor(
-    private readonly root: string,
-    private readonly clock: bigint,
-  ) {}
-
-  add(path: string, info: Info, digest: Uint8Array): void {
-    const folder = parentOf(path);
-    if (folder !== this.folder || info.dev !== this.dev) this.flush();
-    this.folder = folder;
-    this.dev = info.dev;
-    const name = Buffer.from(nameOf(path));
-    const record = Buffer.allocUnsafe(2 + name.length + stampSize + 32);
-    let at = record.writeUInt16LE(name.length, 0);
-    at += name.copy(record, at);
-    for (const n of [BigInt(info.size), info.mtimeNs, info.ctimeNs]) at = record.writeBigInt64LE(n, at);
-    at = record.writeBigUInt64LE(info.ino, at);
-    record.set(digest, at);
-    this.records.push(record);
+  constructor(root: string, clock: bigint) {
+    this.text(root, 4);
+    this.room(8);
+    this.view.setBigInt64(this.length, clock, true);
+    this.length += 8;
   }
 
-  private flush(): void {
-    if (this.records.length === 0) return;
-    const numbers = Buffer.alloc(12);
-    numbers.writeBigUInt64LE(this.dev, 0);
-    numbers.writeUInt32LE(this.records.reduce((n, r) => n + r.length, 0), 8);
-    this.parts.push(text(this.folder ?? ""), numbers, ...this.records);
-    this.records = [];
+  add(path: string, info: Info, digest: Uint8Array): void {
+    const from = this.enter(parentOf(path), info.dev);
+    this.text(nameOf(path), 2);
+    this.room(stampSize + 32);
+    const { view, length: at } = this;
+    view.setBigInt64(at, BigInt(info.size), true);
+    view.setBigInt64(at + 8, info.mtimeNs, true);
+    view.setBigInt64(at + 16, info.ctimeNs, true);
+    view.setBigUint64(at + 24, info.ino, true);
+    this.bytes.set(digest, at + stampSize);
+    this.length += stampSize + 32;
+    this.leave(from);
+  }
+
+  /** Adds a file whose record in an earlier cache, from a folder of this device, is still true. */
+  reuse(path: string, dev: bigint, record: Buffer): void {
+    const from = this.enter(parentOf(path), dev);
+    this.room(record.length);
+    this.bytes.set(record, this.length);
+    this.length += record.length;
+    this.leave(from);
+  }
+
+  /** Begins a record, where its folder is another than the last one's with a head of that. */
+  private enter(path: string, dev: bigint): number {
+    if (path !== this.folder?.path || dev !== this.folder.dev) {
+      this.text(path, 4);
+      this.room(12);
+      this.view.setBigUint64(this.length, dev, true);
+      this.folder = { path, dev, sizeAt: this.length + 8 };
+      this.view.setUint32(this.folder.sizeAt, 0, true);
+      this.length += 12;
+    }
+    return this.length;
+  }
+
+  /** Ends the record that began at an offset. */
+  private leave(from: number): void {
+    const { sizeAt } = this.folder!;
+    this.view.setUint32(sizeAt, this.view.getUint32(sizeAt, true) + this.length - from, true);
+  }
+
+  /** A text behind its length, a number of so many bytes. */
+  private text(value: string, width: 2 | 4): void {
+    this.room(width + 3 * value.length);
+    const size = this.bytes.write(value, this.length + width);
+    this.bytes.writeUIntLE(size, this.length, width);
+    this.length += width + size;
+  }
+
+  private room(more: number): void {
+    if (this.length + more <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(2 * this.bytes.length + more);
+    this.bytes.copy(grown, 0, 0, this.length);
+    this.bytes = grown;
+    this.view = viewOf(grown);
   }
 
   /** Replaces the stored cache. */
   save(file: string): void {
-    this.flush();
-    const clock = Buffer.alloc(8);
-    clock.writeBigInt64LE(this.clock);
-    writeSealed(file, head, Buffer.concat([text(this.root), clock, ...this.parts]));
+    writeSealed(file, head, this.bytes.subarray(0, this.length));
   }
 }
 
-/** A text behind its length. */
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length);
-  return Buffer.concat([length, bytes]);
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** The host's clock, in nanoseconds. */

@@ -33,10 +33,8 @@ export class Core implements ScanRules {
     this.planner.keepRules(rules, key);
   }
 
-  scanDir(path: string, names: readonly string[], rules = "rules"): { excluded: Set<string>; repo: Set<string> } {
-    if (names.length === 0) return { excluded: new Set(), repo: new Set() };
-    const { excluded, repo } = this.planner.scanDir(kept(rules), path, names);
-    return { excluded: new Set(excluded), repo: new Set(repo) };
+  scanDir(path: string, names: readonly string[], rules = "rules"): Uint8Array {
+    return this.planner.scanDir(kept(rules), path, names);
   }
 
   repoState(files: readonly RepoFile[]): string {

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 
 import { maxReads } from "./archiveWriter.js";
-import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
+import { CacheBuilder, digestIn, now, type CachedFolder, type ScanCache } from "./cache.js";
 import { codeOf, ioError, reason } from "./errors.js";
 import { comparePaths } from "../order.js";
+import { Verdict } from "../planner.js";
 import { join, sorted } from "./paths.js";
 import type { Kind, Problem } from "../types.js";
 import type { Stop } from "./stop.js";
@@ -12,8 +13,8 @@ import { Dir, fstat, same, type Info, type Name } from "./tree.js";
 
 /** What a scan asks the core about. */
 export interface ScanRules {
-  /** Judges the names in a directory, those of directories with a slash after them. */
-  scanDir(path: string, names: string[]): { excluded: Set<string>; repo: Set<string> };
+  /** Judges the names in a directory, those of directories with a slash after them: a Verdict for each. */
+  scanDir(path: string, names: string[]): Uint8Array;
   /** The state of a repository, from the files of it that count. */
   repoState(files: RepoFile[]): string;
   display(name: Name): string;
@@ -116,11 +117,10 @@ class Scanner {
       this.options.stop.throwIfStopped("stopped while the workspace was scanned");
       const found = this.find(dir, path);
       const cached = this.options.cache?.folder(path, this.clock);
-      const { excluded, repo } = this.options.rules.scanDir(path, found.map(asWord));
-      for (const f of found) {
-        const word = asWord(f);
-        if (excluded.has(word)) this.occupied.add(path);
-        else this.entry(dir, f, repo.has(word) ? "repo" : cached);
+      const verdicts = this.options.rules.scanDir(path, found.map(asWord));
+      for (let i = 0; i < found.length; i++) {
+        if (verdicts[i] === Verdict.excluded) this.occupied.add(path);
+        else this.entry(dir, found[i]!, verdicts[i] === Verdict.ofRepo ? "repo" : cached);
       }
     } finally {
       dir.close();
@@ -244,15 +244,15 @@ class Scanner {
 
   /** Adds a file that need not be read. */
   private known(f: Found, info: Info, cached: CachedFolder | undefined): boolean {
-    const digest = cached?.find(f.name, info);
-    if (digest) {
+    const record = cached?.find(f.name, info);
+    if (record) {
       this.reused++;
-      this.cache.add(f.path, info, digest);
+      this.cache.reuse(f.path, info.dev, record);
     } else {
       this.fresh++;
       if (!this.options.noDigests) return false;
     }
-    this.add(f, "file", info.size, digest, "");
+    this.add(f, "file", info.size, record && digestIn(record), "");
     this.count(info.size);
     return true;
   }

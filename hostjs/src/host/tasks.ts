@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import path from "node:path";
 
-import { kept, type Planner } from "../planner.js";
+import { kept, Verdict, type Planner } from "../planner.js";
 import { comparePaths } from "../order.js";
 import type { ConflictPolicy, Entry } from "../types.js";
 import { apply } from "./apply.js";
@@ -76,9 +76,9 @@ class ExactRules implements ScanRules {
   readonly maxPath = Infinity;
   readonly maxTarget = Infinity;
 
-  scanDir(dir: string, names: string[]): { excluded: Set<string>; repo: Set<string> } {
+  scanDir(dir: string, names: string[]): Uint8Array {
     const at = (name: string) => path.posix.join(dir, name).replace(/\/$/, "");
-    return { excluded: new Set(names.filter((name) => this.excluded.has(at(name)))), repo: new Set() };
+    return Uint8Array.from(names, (name) => (this.excluded.has(at(name)) ? Verdict.excluded : Verdict.travels));
   }
 
   repoState(): string {

@@ -9,7 +9,7 @@ import { Stop } from "../../src/host/stop.js";
 import { put, sha256, tempDir } from "./world.js";
 
 const rules: ScanRules = {
-  scanDir: () => ({ excluded: new Set(), repo: new Set() }),
+  scanDir: (_, names) => new Uint8Array(names.length),
   repoState: () => sha256(""),
   display: String,
   maxPath: 4095,
@@ -72,6 +72,19 @@ for (const [name, edit] of Object.entries(edits)) {
     assert.deepEqual(entries(run(root, ScanCache.load(file, root))), entries(run(root)));
   });
 }
+
+test("the cache that follows an edit serves the next scan", async (t) => {
+  const { root, file } = await warm(t);
+  fs.writeFileSync(path.join(root, "d1/1"), "CONTENT 1");
+  fs.rmSync(path.join(root, "d0/0"));
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  run(root, ScanCache.load(file, root)).cache!.save(file);
+  const next = ScanCache.load(file, root);
+  assert.equal(next.size, 19);
+  const found = run(root, next);
+  assert.equal(found.cache, undefined, "everything was known");
+  assert.deepEqual(entries(found), entries(run(root)));
+});
 
 test("a cache is not trusted for young files, nor after the clock was set back", async (t) => {
   const { root, file } = await warm(t);
