@@ -18,7 +18,7 @@ type call struct {
 	report   *Report
 	rules    *core.Rules
 	results  []merge.Result
-	sent     []Sent
+	sent     sentList
 	members  []SurveyMember
 	files    []core.RepoFile
 	texts    texts
@@ -29,6 +29,7 @@ type call struct {
 	current  core.Value // session_identity, session_matches
 	data     []byte
 	skip     int
+	brief    bool
 	applied  bool
 	would    bool
 	verbose  bool
@@ -62,11 +63,7 @@ func callFields(o *core.Object, c *call) {
 	core.Opt(o, "report", &c.report, reportFields)
 	core.Opt(o, "rules", &c.rules, compiledFields)
 	core.List(o, "results", &c.results, resultFields)
-	core.List(o, "sent", &c.sent, func(o *core.Object, s *Sent) {
-		o.OptStr("name", &s.Name)
-		core.Enum(o, "problem", &s.Problem, false, core.ProblemCodes()...)
-		o.Digest("digest", &s.Digest, false)
-	})
+	c.sent.fields(o)
 	core.List(o, "members", &c.members, memberFields)
 	core.List(o, "files", &c.files, func(o *core.Object, f *core.RepoFile) {
 		o.Str("name", &f.Name)
@@ -86,6 +83,7 @@ func callFields(o *core.Object, c *call) {
 	o.Value("current", &c.current)
 	o.Bytes("data", &c.data)
 	o.Count("skip", &c.skip)
+	o.Bool("brief", &c.brief)
 	o.Bool("applied", &c.applied)
 	o.Bool("would", &c.would)
 	o.Bool("verbose", &c.verbose)

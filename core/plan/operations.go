@@ -28,6 +28,7 @@ func operations() []struct {
 		{"about", (*call).about},
 		{"next", (*call).next},
 		{"decide", (*call).decide},
+		{"uploads", (*call).uploads},
 		{"seal", (*call).seal},
 		{"commit", (*call).commit},
 		{"read_survey", (*call).readSurvey},
@@ -126,7 +127,7 @@ func (c *call) next() (answer, error) {
 		return answer{}, err
 	}
 	p, err := Next(c.request)
-	return answer{func(o *core.Object) { planFields(o, p) }, p}, err
+	return answer{func(o *core.Object) { planFields(o, c.shown(p)) }, p}, err
 }
 
 func (c *call) decide() (answer, error) {
@@ -151,7 +152,11 @@ func (c *call) seal() (answer, error) {
 	if err := need("plan", c.plan); err != nil {
 		return answer{}, err
 	}
-	members, err := Seal(c.request, c.plan, c.sent)
+	sent, err := c.sent.of(c.plan)
+	if err != nil {
+		return answer{}, err
+	}
+	members, err := Seal(c.request, c.plan, sent)
 	return answer{fields: func(o *core.Object) {
 		core.List(o, "members", &members, func(o *core.Object, m *Member) {
 			o.Str("name", &m.Name)
@@ -164,7 +169,11 @@ func (c *call) commit() (answer, error) {
 	if err := need("plan", c.plan); err != nil {
 		return answer{}, err
 	}
-	b, err := Commit(c.base, c.plan, c.results)
+	results, err := c.outcome()
+	if err != nil {
+		return answer{}, err
+	}
+	b, err := Commit(c.base, c.plan, results)
 	return answer{func(o *core.Object) { core.BaseFields(o, b) }, b}, err
 }
 
@@ -200,7 +209,10 @@ func (c *call) summarise() (answer, error) {
 	if err := need("plan", c.plan); err != nil {
 		return answer{}, err
 	}
-	results := c.results
+	results, err := c.outcome()
+	if err != nil {
+		return answer{}, err
+	}
 	if !c.applied {
 		results = nil
 	} else if results == nil {

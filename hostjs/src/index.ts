@@ -3,3 +3,4 @@ export { comparePaths } from "./order.js";
 export { compiledModule, createPlanner, kept, Verdict, type Planner, type PlannerOptions } from "./planner.js";
 export { SnapshotBuilder } from "./snapshotBuilder.js";
 export type * from "./types.js";
+export { SentList, type SentNote, type UploadEntry } from "./uploads.js";

@@ -4,6 +4,7 @@ import { Instance, type Answer } from "./instance.js";
 import type {
   About, Base, Content, Excludes, Kept, Outcome, Plan, PlanReport, PlanRequest, Remote, Request, Result, Sent, Snapshot, SnapshotInput, SurveyMember,
 } from "./types.js";
+import { readUploads, SentList, type UploadEntry } from "./uploads.js";
 
 /** An instance whose memory is larger than this is replaced once it keeps nothing, in bytes. */
 const maxMemory = 256 << 20;
@@ -133,10 +134,15 @@ export class Planner {
     return this.next({ op: "pull", ...request }, key);
   }
 
-  /** What a host does next. */
-  next(request: Request, key?: string): Plan {
+  /** What a host does next. The plan of a brief answer lacks the uploads and decisions of a push, which uploads hands out. */
+  next(request: Request, key?: string, brief = false): Plan {
     const a = new Attachments();
-    return this.ask({ call: "next", ...keep(key), request: a.request(request) }, a);
+    return this.ask({ call: "next", ...keep(key), ...(brief && { brief }), request: a.request(request) }, a);
+  }
+
+  /** Some uploads of the plan of a push, from the one of that number on; none behind the last. */
+  uploads(plan: Kept, from: number): UploadEntry[] {
+    return readUploads(this.call({ call: "uploads", plan, skip: from }).sections[0]!);
   }
 
   /** The decisions alone; the request says what was found in the sandbox. */
@@ -146,17 +152,18 @@ export class Planner {
   }
 
   /** The last members of the archive of a push, made once it is known what was packed. */
-  seal(request: Request, plan: Plan | Kept, sent: readonly Sent[]): { name: string; data: Uint8Array }[] {
+  seal(request: Request, plan: Plan | Kept, sent: readonly Sent[] | SentList): { name: string; data: Uint8Array }[] {
     const a = new Attachments();
-    const call = { call: "seal", request: a.request(request), plan, sent };
+    const call = { call: "seal", request: a.request(request), plan, ...(sent instanceof SentList ? a.sent(sent) : { sent }) };
     const { result, sections } = this.call(call, a.sections);
     const { members = [] } = result as { members?: { name: string; text: { section: number } }[] };
     return members.map((m) => ({ name: m.name, data: sections[m.text.section]! }));
   }
 
   /** Keeps the base that follows an applied plan under a key. */
-  commit(base: Base | Kept | undefined, plan: Plan | Kept, results: readonly Result[], key: string): void {
-    this.ask({ call: "commit", keep: key, base, plan, results });
+  commit(base: Base | Kept | undefined, plan: Plan | Kept, results: readonly Result[] | SentList, key: string): void {
+    const a = new Attachments();
+    this.ask({ call: "commit", keep: key, base, plan, ...a.outcome(results) }, a);
   }
 
   /** Keeps what a download tells of the sandbox under a key. */
@@ -183,8 +190,9 @@ export class Planner {
   }
 
   /** The report of a plan; without results, of what it would do. */
-  summarise(plan: Plan | Kept, results?: readonly Result[]): PlanReport {
-    return this.ask({ call: "summarise", plan, ...(results && { results, applied: true }) });
+  summarise(plan: Plan | Kept, results?: readonly Result[] | SentList): PlanReport {
+    const a = new Attachments();
+    return this.ask({ call: "summarise", plan, ...(results && { ...a.outcome(results), applied: true }) }, a);
   }
 
   /** A report as lines for people. */
@@ -325,6 +333,15 @@ class Attachments {
 
   add(data: Uint8Array): Section {
     return { section: this.sections.push(data) - 1 };
+  }
+
+  /** How the decisions of a plan ended: one by one, or of a push how its uploads went. */
+  outcome(results: readonly Result[] | SentList): object {
+    return results instanceof SentList ? this.sent(results) : { results };
+  }
+
+  sent({ packed, notes }: SentList): object {
+    return { packed: this.add(packed), notes };
   }
 
   snapshot(s: SnapshotInput): Snapshot | Section | Kept {

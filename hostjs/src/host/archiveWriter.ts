@@ -62,9 +62,9 @@ export class ArchiveWriter {
    */
   async addAll(
     root: string,
-    members: readonly Member[],
+    members: Iterable<Member>,
     keep: (digest: string, data: Buffer) => void,
-    done: (index: number, sent: Sent) => void,
+    done: (member: Member, sent: Sent) => void,
   ): Promise<void> {
     let top: Dir;
     try {
@@ -74,13 +74,13 @@ export class ArchiveWriter {
     }
     const reader = new SmallReader(top, this.buffer);
     try {
-      for (const [i, member] of members.entries()) {
+      for (const member of members) {
         this.stop.throwIfStopped("stopped while the archive was made");
         const { entry } = member;
         const small = entry.kind === "file" && (entry.size ?? 0) <= smallFile ? reader.read(entry.path) : undefined;
         const sent = small ? this.addSmall(member, small, keep) : await this.add(member, () => openBelow(top, entry.path));
         if (this.out.waiting) await this.out.drain();
-        done(i, sent);
+        done(member, sent);
       }
     } finally {
       reader.close();

@@ -1,6 +1,7 @@
 import { kept, type Planner } from "../planner.js";
 import { SnapshotBuilder } from "../snapshotBuilder.js";
-import type { About, Content, Direction, Excludes, Plan, PlanOptions, PlanReport, PlanRequest, Result, Sent, SurveyMember } from "../types.js";
+import type { About, Content, Direction, Excludes, Plan, PlanOptions, PlanReport, PlanRequest, Result, SurveyMember } from "../types.js";
+import type { SentList, UploadEntry } from "../uploads.js";
 import type { RepoFile, Scanned, ScanRules } from "./scan.js";
 import type { Name } from "./tree.js";
 
@@ -101,9 +102,19 @@ export class Core implements ScanRules {
     return this.planner.partPath(path, n);
   }
 
-  /** What to do next. */
+  /** What to do next. A push lacks its long lists here. */
   next(request: Request): Plan {
-    return this.planner.next(this.full(request), "plan");
+    return this.planner.next(this.full(request), "plan", request.op === "push");
+  }
+
+  /** The uploads of the plan of a push. */
+  *uploads(): Generator<UploadEntry> {
+    for (let from = 0; ; ) {
+      const batch = this.planner.uploads(kept("plan"), from);
+      if (batch.length === 0) return;
+      from += batch.length;
+      yield* batch;
+    }
   }
 
   /** The file in which a script in the sandbox leaves why it refused. It checks everything in a request but what the run has not found out yet. */
@@ -123,17 +134,17 @@ export class Core implements ScanRules {
   }
 
   /** The last members of the archive of a push. */
-  seal(request: Request, sent: readonly Sent[]): { name: string; data: Uint8Array }[] {
+  seal(request: Request, sent: SentList): { name: string; data: Uint8Array }[] {
     return this.planner.seal(this.full(request), kept("plan"), sent);
   }
 
   /** The report of the plan; without results of what it would do. */
-  summarise(results?: readonly Result[]): PlanReport {
+  summarise(results?: readonly Result[] | SentList): PlanReport {
     return this.planner.summarise(kept("plan"), results);
   }
 
   /** The document of the base after the plan was applied, or undefined where it is the same as the one that is stored. */
-  commit(results: readonly Result[], stored = this.has.base): Uint8Array | undefined {
+  commit(results: readonly Result[] | SentList, stored = this.has.base): Uint8Array | undefined {
     const base = this.has.base ? kept("base") : undefined;
     this.planner.commit(base, kept("plan"), results, "next");
     return stored && this.planner.sameBase(kept("next"), base) ? undefined : this.planner.encodeBase(kept("next"));

@@ -1,5 +1,6 @@
 import { PlannerError } from "../errors.js";
-import type { ApplyPlan, Decision, Plan, Problem, Result, Sent as SentReport, Upload } from "../types.js";
+import type { ApplyPlan, Plan, Problem } from "../types.js";
+import { SentList } from "../uploads.js";
 import { ArchiveWriter, smallFile, type Member, type Sent } from "./archiveWriter.js";
 import { writeAsset } from "./assets.js";
 import { CacheBuilder, now } from "./cache.js";
@@ -36,9 +37,9 @@ async function pushOnce(s: Session): Promise<SyncReport> {
   const contents = s.openContents();
   const send = new Send(s, plan, contents);
   await send.steps();
-  const report = s.core.summarise(send.results);
+  const report = s.core.summarise(send.sent);
   report.problems = sortProblems([...(report.problems ?? []), ...send.problems]);
-  const next = send.dropsBase ? s.core.commit(send.results, false) : s.core.commit(send.results);
+  const next = send.dropsBase ? s.core.commit(send.sent, false) : s.core.commit(send.sent);
   if (s.first) send.read.save(s.state.file("scan"));
   send.keepReused();
   contents.close(next);
@@ -57,13 +58,13 @@ async function planPush(s: Session): Promise<Plan> {
 
 /** Carries out the steps of one push plan. */
 class Send {
-  readonly results: Result[];
+  readonly sent = new SentList();
   /** Of assets, and of files that were sent while they changed. */
   readonly problems: Problem[] = [];
   /** Of a first push, what was read while it was sent. */
   readonly read: CacheBuilder;
-  private readonly decisions: readonly Decision[];
-  private readonly uploads: readonly Upload[];
+  /** Files that did not travel because the sandbox had them. */
+  private readonly reused: string[] = [];
   private bytes = 0;
 
   constructor(
@@ -71,9 +72,6 @@ class Send {
     private readonly plan: ApplyPlan,
     private readonly contents: Contents,
   ) {
-    this.decisions = plan.decisions ?? [];
-    this.uploads = plan.uploads ?? [];
-    this.results = this.decisions.map(() => ({ status: "done" }));
     this.read = new CacheBuilder(s.root, now());
   }
 
@@ -127,59 +125,48 @@ class Send {
 
   private async workspace(archive: ArchiveWriter): Promise<void> {
     const { s } = this;
-    const index: number[] = []; // of the uploads that travel
-    const members: Member[] = [];
-    this.uploads.forEach((up, i) => {
-      if (up.from) return;
-      index.push(i);
-      members.push(this.member(up));
-    });
-    const reports: SentReport[] = this.uploads.map(() => ({}));
     const keep = (digest: string, data: Buffer) => this.contents.add(digest, data);
-    await archive.addAll(s.root, members, keep, (i, sent) => {
-      const upload = index[i]!;
-      reports[upload] = this.note(members[i]!, this.uploads[upload]!.decision ?? 0, sent);
-      if (i % 64 === 0) s.show(i + 1, this.bytes);
+    let n = 0;
+    await archive.addAll(s.root, this.members(), keep, (member, sent) => {
+      this.note(member, sent);
+      if (++n % 64 === 0) s.show(n, this.bytes);
     });
-    for (const m of s.core.seal(s.request, reports)) archive.addBytes(m.name, 0o600, m.data);
+    for (const m of s.core.seal(s.request, this.sent)) archive.addBytes(m.name, 0o600, m.data);
     await archive.close();
   }
 
-  private member(up: Upload): Member {
-    const d = this.decisions[up.decision ?? 0]!;
-    const entry = { ...d.want!, path: d.path };
-    // A directory is filled and moved; the apply script gives it the mode it shall have.
-    if (entry.kind === "dir") entry.mode = (entry.mode ?? 0) | 0o700;
-    return { name: up.name, entry };
+  /** What travels. What the sandbox has already is noted on the way. */
+  private *members(): Generator<Member> {
+    for (const { name, path, kind, mode, size, target, travels } of this.s.core.uploads()) {
+      // A directory is filled and moved; the apply script gives it the mode it shall have.
+      if (travels) yield { name, entry: { path, kind, mode: kind === "dir" ? mode | 0o700 : mode, size, target } };
+      else {
+        if (kind === "file") this.reused.push(path);
+        this.sent.add();
+      }
+    }
   }
 
   /** Takes down how a member travelled. */
-  private note(member: Member, decision: number, sent: Sent): SentReport {
+  private note({ entry }: Member, { name, digest, size, problem, detail = "", info }: Sent): void {
     const { s } = this;
-    if (sent.problem && sent.digest === undefined) {
-      this.results[decision] = { status: "failed", code: sent.problem, detail: sent.detail ?? "" };
-      return { problem: sent.problem };
-    }
+    const bytes = digest === undefined ? undefined : Buffer.from(digest, "hex");
+    this.sent.add(bytes, size, name !== undefined || problem ? { name, problem, detail } : undefined);
+    if (entry.kind !== "file" || (problem && !bytes)) return;
     // Sent all the same, so base speaks of what was sent.
-    if (sent.problem) this.problems.push({ path: member.entry.path, code: sent.problem, detail: sent.detail ?? "" });
-    if (member.entry.kind !== "file") return {};
-    const { digest = "", size = 0 } = sent;
-    this.results[decision] = { status: "done", digest, size };
-    if (s.first && sent.info && s.localEntry(member.entry.path)?.digest === undefined) {
-      this.read.add(member.entry.path, sent.info, Buffer.from(digest, "hex"));
-    }
-    this.bytes += size;
+    if (problem) this.problems.push({ path: entry.path, code: problem, detail });
+    if (s.first && bytes && info && s.localEntry(entry.path)?.digest === undefined) this.read.add(entry.path, info, bytes);
+    this.bytes += size ?? 0;
     s.counts.uploadedFiles++;
-    return { digest, ...(sent.name && { name: sent.name }) };
   }
 
   /** Stores the contents that did not travel because the sandbox had them, for text merges to come. */
   keepReused(): void {
-    for (const up of this.uploads) {
-      const d = this.decisions[up.decision ?? 0]!;
-      const { digest, size = 0 } = d.want!;
-      if (!up.from || !digest || size > maxContent || this.results[up.decision ?? 0]!.status !== "done" || this.contents.has(digest)) continue;
-      const data = readLocal(this.s, d.path, digest, smallFile);
+    for (const path of this.reused) {
+      const { digest: bytes, size } = this.s.localEntry(path) ?? {};
+      if (!bytes || size! > maxContent) continue;
+      const digest = Buffer.from(bytes).toString("hex");
+      const data = this.contents.has(digest) ? undefined : readLocal(this.s, path, digest, smallFile);
       if (data) this.contents.add(digest, data);
     }
   }

@@ -61,9 +61,9 @@ async function pack(root: string, members: Member[], limit = 0, done?: (i: numbe
   });
   const writer = new ArchiveWriter(out, new Stop());
   const keep = (digest: string, data: Buffer) => packed.kept.set(digest, data.toString());
-  await writer.addAll(root, members, keep, (i, sent) => {
-    packed.sent[i] = sent;
-    done?.(i);
+  await writer.addAll(root, members, keep, (_, sent) => {
+    packed.sent.push(sent);
+    done?.(packed.sent.length - 1);
   });
   writer.addBytes("last", 0o600, Buffer.from("the end"));
   await writer.close();
