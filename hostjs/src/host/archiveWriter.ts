@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 
 import type { Entry } from "../types.js";
-import { codeOf, hostError, ioError, reason } from "./errors.js";
+import { sha256 } from "./digest.js";
+import { codeOf, ioError, reason } from "./errors.js";
 import type { PartWriter } from "./parts.js";
 import type { Stop } from "./stop.js";
-import { encodeHeader, padded, type Header } from "./tarHeader.js";
+import { encodeHeader, headerSize, padded, writeHeader, type Header } from "./tarHeader.js";
 import { nameOf, parentOf } from "./paths.js";
 import { Dir, fstat, openBelow, same, TreeError, type Info } from "./tree.js";
 
@@ -34,6 +35,9 @@ export interface Sent {
 /** Bounds what is read into memory whole, in bytes. */
 export const smallFile = 256 << 10;
 
+/** More than any header has, in bytes: that of the longest path, with its text before it. */
+const maxHeader = 16 << 10;
+
 /** Bounds how often a file that changes while it is read is read again. */
 export const maxReads = 3;
 
@@ -43,7 +47,8 @@ export const maxReads = 3;
  */
 export class ArchiveWriter {
   private tries = 0;
-  private readonly buffer = Buffer.allocUnsafe(smallFile + 1);
+  /** For what does not go straight into its part: a small file with its header, or a piece of a large one. */
+  private readonly buffer = Buffer.allocUnsafe(smallFile + maxHeader);
 
   constructor(
     private readonly out: PartWriter,
@@ -72,18 +77,18 @@ export class ArchiveWriter {
     } catch (error) {
       throw ioError("the workspace can't be read", root, error);
     }
-    const reader = new SmallReader(top, this.buffer);
+    const folder = new OpenFolder(top);
     try {
       for (const member of members) {
         this.stop.throwIfStopped("stopped while the archive was made");
         const { entry } = member;
-        const small = entry.kind === "file" && (entry.size ?? 0) <= smallFile ? reader.read(entry.path) : undefined;
-        const sent = small ? this.addSmall(member, small, keep) : await this.add(member, () => openBelow(top, entry.path));
+        const small = entry.kind === "file" && (entry.size ?? 0) <= smallFile ? this.addSmall(member, folder, keep) : undefined;
+        const sent = small ?? (await this.add(member, () => openBelow(top, entry.path)));
         if (this.out.waiting) await this.out.drain();
         done(member, sent);
       }
     } finally {
-      reader.close();
+      folder.close();
       top.close();
     }
   }
@@ -108,7 +113,11 @@ export class ArchiveWriter {
   }
 
   private header(h: Header): void {
-    this.out.write(encodeHeader(h));
+    const size = headerSize(h);
+    const place = this.out.place(size);
+    if (!place) return this.out.write(encodeHeader(h));
+    writeHeader(place.buffer, place.at, h);
+    this.out.take(size);
   }
 
   private body(data: Uint8Array): void {
@@ -120,15 +129,52 @@ export class ArchiveWriter {
     if (fill > 0) this.out.write(zeros.subarray(0, fill));
   }
 
-  private addSmall(member: Member, small: SmallFile, keep: (digest: string, data: Buffer) => void): Sent {
-    if ("failed" in small) return failedRead(small.failed);
-    const { data, info } = small;
-    this.header({ name: member.name, kind: "file", mode: member.entry.mode ?? 0, size: data.length, target: "", mtime: seconds(info.mtimeNs) });
-    this.body(data);
-    this.pad(data.length);
-    const digest = createHash("sha256").update(data).digest("hex");
+  /** Adds a file that is read whole; undefined for one that grew too large, which is streamed. */
+  private addSmall(member: Member, folder: OpenFolder, keep: (digest: string, data: Buffer) => void): Sent | undefined {
+    let read: SmallFile | undefined;
+    try {
+      read = this.readSmall(member, folder);
+    } catch (error) {
+      return failedRead(error);
+    }
+    if (!read) return undefined;
+    const { data, info } = read;
+    const digest = sha256(data);
     keep(digest, data);
     return { digest, size: data.length, info };
+  }
+
+  private readSmall(member: Member, folder: OpenFolder): SmallFile | undefined {
+    const { path } = member.entry;
+    const dir = folder.enter(parentOf(path));
+    for (let n = 0; n < maxReads; n++) {
+      const read = this.readOnce(member, dir, nameOf(path));
+      if (read !== "changed") return read;
+    }
+    throw changing;
+  }
+
+  /** Reads a file into its place in the archive, where it stays only if it did not change meanwhile. */
+  private readOnce(member: Member, dir: Dir, name: string): SmallFile | "changed" | undefined {
+    const { fd, info } = dir.openKnown(name);
+    try {
+      const { size } = info;
+      if (size > smallFile) return undefined;
+      const header: Header = { name: member.name, kind: "file", mode: member.entry.mode ?? 0, size, target: "", mtime: seconds(info.mtimeNs) };
+      const head = headerSize(header);
+      const whole = head + padded(size);
+      const place = this.out.place(whole);
+      const { buffer, at } = place ?? { buffer: this.buffer, at: 0 };
+      const end = at + head + size;
+      if (!readWhole(fd, buffer, at + head, end) || !same(info, fstat(fd))) return "changed";
+      writeHeader(buffer, at, header);
+      buffer.fill(0, end, at + whole);
+      if (place) this.out.take(whole);
+      else this.out.write(buffer.subarray(0, whole));
+      return { data: buffer.subarray(at + head, end), info };
+    } finally {
+      fs.closeSync(fd);
+    }
   }
 
   private async add(member: Member, open: () => number): Promise<Sent> {
@@ -214,67 +260,39 @@ function failedRead(error: unknown): Sent {
 
 const changing = new Error("it changed each time it was read");
 
-/** A small file that was read whole, or why it could not be. */
-type SmallFile = { data: Buffer; info: Info } | { failed: unknown };
+/** A small file as it stands in the archive; data is valid until the next member. */
+interface SmallFile {
+  data: Buffer;
+  info: Info;
+}
 
-/** Reads small files, and keeps the directory of the last one open. */
-class SmallReader {
+/** Keeps the directory of the last file open. */
+class OpenFolder {
   private dir: Dir | undefined;
   private at = "";
 
-  constructor(
-    private readonly top: Dir,
-    private readonly buffer: Buffer,
-  ) {}
+  constructor(private readonly top: Dir) {}
 
   close(): void {
     this.dir?.close();
     this.dir = undefined;
   }
 
-  /** The file at a path; undefined for one that grew too large, which is streamed. What it holds is valid until the next call. */
-  read(path: string): SmallFile | undefined {
-    try {
-      const dir = this.enter(parentOf(path));
-      for (let n = 0; n < maxReads; n++) {
-        const file = this.once(dir, nameOf(path));
-        if (file !== "changed") return file;
-      }
-      return { failed: changing };
-    } catch (failed) {
-      return { failed };
-    }
-  }
-
-  private enter(parent: string): Dir {
-    if (this.dir && this.at === parent) return this.dir;
+  enter(path: string): Dir {
+    if (this.dir && this.at === path) return this.dir;
     this.close();
-    this.dir = this.top.walk(parent);
-    this.at = parent;
+    this.dir = this.top.walk(path);
+    this.at = path;
     return this.dir;
-  }
-
-  private once(dir: Dir, name: string): SmallFile | "changed" | undefined {
-    const fd = dir.openFile(name);
-    try {
-      const info = fstat(fd);
-      if (info.size > smallFile) return undefined;
-      const n = readWhole(fd, this.buffer, info.size);
-      if (n !== info.size || !same(info, fstat(fd))) return "changed";
-      return { data: this.buffer.subarray(0, n), info };
-    } finally {
-      fs.closeSync(fd);
-    }
   }
 }
 
-/** Reads a file until its size, its end or the buffer's. Whether it grew meanwhile its times tell. */
-function readWhole(fd: number, buffer: Buffer, size: number): number {
-  let have = 0;
-  do {
-    const n = fs.readSync(fd, buffer, have, buffer.length - have, null);
-    if (n === 0) break;
-    have += n;
-  } while (have < size);
-  return have;
+/** Fills a buffer from an offset to another; false where the file ends before. Whether it grew meanwhile its times tell. */
+function readWhole(fd: number, buffer: Buffer, from: number, to: number): boolean {
+  while (from < to) {
+    const n = fs.readSync(fd, buffer, from, to - from, null);
+    if (n === 0) return false;
+    from += n;
+  }
+  return true;
 }

@@ -163,8 +163,7 @@ export class Contents {
 /** A NUL in the first 8000 bytes means that no text merge will ever ask for it. */
 function worthKeeping(data: Buffer): boolean {
   if (data.length > maxContent) return false;
-  const nul = data.indexOf(0);
-  return nul < 0 || nul >= 8000;
+  return !data.subarray(0, 8000).includes(0);
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Start {
   /** Of a Stop. */
   stop: SharedArrayBuffer;
   module: WebAssembly.Module;
+  /** Whether anybody wants to hear of progress. */
+  watched: boolean;
 }
 
 /** An error on its way to another thread. */

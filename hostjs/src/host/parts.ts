@@ -27,12 +27,26 @@ export class PartWriter {
   write(data: Uint8Array): void {
     for (let at = 0; at < data.length; ) {
       if (this.limit > 0 && this.used === this.limit) this.cut();
-      const room = this.room(data.length - at);
-      const n = Math.min(room, data.length - at);
-      this.buffer.set(data.subarray(at, at + n), this.used);
+      const n = Math.min(this.room(data.length - at), data.length - at);
+      this.buffer.set(at === 0 && n === data.length ? data : data.subarray(at, at + n), this.used);
       this.used += n;
       at += n;
     }
+  }
+
+  /**
+   * A place for n bytes that the caller then fills and takes, until the next call; undefined where they would not fit
+   * into this part.
+   */
+  place(n: number): Place | undefined {
+    if (this.limit > 0 && this.used + n > this.limit) return undefined;
+    this.room(n);
+    return { buffer: this.buffer, at: this.used };
+  }
+
+  /** Takes the n bytes of a place that was filled. */
+  take(n: number): void {
+    this.used += n;
   }
 
   /** Makes room for up to n more bytes and returns for how many there is. */
@@ -76,6 +90,12 @@ export class PartWriter {
     await this.drain();
     await this.settle();
   }
+}
+
+/** Bytes at an offset of a buffer. */
+export interface Place {
+  buffer: Buffer;
+  at: number;
 }
 
 const firstSize = 64 << 10;

@@ -155,7 +155,7 @@ class Send {
     if (entry.kind !== "file" || (problem && !bytes)) return;
     // Sent all the same, so base speaks of what was sent.
     if (problem) this.problems.push({ path: entry.path, code: problem, detail });
-    if (s.first && bytes && info && s.localEntry(entry.path)?.digest === undefined) this.read.add(entry.path, info, bytes);
+    if (s.first && !problem && bytes && info && !s.local!.ofRepos.has(entry.path)) this.read.add(entry.path, info, bytes);
     this.bytes += size ?? 0;
     s.counts.uploadedFiles++;
   }

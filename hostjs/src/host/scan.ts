@@ -57,6 +57,8 @@ export interface Scanned {
   incomplete: ReadonlySet<string>;
   occupied: ReadonlySet<string>;
   repos: { path: string; state: string }[];
+  /** Files whose content counts for the state of a repository. No cache has them, since they are always read. */
+  ofRepos: ReadonlySet<string>;
   /** For the next scan; undefined where the one given is as good. */
   cache: CacheBuilder | undefined;
 }
@@ -96,6 +98,7 @@ class Scanner {
   private readonly incomplete = new Set<string>();
   private readonly occupied = new Set<string>();
   private readonly repoFiles = new Map<string, RepoFile[]>();
+  private readonly ofRepos = new Set<string>();
   private readonly clock = now();
   private readonly cache: CacheBuilder;
   private readonly buffer = Buffer.allocUnsafe(128 << 10);
@@ -233,6 +236,7 @@ class Scanner {
         return;
       }
       if (read === "changed") continue;
+      if (inRepo) this.ofRepos.add(f.path);
       if (read.data) this.keepRepoFile(f.path, read.data);
       else this.cache.add(f.path, read.info, read.digest);
       this.add(f, "file", read.info.size, read.digest, "", read.info.mode);
@@ -258,9 +262,8 @@ class Scanner {
   }
 
   private read(dir: Dir, name: string, inRepo: boolean): ReadFile | "changed" {
-    const fd = dir.openFile(name);
+    const { fd, info: before } = dir.openKnown(name);
     try {
-      const before = fstat(fd);
       const parts: Buffer[] | undefined = inRepo && before.size <= maxKept ? [] : undefined;
       const hash = createHash("sha256");
       let size = 0;
@@ -310,6 +313,7 @@ class Scanner {
       incomplete: this.incomplete,
       occupied: this.occupied,
       repos,
+      ofRepos: this.ofRepos,
       cache: this.learnt() ? this.cache : undefined,
     };
   }

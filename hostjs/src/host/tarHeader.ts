@@ -18,51 +18,69 @@ export interface Header {
   mtime: number;
 }
 
-const typeFlags = { file: "0", dir: "5", link: "2" } as const;
+const typeFlags = { file: 0x30, dir: 0x35, link: 0x32 } as const;
 
-/** The blocks of a header: one, and two or more before it for each text that does not fit. */
-export function encodeHeader(h: Header): Buffer {
-  const name = Buffer.from(h.kind === "dir" ? h.name + "/" : h.name);
-  const target = Buffer.from(h.target);
-  const blocks: Buffer[] = [];
-  if (name.length > nameSize) blocks.push(longText(name, "L"));
-  if (target.length > nameSize) blocks.push(longText(target, "K"));
-  const b = Buffer.alloc(block);
-  text(b, 0, nameSize, name);
-  numeric(b, 100, 8, h.mode);
-  numeric(b, 108, 8, 0);
-  numeric(b, 116, 8, 0);
-  numeric(b, 124, 12, h.size);
-  numeric(b, 136, 12, h.mtime);
-  b.write(typeFlags[h.kind], 156, "latin1");
-  text(b, 157, nameSize, target);
-  numeric(b, 329, 8, 0);
-  numeric(b, 337, 8, 0);
-  seal(b);
-  blocks.push(b);
-  return blocks.length === 1 ? b : Buffer.concat(blocks);
+/** The bytes of a header: one block, and two or more before it for each text that does not fit. */
+export function headerSize(h: Header): number {
+  return block + longSize(Buffer.byteLength(h.name) + (h.kind === "dir" ? 1 : 0)) + longSize(Buffer.byteLength(h.target));
 }
 
-/** The member that carries a long name ("L") or a long link text ("K") before the header it belongs to. */
-function longText(value: Buffer, flag: string): Buffer {
-  const size = value.length + 1; // a NUL ends it
-  const out = Buffer.alloc(block + padded(size));
-  const b = out.subarray(0, block);
-  b.write("././@LongLink", 0, "latin1");
-  for (const [at, width, n] of [[100, 8, 0], [108, 8, 0], [116, 8, 0], [124, 12, size], [136, 12, 0]] as const) numeric(b, at, width, n);
-  b.write(flag, 156, "latin1");
-  seal(b);
-  value.copy(out, block);
+function longSize(length: number): number {
+  return length > nameSize ? block + padded(length + 1) : 0;
+}
+
+export function encodeHeader(h: Header): Buffer {
+  const out = Buffer.allocUnsafe(headerSize(h));
+  writeHeader(out, 0, h);
   return out;
 }
 
-function text(b: Buffer, at: number, width: number, value: Buffer): void {
-  value.copy(b, at, 0, width);
-  if (value.length <= width || b[at + width - 1] !== 0x2f) return;
+/** Writes the headerSize(h) bytes of a header at an offset. */
+export function writeHeader(out: Buffer, at: number, h: Header): void {
+  const name = h.kind === "dir" ? h.name + "/" : h.name;
+  // A character has at most three bytes a unit.
+  if (name.length > nameSize / 3 && Buffer.byteLength(name) > nameSize) at = writeLongText(out, at, name, 0x4c);
+  if (h.target.length > nameSize / 3 && Buffer.byteLength(h.target) > nameSize) at = writeLongText(out, at, h.target, 0x4b);
+  empty.copy(out, at);
+  text(out, at, name);
+  numeric(out, at + 100, 8, h.mode);
+  numeric(out, at + 124, 12, h.size);
+  numeric(out, at + 136, 12, h.mtime);
+  out[at + 156] = typeFlags[h.kind];
+  if (h.target !== "") text(out, at + 157, h.target);
+  numeric(out, at + 329, 8, 0);
+  numeric(out, at + 337, 8, 0);
+  seal(out, at);
+}
+
+/** Writes the member that carries a long name ("L") or a long link text ("K") before the header it belongs to, and returns where it ends. */
+function writeLongText(out: Buffer, at: number, value: string, flag: number): number {
+  const size = Buffer.byteLength(value) + 1; // a NUL ends it
+  empty.copy(out, at);
+  out.write("././@LongLink", at, "latin1");
+  numeric(out, at + 100, 8, 0);
+  numeric(out, at + 124, 12, size);
+  numeric(out, at + 136, 12, 0);
+  out[at + 156] = flag;
+  seal(out, at);
+  out.fill(0, at + block, at + block + padded(size));
+  out.write(value, at + block);
+  return at + block + padded(size);
+}
+
+/** Writes the first bytes of a text into a field of nameSize. */
+function text(out: Buffer, at: number, value: string): void {
+  if (3 * value.length <= nameSize) {
+    out.write(value, at);
+    return;
+  }
+  const bytes = Buffer.from(value);
+  bytes.copy(out, at, 0, nameSize);
+  if (bytes.length <= nameSize || bytes[nameSize - 1] !== 0x2f) return;
   // Some readers take a file for a directory whose cut name ends in a slash.
-  let end = width;
-  while (end > 0 && b[at + end - 1] === 0x2f) end--;
-  b[at + end] = 0;
+  let end = nameSize;
+  while (end > 0 && bytes[end - 1] === 0x2f) end--;
+  out[at + end] = 0;
 }
 
 /** A number in octal with a NUL after it, or in binary where that is too short. */
@@ -76,12 +94,19 @@ function numeric(b: Buffer, at: number, width: number, n: number): void {
   b[at]! |= 0x80;
 }
 
-/** The magic words and the checksum, which is taken with eight spaces in its place. */
-function seal(b: Buffer): void {
-  b.write("ustar  \0", 257, "latin1");
-  let sum = 8 * 0x20;
-  for (let i = 0; i < b.length; i++) sum += b[i]!;
-  b.write(sum.toString(8).padStart(6, "0") + "\0 ", 148, "latin1");
+/** A block with what all headers have: owner and group 0, the magic words, and spaces in place of the checksum. */
+const empty = Buffer.alloc(block);
+numeric(empty, 108, 8, 0);
+numeric(empty, 116, 8, 0);
+empty.write("ustar  \0", 257, "latin1");
+empty.fill(0x20, 148, 156);
+
+/** The checksum, which is taken with eight spaces in its place. */
+function seal(b: Buffer, at: number): void {
+  let sum = 0;
+  for (let i = at; i < at + block; i++) sum += b[i]!;
+  for (let i = at + 153; i >= at + 148; i--, sum >>= 3) b[i] = 0x30 + (sum & 7);
+  b[at + 154] = 0;
 }
 
 /** A size in bytes with what fills its last block. */

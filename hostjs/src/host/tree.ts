@@ -77,7 +77,7 @@ export class Dir {
 
   /** Runs one call on a name, between two looks at the way to it where there are no handles. */
   private on<T>(name: Name, call: (path: string | Buffer) => T): T {
-    if (this.chain.length === 0) return call(this.at(name));
+    if (this.chain.length === 0) return call(typeof name === "string" ? this.prefix + name : this.at(name));
     this.verify();
     const result = call(this.at(name));
     this.verify();
@@ -144,6 +144,11 @@ export class Dir {
 
   /** Opens a regular file for reading. Anything else is ENOTFILE, without waiting for a FIFO's other end. The caller closes it. */
   openFile(name: Name): number {
+    return this.openKnown(name).fd;
+  }
+
+  /** Opens a regular file as openFile does, and tells what it is. */
+  openKnown(name: Name): { fd: number; info: Info } {
     return this.on(name, (path) => {
       let fd: number;
       try {
@@ -152,7 +157,8 @@ export class Dir {
         if (codeOf(error) === "ELOOP" || codeOf(error) === "ENXIO") throw new TreeError("ENOTFILE");
         throw error;
       }
-      if (fs.fstatSync(fd).isFile()) return fd;
+      const info = fstat(fd);
+      if (info.kind === "file") return { fd, info };
       fs.closeSync(fd);
       throw new TreeError("ENOTFILE");
     });

@@ -9,7 +9,7 @@ import { RemoteSandbox, sliceLength, stoppedCall, type ClientCall } from "./brid
 import { Core } from "./core.js";
 import { hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, ToWorker, WireError } from "./messages.js";
-import type { SyncOptions } from "./options.js";
+import type { ProgressEvent, SyncOptions } from "./options.js";
 import { share } from "./shared.js";
 import { preview } from "./preview.js";
 import { pull } from "./pull.js";
@@ -119,7 +119,10 @@ async function main(port: MessagePort, start: Start): Promise<void> {
   const send = (message: FromWorker) => port.postMessage(message);
   let outcome: Outcome;
   try {
-    outcome = await withoutLines(await outcomeOf(start, calls, (event) => send({ kind: "progress", event })), calls);
+    const progress = (event: ProgressEvent) => {
+      if (start.watched) send({ kind: "progress", event });
+    };
+    outcome = await withoutLines(await outcomeOf(start, calls, progress), calls);
   } catch (error) {
     outcome = { error: calls.wire(error) };
   }
