@@ -113,6 +113,17 @@ type Member struct {
 	Data []byte
 }
 
+// Sent reports how one upload went.
+type Sent struct {
+	// Name is where the good copy lies in the archive if not under Upload.Name.
+	Name string
+	// Problem says that no good copy was sent; "" is success.
+	Problem core.ProblemCode
+	// Digest is that of a file's bytes as they were sent. The sandbox keeps it, so
+	// that it need not send back what is already known.
+	Digest core.Digest
+}
+
 // lastMember proves that an archive came whole: tools differ in what they say of
 // one that ends early, and half a script must never run.
 const lastMember = "end"

@@ -2,43 +2,11 @@ package plan
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
 )
-
-// Sent reports how one upload went.
-type Sent struct {
-	// Name is where the good copy lies in the archive if not under Upload.Name.
-	Name string
-	// Problem says that no good copy was sent; "" is success.
-	Problem core.ProblemCode
-	// Detail is one sentence about the problem, for people; may be empty.
-	Detail string
-	// Digest is that of a file's bytes as they were sent. The sandbox keeps it, so
-	// that it need not send back what is already known.
-	Digest core.Digest
-	// Size of a file as it was sent, in bytes.
-	Size int64
-}
-
-// Results says how each decision of a push ended whose uploads went as told. A file
-// with a problem and a digest was sent all the same, so base speaks of what was sent.
-func Results(p *Plan, sent []Sent) []merge.Result {
-	results := make([]merge.Result, len(p.Decisions))
-	for i := range results {
-		results[i].Status = merge.Done
-	}
-	for i := range sent {
-		r, s := &results[p.Uploads[i].Decision], &sent[i]
-		if s.Problem != "" && s.Digest.IsZero() {
-			*r = merge.Result{Status: merge.Failed, Code: s.Problem, Detail: s.Detail}
-			continue
-		}
-		r.Digest, r.Size = s.Digest, s.Size
-	}
-	return results
-}
 
 // sentList is what a call says of the uploads: a list, or their digests and sizes
 // in a row, with notes about the few that have more to tell.
@@ -51,26 +19,47 @@ type sentList struct {
 const packedSize = 32 + 8
 
 type sentNote struct {
-	upload int
-	Sent
+	upload       int
+	name, detail string
+	problem      core.ProblemCode
 }
 
 func (l *sentList) fields(o *core.Object) {
 	core.List(o, "sent", &l.list, func(o *core.Object, s *Sent) {
-		s.nameAndProblem(o)
+		o.OptStr("name", &s.Name)
+		core.Enum(o, "problem", &s.Problem, false, core.ProblemCodes()...)
 		o.Digest("digest", &s.Digest, false)
 	})
 	o.Bytes("packed", &l.packed)
 	core.List(o, "notes", &l.notes, func(o *core.Object, n *sentNote) {
 		o.Count("upload", &n.upload)
-		n.nameAndProblem(o)
-		o.OptStr("detail", &n.Detail)
+		o.OptStr("name", &n.name)
+		core.Enum(o, "problem", &n.problem, false, core.ProblemCodes()...)
+		o.OptStr("detail", &n.detail)
 	})
 }
 
-func (s *Sent) nameAndProblem(o *core.Object) {
-	o.OptStr("name", &s.Name)
-	core.Enum(o, "problem", &s.Problem, false, core.ProblemCodes()...)
+// check holds that there is a record for each upload, and that notes are about those.
+func (l *sentList) check(p *Plan) error {
+	if len(l.packed) != packedSize*len(p.Uploads) {
+		return invalid("packed", "there must be a digest and a size for each upload")
+	}
+	for i := range p.Uploads {
+		if _, size := l.record(i); size < 0 || size > core.MaxSize {
+			return invalid("packed", "the size of upload "+itoa(i)+" is too large")
+		}
+	}
+	for i := range l.notes {
+		if l.notes[i].upload >= len(p.Uploads) {
+			return invalid("notes["+itoa(i)+"].upload", "there is no such upload")
+		}
+	}
+	return nil
+}
+
+func (l *sentList) record(i int) (core.Digest, int64) {
+	r := l.packed[packedSize*i:]
+	return core.Digest(r[:32]), int64(binary.LittleEndian.Uint64(r[32:]))
 }
 
 // of returns one report for each upload of a plan.
@@ -78,40 +67,42 @@ func (l *sentList) of(p *Plan) ([]Sent, error) {
 	if l.packed == nil {
 		return l.list, nil
 	}
-	if len(l.packed) != packedSize*len(p.Uploads) {
-		return nil, invalid("packed", "there must be a digest and a size for each upload")
+	if err := l.check(p); err != nil {
+		return nil, err
 	}
 	list := make([]Sent, len(p.Uploads))
 	for i := range list {
-		record := l.packed[packedSize*i:]
-		size := binary.LittleEndian.Uint64(record[32:])
-		if size > core.MaxSize {
-			return nil, invalid("packed", "the size of upload "+itoa(i)+" is too large")
-		}
-		list[i].Digest, list[i].Size = core.Digest(record[:32]), int64(size)
+		list[i].Digest, _ = l.record(i)
 	}
-	for i := range l.notes {
-		n := &l.notes[i]
-		if n.upload >= len(list) {
-			return nil, invalid("notes["+itoa(i)+"].upload", "there is no such upload")
-		}
-		s := &list[n.upload]
-		s.Name, s.Problem, s.Detail = n.Name, n.Problem, n.Detail
+	for _, n := range l.notes {
+		list[n.upload].Name, list[n.upload].Problem = n.name, n.problem
 	}
 	return list, nil
 }
 
 // outcome returns the results of a plan: those that the call lists, or those that
-// follow from what it says of the uploads.
+// follow from what it says of the uploads. A file with a problem and a digest was
+// sent all the same, so base speaks of what was sent.
 func (c *call) outcome() ([]merge.Result, error) {
-	if c.sent.packed == nil {
+	l := &c.sent
+	if l.packed == nil {
 		return c.results, nil
 	}
-	sent, err := c.sent.of(c.plan)
-	if err != nil {
+	if err := l.check(c.plan); err != nil {
 		return nil, err
 	}
-	return Results(c.plan, sent), nil
+	results := slices.Repeat([]merge.Result{{Status: merge.Done}}, len(c.plan.Decisions))
+	for i, u := range c.plan.Uploads {
+		r := &results[u.Decision]
+		r.Digest, r.Size = l.record(i)
+	}
+	for _, n := range l.notes {
+		r := &results[c.plan.Uploads[n.upload].Decision]
+		if n.problem != "" && r.Digest.IsZero() {
+			*r = merge.Failure(n.problem, n.detail)
+		}
+	}
+	return results, nil
 }
 
 // shown is what an answer says of a plan: for a brief one not the long lists that
