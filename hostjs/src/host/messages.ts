@@ -12,7 +12,7 @@ export type Task =
   | { task: "capture"; capture: Capture }
   | { task: "merge"; merge: Merge };
 
-/** Given to a worker when it starts. */
+/** Given to a worker for each task. */
 export interface Start {
   task: Task;
   /** Of a Stop. */
@@ -33,7 +33,7 @@ export interface WireError {
   call?: number | undefined;
 }
 
-export type ToWorker = { kind: "answer"; id: number; data?: ArrayBuffer | [string, SnapshotEntry][] } | { kind: "failure"; id: number; error: WireError } | { kind: "abort" };
+export type ToWorker = { kind: "start"; start: Start } | { kind: "answer"; id: number; data?: ArrayBuffer | [string, SnapshotEntry][] } | { kind: "failure"; id: number; error: WireError } | { kind: "abort" };
 
 /** How a task ended. A push, a pull or a merge has a report, a status two. The lines of the report, and the entries of a capture, went before in slices. */
 export interface Outcome {
@@ -42,4 +42,5 @@ export interface Outcome {
   error?: WireError;
 }
 
-export type FromWorker = { kind: "call"; id: number; call: ClientCall } | { kind: "progress"; event: ProgressEvent } | { kind: "end"; outcome: Outcome };
+/** What a worker says. At the end it tells whether it is fit for another task. */
+export type FromWorker = { kind: "call"; id: number; call: ClientCall } | { kind: "progress"; event: ProgressEvent } | { kind: "end"; outcome: Outcome; fit: boolean };

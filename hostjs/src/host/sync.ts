@@ -1,5 +1,3 @@
-import { Worker } from "node:worker_threads";
-
 import { PlannerError } from "../errors.js";
 import { compiledModule } from "../planner.js";
 import { clientError, type ClientCall, type ReportLine } from "./bridge.js";
@@ -9,6 +7,7 @@ import type { ProgressEvent, SyncOptions } from "./options.js";
 import type { SyncReport } from "./session.js";
 import type { SnapshotEntry } from "./tasks.js";
 import { Stop } from "./stop.js";
+import { Thread } from "./threads.js";
 
 /** The sandbox of a server, with whole buffers in and out. */
 export interface SandboxClient {
@@ -47,9 +46,6 @@ export interface Ended {
   error?: PlannerError;
 }
 
-/** By default young objects alone may take 48 MB before V8 looks which of them are still needed. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8 };
-
 /** Runs one sync in a thread of its own and makes the client's calls in this one, which nothing blocks. */
 export function sync(client: SandboxClient, options: SyncOptions, control: SyncControl = {}): Promise<Ended> {
   return inWorker({ task: "sync", options }, client, control);
@@ -61,18 +57,10 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
   if (signal?.aborted) return Promise.resolve({ entries: [], error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
   const stop = new Stop();
   const start: Start = { task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined };
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: start, resourceLimits });
   const failures = new Map<number, unknown>();
   const collected: Collected = { lines: [], entries: [] };
-  const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
-  const abort = () => {
-    stop.stop();
-    tell({ kind: "abort" });
-  };
-  signal?.addEventListener("abort", abort, { once: true });
-
   return new Promise<Ended>((resolve) => {
-    worker.on("message", (message: FromWorker) => {
+    const message = (message: FromWorker) => {
       switch (message.kind) {
         case "call":
           void answer(message.id, message.call, () => make(callee, message.call, collected), failures, tell);
@@ -81,14 +69,27 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
           onProgress?.(message.event);
           break;
         case "end":
-          resolve(ended(message.outcome, collected, failures, signal));
+          end(ended(message.outcome, collected, failures, signal), message.fit);
           break;
       }
-    });
-    const died = (cause: unknown) => resolve({ entries: [], error: hostError("io_failed", "the thread of the sync ended early", { cause }) });
-    worker.on("error", died);
-    worker.on("exit", (code) => died(new Error(`exit status ${code}`)));
-  }).finally(() => signal?.removeEventListener("abort", abort));
+    };
+    const died = (cause: unknown) => end({ entries: [], error: hostError("io_failed", "the thread of the sync ended early", { cause }) }, false);
+    const thread = Thread.start(start, { message, died });
+    // A client's answer that comes after the end is nobody's.
+    let over = false;
+    const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => over || thread.tell(message, transfer);
+    const abort = () => {
+      stop.stop();
+      tell({ kind: "abort" });
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    const end = (outcome: Ended, fit: boolean) => {
+      over = true;
+      signal?.removeEventListener("abort", abort);
+      thread.end(fit);
+      resolve(outcome);
+    };
+  });
 }
 
 /** Makes one call of the client and tells how it went. */
@@ -97,7 +98,7 @@ async function answer(
   call: ClientCall,
   make: () => Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined>,
   failures: Map<number, unknown>,
-  tell: (message: ToWorker, transfer?: ArrayBuffer[]) => void,
+  tell: (message: ToWorker, transfer?: ArrayBuffer[]) => unknown,
 ): Promise<void> {
   try {
     const data = await make();

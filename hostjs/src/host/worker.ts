@@ -1,7 +1,7 @@
-// The thread that does the work of one task: files are read and written without a
+// The thread that does the work of tasks, one after another: files are read and written without a
 // pause, and only the calls of the client, which the other thread makes, are waited
 // for.
-import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+import { parentPort, type MessagePort } from "node:worker_threads";
 
 import { PlannerError } from "../errors.js";
 import { createPlanner } from "../planner.js";
@@ -25,9 +25,7 @@ class Calls {
   private readonly failed = new WeakMap<Error, number>();
   private last = 0;
 
-  constructor(private readonly port: MessagePort) {
-    port.on("message", (message: ToWorker) => this.receive(message));
-  }
+  constructor(private readonly port: MessagePort) {}
 
   make(call: ClientCall): Promise<unknown> {
     if (this.aborted.signal.aborted) return Promise.reject(stoppedCall(call));
@@ -39,7 +37,7 @@ class Calls {
     });
   }
 
-  private receive(message: ToWorker): void {
+  receive(message: Exclude<ToWorker, { kind: "start" }>): void {
     if (message.kind === "abort") {
       this.aborted.abort();
       for (const { call, reject } of this.waiting.values()) reject(stoppedCall(call));
@@ -114,9 +112,8 @@ async function withoutLines(outcome: Outcome, calls: Calls): Promise<Outcome> {
   return outcome.report ? { ...outcome, report: report as SyncReport } : outcome;
 }
 
-async function main(port: MessagePort, start: Start): Promise<void> {
-  const calls = new Calls(port);
-  const send = (message: FromWorker) => port.postMessage(message);
+/** Does one task and tells how it ended. */
+async function work(start: Start, calls: Calls, send: (message: FromWorker) => void): Promise<void> {
   let outcome: Outcome;
   try {
     const progress = (event: ProgressEvent) => {
@@ -126,8 +123,19 @@ async function main(port: MessagePort, start: Start): Promise<void> {
   } catch (error) {
     outcome = { error: calls.wire(error) };
   }
-  send({ kind: "end", outcome });
-  port.close();
+  send({ kind: "end", outcome, fit: !outcome.error && process.memoryUsage().external < maxHeld });
 }
 
-if (parentPort) void main(parentPort, workerData as Start);
+/** What a thread may hold outside of its heap while it waits for another task, in bytes: the module of the last one, and parts of archives. */
+const maxHeld = 32 << 20;
+
+function main(port: MessagePort): void {
+  let calls: Calls | undefined;
+  port.on("message", (message: ToWorker) => {
+    if (message.kind !== "start") return calls?.receive(message);
+    calls = new Calls(port);
+    void work(message.start, calls, (answer) => port.postMessage(answer));
+  });
+}
+
+if (parentPort) main(parentPort);

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+
+import { inWorker } from "../../src/host/sync.js";
+import { put, tempDir } from "./world.js";
+
+const capture = (root: string) => inWorker({ task: "capture", capture: { root, exclude: [] } });
+
+test("tasks that use one thread after another know nothing of each other", async (t) => {
+  const [one, two] = [tempDir(t), tempDir(t)];
+  put(one, "a", "1");
+  put(two, "b", "2");
+  for (const [root, name] of [[one, "a"], [two, "b"], [one, "a"]] as const) {
+    const { entries, error } = await capture(root);
+    assert.equal(error, undefined);
+    assert.deepEqual(entries.map(([path]) => path), [name]);
+  }
+});
+
+test("more tasks at once than threads that wait", async (t) => {
+  const roots = Array.from({ length: 5 }, (_, i) => {
+    const root = tempDir(t);
+    put(root, `f${i}`, "x");
+    return root;
+  });
+  for (let round = 0; round < 2; round++) {
+    const all = await Promise.all(roots.map(capture));
+    assert.deepEqual(all.map(({ entries }) => entries[0]![0]), ["f0", "f1", "f2", "f3", "f4"]);
+  }
+});
+
+test("a task that failed does not touch the next one", async (t) => {
+  const root = tempDir(t);
+  put(root, "a", "1");
+  assert.equal((await capture(root + "/missing")).error?.code, "io_failed");
+  assert.equal((await capture(root)).entries.length, 1);
+});
+
+test("a thread that waits keeps no process alive", (t) => {
+  const root = tempDir(t);
+  put(root, "a", "1");
+  const url = new URL("../../src/host/sync.js", import.meta.url).href;
+  const script = `const { inWorker } = await import(${JSON.stringify(url)});
+    await inWorker({ task: "capture", capture: { root: ${JSON.stringify(root)}, exclude: [] } });
+    console.log("done");`;
+  const { stdout, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", timeout: 9_000 });
+  assert.equal(stdout, "done\n");
+  assert.equal(signal, null);
+});
