@@ -26,6 +26,7 @@ const (
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opLoad         = 0x28 // the first of those that load
+	opLoad64       = 0x29
 	opStore        = 0x36 // the first of those that store
 	opStore64      = 0x37
 	opStoreEnd     = 0x3e // the last
@@ -36,12 +37,13 @@ const (
 	opConstF32     = 0x43
 	opConstF64     = 0x44
 	opEqz          = 0x45
-	opLess         = 0x49 // unsigned
 	opAdd          = 0x6a
 	opSub          = 0x6b
 	opMul          = 0x6c
-	opShift        = 0x76 // right, unsigned
+	opLess64       = 0x54 // unsigned
 	opAdd64        = 0x7c
+	opSub64        = 0x7d
+	opShift64      = 0x88 // right, unsigned
 	opWrap         = 0xa7 // i64 to i32
 	opExtend       = 0xad // i32 to i64, unsigned
 	opLastPlain    = 0xc4

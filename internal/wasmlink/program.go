@@ -97,12 +97,6 @@ func typeIndex(types, signature []byte) int {
 	return -1
 }
 
-// start makes a function the one that runs first.
-func (p *program) start(number int64) {
-	at := slices.IndexFunc(p.sections, func(s section) bool { return s.id == sectionExport })
-	p.sections = slices.Insert(p.sections, at+1, section{sectionStart, binary.AppendUvarint(nil, uint64(number))})
-}
-
 // encode writes the module, without its custom sections.
 func (p *program) encode() []byte {
 	code := binary.AppendUvarint(nil, uint64(len(p.functions)))

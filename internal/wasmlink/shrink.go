@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
 // Shrink returns the module without its custom sections (build id, producers,
 // names), without what only traces, profiles and debugging need, with its data in
-// fewer segments, with one table of the runtime made by a start function instead
-// of written down, and with shorter code that does the same.
+// fewer segments, and with shorter code that does the same.
 //
 // The linker starts a data segment after every few zeros, some 30,000 in all,
-// each with a header of its own. Most of them are that table, which in a
-// WebAssembly module has one entry for each 4 kB of imaginary program text and
-// only counts upwards.
+// each with a header of its own.
 func Shrink(module []byte) ([]byte, error) {
 	p, err := parseProgram(module)
 	if err != nil {
@@ -31,13 +27,10 @@ func Shrink(module []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t, found := findTable(memory); found {
-		clear(memory[t.at:t.end()])
-		data.body = segments(memory)
-		p.start(p.addFunction([]byte{typeFunction, 0, 0}, t.fill()))
-	} else {
-		data.body = segments(memory)
+	if err := p.dropBuckets(traces); err != nil {
+		return nil, err
 	}
+	data.body = segments(memory)
 	p.stub()
 	p.shareColdCalls()
 	for _, f := range p.functions {
@@ -108,53 +101,4 @@ func segmentEnd(memory []byte, at int) int {
 			return end
 		}
 	}
-}
-
-// table is the runtime's findfunctab: buckets of 20 bytes, of which the first
-// four are the number of a function and the others zero. Each function has as
-// many buckets as its 64 kB of imaginary text have 4 kB.
-type table struct{ at, rows int }
-
-const (
-	rowSize     = 20
-	rowsPerFunc = 16
-	minRows     = 64 * rowsPerFunc
-)
-
-func (t table) end() int { return t.at + t.rows*rowSize }
-
-// findTable looks for the buckets of functions 1, 2, 3 and so on; those of
-// function 0 are zero anyway.
-func findTable(memory []byte) (table, bool) {
-	var first [rowSize * (rowsPerFunc + 1)]byte
-	for i := range rowsPerFunc + 1 {
-		first[i*rowSize] = byte(1 + i/rowsPerFunc)
-	}
-	at := bytes.Index(memory, first[:])
-	if at < 0 {
-		return table{}, false
-	}
-	t := table{at: at}
-	var row [rowSize]byte
-	for {
-		binary.LittleEndian.PutUint32(row[:], uint32(1+t.rows/rowsPerFunc))
-		if !bytes.HasPrefix(memory[t.end():], row[:]) {
-			return t, t.rows >= minRows
-		}
-		t.rows++
-	}
-}
-
-// fill is a function that writes the table.
-func (t table) fill() *function {
-	const row = 0
-	return &function{locals: []byte{1, 1, typeI32}, code: []instr{
-		{op: opLoop, x: typeVoid},
-		{op: opGet, x: row}, {op: opConst, x: rowSize}, {op: opMul},
-		{op: opGet, x: row}, {op: opConst, x: 4}, {op: opShift}, {op: opConst, x: 1}, {op: opAdd},
-		{op: opStore, x: 2, y: int64(t.at)},
-		{op: opGet, x: row}, {op: opConst, x: 1}, {op: opAdd}, {op: opTee, x: row}, {op: opConst, x: int64(t.rows)}, {op: opLess}, {op: opBrIf},
-		{op: opEnd},
-		{op: opEnd},
-	}}
 }

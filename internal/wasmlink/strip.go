@@ -45,7 +45,7 @@ type pcln struct {
 	memory                               []byte
 	functions                            int
 	names, units, files, values, records int
-	gofunc                               int
+	module, gofunc                       int
 }
 
 func findPcln(memory []byte) (*pcln, error) {
@@ -59,11 +59,11 @@ func findPcln(memory []byte) (*pcln, error) {
 		return nil, errForm
 	}
 	le := binary.LittleEndian
-	module := bytes.Index(memory, le.AppendUint64(le.AppendUint64(nil, uint64(at)), uint64(p.names)))
-	if module < 0 || module+8*moduleGofunc+8 > len(memory) {
+	p.module = bytes.Index(memory, le.AppendUint64(le.AppendUint64(nil, uint64(at)), uint64(p.names)))
+	if p.module < 0 || p.module+8*moduleGofunc+8 > len(memory) {
 		return nil, errForm
 	}
-	p.gofunc = int(le.Uint64(memory[module+8*moduleGofunc:]))
+	p.gofunc = int(le.Uint64(memory[p.module+8*moduleGofunc:]))
 	if p.gofunc <= 0 || p.gofunc >= len(memory) {
 		return nil, errForm
 	}

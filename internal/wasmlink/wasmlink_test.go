@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math/rand"
 	"testing"
 
@@ -48,19 +47,6 @@ func TestRenderRefuses(t *testing.T) {
 		_, err := render(body)
 		require.ErrorIs(t, err, errForm, name)
 	}
-}
-
-func TestFindTable(t *testing.T) {
-	memory := make([]byte, 400)
-	for i := range 100 * rowsPerFunc {
-		memory = append(binary.LittleEndian.AppendUint32(memory, uint32(1+i/rowsPerFunc)), make([]byte, rowSize-4)...)
-	}
-	memory = append(memory, 0xff)
-	found, ok := findTable(memory)
-	require.True(t, ok)
-	require.Equal(t, table{at: 400, rows: 100 * rowsPerFunc}, found)
-	_, ok = findTable(memory[:400+20*rowSize])
-	require.False(t, ok, "a few rows may be something else")
 }
 
 func TestNumbers(t *testing.T) {
