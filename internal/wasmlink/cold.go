@@ -54,11 +54,18 @@ func (p *program) shareColdCalls() {
 	}
 }
 
+// isLost reports whether code begins with the address that a call of
+// [program.shareColdCalls] is given to return to, and never does. Growing the
+// stack starts the function again there.
+func (p *program) isLost(code []instr) bool {
+	return len(code) > 2 && code[0].op == opConst64 && code[1].op == opCall && code[2].op == opReturn && !begins(p.names[code[1].x], []string{"runtime.morestack"})
+}
+
 // addColdCall adds the function that calls another, given the stack pointer and
 // the address to return to.
 func (p *program) addColdCall(called int64) int64 {
 	const sp, back = 0, 1
-	return p.addFunction([]byte{typeFunction, 2, typeI32, typeI64, 1, typeI32}, &function{locals: []byte{0}, code: []instr{
+	return p.addFunction(p.names[called], []byte{typeFunction, 2, typeI32, typeI64, 1, typeI32}, &function{locals: []byte{0}, code: []instr{
 		{op: opGet, x: sp}, {op: opConst, x: 8}, {op: opSub}, {op: opTee, x: sp}, {op: opGlobalSet, x: globalSP},
 		{op: opGet, x: sp}, {op: opGet, x: back}, {op: opStore64, x: 3}, {op: opConst}, {op: opCall, x: called}, {op: opEnd},
 	}})

@@ -62,7 +62,7 @@ func (p *program) name(i int) string { return p.names[p.imports+i] }
 
 // addFunction adds a function and returns its number. signature is its type as it
 // stands in a module.
-func (p *program) addFunction(signature []byte, f *function) int64 {
+func (p *program) addFunction(name string, signature []byte, f *function) int64 {
 	types := p.section(sectionType)
 	kind := typeIndex(types.body, signature)
 	if kind < 0 {
@@ -71,7 +71,7 @@ func (p *program) addFunction(signature []byte, f *function) int64 {
 	}
 	own := p.section(sectionFunction)
 	own.body = appendItem(own.body, binary.AppendUvarint(nil, uint64(kind)))
-	p.functions, p.names = append(p.functions, f), append(p.names, "")
+	p.functions, p.names = append(p.functions, f), append(p.names, name)
 	return int64(p.imports + len(p.functions) - 1)
 }
 

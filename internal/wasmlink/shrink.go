@@ -33,8 +33,12 @@ func Shrink(module []byte) ([]byte, error) {
 	data.body = segments(memory)
 	p.stub()
 	p.shareColdCalls()
-	for _, f := range p.functions {
+	entries := p.findEntries(traces)
+	for i, f := range p.functions {
 		f.directJumps()
+		if i < len(entries) {
+			f.prune(entries[i])
+		}
 		f.simplify()
 	}
 	return p.encode(), nil

@@ -18,6 +18,7 @@ var pclnMagic = []byte{0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8}
 // Offsets in the record of a function, in words of four bytes; from funcTables
 // on come the tables of pcdata.
 const (
+	funcReturn = 3 // where it goes on after a panic, counted from its beginning
 	funcDepth  = 4 // of the stack
 	funcFile   = 5
 	funcLine   = 6
@@ -75,7 +76,7 @@ func (p *pcln) strip() error {
 	needed := make([]bool, p.records-p.values) // bytes of the value tables
 	needed[0] = true
 	for i := range p.functions {
-		f := p.records + int(binary.LittleEndian.Uint32(p.memory[p.records+8*i+4:]))
+		f := p.record(i)
 		if f+4*funcTables > len(p.memory) {
 			return errForm
 		}
@@ -106,6 +107,11 @@ func (p *pcln) strip() error {
 	clear(p.memory[p.files:p.values])
 	p.stripNames()
 	return nil
+}
+
+// record returns where the record of a function begins.
+func (p *pcln) record(i int) int {
+	return p.records + int(binary.LittleEndian.Uint32(p.memory[p.records+8*i+4:]))
 }
 
 func (p *pcln) word(f, i int) uint32 { return binary.LittleEndian.Uint32(p.memory[f+4*i:]) }
