@@ -54,11 +54,11 @@ export class Ssh2Client implements SandboxManagedRuntimeClient {
   }
 
   /** Runs a command and returns its output. It rejects unless the server says that the command ended well. */
-  async #exec(command: string, { input, timeoutMs }: { input?: Buffer; timeoutMs?: number } = {}): Promise<Buffer> {
-    const channel = await new Promise<ClientChannel>((resolve, reject) => {
-      this.connection.exec(command, (error, opened) => (error ? reject(error) : resolve(opened)));
+  #exec(command: string, { input, timeoutMs }: { input?: Buffer; timeoutMs?: number } = {}): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      // A short command's status can come with the word that it started: whoever listens a tick later misses it.
+      this.connection.exec(command, (error, channel) => (error ? reject(error) : resolve(outputOf(channel, input, timeoutMs))));
     });
-    return outputOf(channel, input, timeoutMs);
   }
 }
 
