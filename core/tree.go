@@ -67,6 +67,22 @@ func (t Tree) Dirs(name string) func(yield func(string) bool) {
 	}
 }
 
+// Holding yields the paths that hold a byte.
+func (t Tree) Holding(c byte) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, b := range t.blocks {
+			if bytes.IndexByte(b.paths, c) < 0 {
+				continue
+			}
+			for i := range b.entries {
+				if p := b.path(i); bytes.IndexByte(p, c) >= 0 && !yield(string(p)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Find returns the entry of a path, nil where there is none.
 func (t Tree) Find(path string) *Entry {
 	c := t.Cursor()

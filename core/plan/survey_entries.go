@@ -203,10 +203,8 @@ func escapeSum(name string) string {
 
 // entries puts together what was seen earlier and what was listed now.
 func (s *surveyReader) entries() {
-	for e := range s.known.All() {
-		if !s.minus[e.Path] && !strings.Contains(e.Path, "\n") {
-			s.found = append(s.found, *e)
-		}
+	for path := range s.known.Holding('\n') {
+		s.minus[path] = true // listed anew each time
 	}
 	for _, l := range s.plus {
 		s.addEntry(l)
@@ -293,35 +291,11 @@ func (s *surveyReader) addLink(p string) {
 	}
 }
 
-// finishEntries sorts, drops what the rules exclude beyond what find could leave
-// out, and validates.
+// finishEntries puts together what is there, and validates it.
 func (s *surveyReader) finishEntries() error {
 	snap := &s.remote.Snapshot
 	core.SortEntries(s.found)
-	var kept core.TreeBuilder
-	dirs := map[string]bool{"": true}
-	skip := "\x00"
-	for i := range s.found {
-		e := &s.found[i]
-		switch {
-		case core.Under(e.Path, skip):
-			continue
-		case s.rules.Excluded(e.Path, e.Kind == core.KindDir):
-			skip = e.Path
-			s.remote.Left = append(s.remote.Left, core.Left{Name: e.Path, Kind: "x"})
-			continue
-		case !dirs[core.Parent(e.Path)]:
-			// Its directory appeared while the listing was made.
-			s.blind[""] = true
-			skip = e.Path
-			continue
-		}
-		if e.Kind == core.KindDir {
-			dirs[e.Path] = true
-		}
-		kept.Add(e)
-	}
-	snap.Entries = kept.Tree()
+	snap.Entries = s.there()
 	core.Sort(s.remote.Left, func(a, b core.Left) int { return strings.Compare(a.Name+"\x00"+a.Kind, b.Name+"\x00"+b.Kind) })
 	s.remote.Left = slices.Compact(s.remote.Left)
 	for _, l := range s.remote.Left {
@@ -332,6 +306,95 @@ func (s *surveyReader) finishEntries() error {
 		return &core.Error{Code: core.CodeCorrupt, Message: "the sandbox's listing contradicts itself", Err: err}
 	}
 	return nil
+}
+
+// there returns what was known, without what is gone and with what was found. Only
+// that is looked at: the rest was before.
+func (s *surveyReader) there() core.Tree {
+	var out core.TreeBuilder
+	rest, found, gone := s.known.Cursor(), s.found, sortedPaths(s.minus)
+	f := finds{surveyReader: s, dirs: map[string]bool{"": true}, skip: "\x00"}
+	for len(found)+len(gone) > 0 {
+		isDir, path := false, ""
+		if len(found) == 0 || len(gone) > 0 && core.ComparePaths(gone[0], found[0].Path) < 0 {
+			path = gone[0]
+		} else {
+			path = found[0].Path
+		}
+		out.Take(&rest, rest.Before(path))
+		if rest.At(path) {
+			rest.Skip(1)
+		}
+		if len(gone) > 0 && gone[0] == path {
+			gone = gone[1:]
+		}
+		if len(found) > 0 && found[0].Path == path {
+			if f.keeps(&found[0]) {
+				out.Add(&found[0])
+				isDir = found[0].Kind == core.KindDir
+			}
+			found = found[1:]
+		}
+		if below := rest.Below(path); !isDir && below.Left() > 0 {
+			n := 0
+			for ; n < len(gone) && core.Under(gone[n], path); n++ {
+			}
+			if n < below.Left() {
+				s.blind[""] = true // its directory went while the listing was made
+			}
+			gone = gone[n:]
+			rest.Skip(below.Left())
+		}
+	}
+	out.Take(&rest, rest.Left())
+	return out.Tree()
+}
+
+func sortedPaths(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for path := range set {
+		list = append(list, path)
+	}
+	core.Sort(list, core.ComparePaths)
+	return list
+}
+
+// finds judges what was found, in path order.
+type finds struct {
+	*surveyReader
+	dirs map[string]bool // found ones
+	skip string          // nothing below it counts
+}
+
+// keeps reports whether a find is an entry. What the rules exclude beyond what
+// find could leave out is not, nor is anything whose directory appeared while the
+// listing was made.
+func (f *finds) keeps(e *core.Entry) bool {
+	switch {
+	case core.Under(e.Path, f.skip):
+		return false
+	case f.rules.Excluded(e.Path, e.Kind == core.KindDir):
+		f.skip = e.Path
+		f.remote.Left = append(f.remote.Left, core.Left{Name: e.Path, Kind: "x"})
+		return false
+	case !f.listed(core.Parent(e.Path)):
+		f.blind[""] = true
+		f.skip = e.Path
+		return false
+	}
+	if e.Kind == core.KindDir {
+		f.dirs[e.Path] = true
+	}
+	return true
+}
+
+// listed reports whether a directory is an entry.
+func (f *finds) listed(dir string) bool {
+	if f.dirs[dir] {
+		return true
+	}
+	e := f.known.Find(dir)
+	return e != nil && e.Kind == core.KindDir && !f.minus[dir]
 }
 
 // noteBodies lists the contents that came along.
