@@ -16,14 +16,6 @@ type Attached struct {
 	Write bool
 }
 
-// known returns the tree that may be relied on.
-func (a *Attached) known() Tree {
-	if !a.Known.valid {
-		return Tree{}
-	}
-	return a.Known
-}
-
 // Borrow sets [Attached.Borrow] for what is read from now on.
 func (o *Object) Borrow(on bool) {
 	if o.with != nil {
@@ -127,11 +119,8 @@ func (o *Object) entrySection(name string, t *Tree) bool {
 	case s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0:
 		o.Fail(name, "the section holds more than entries")
 	default:
-		o.FailWith(s.Entries.validate(false, o.with.known()))
-	}
-	if !o.Failed() {
-		s.Entries.valid = true
-		*t = s.Entries
+		*t, err = s.Entries.Validated(o.with.Known)
+		o.FailWith(err)
 		o.with.Known = *t
 	}
 	return true

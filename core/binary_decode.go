@@ -19,7 +19,7 @@ func decodeBinary(data []byte, with *Attached) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Entries.validate(s.Unread, with.known()); err != nil {
+	if err := s.Entries.validate(s.Unread, with.Known); err != nil {
 		return nil, err
 	}
 	s.Entries.valid = !s.Unread
@@ -38,7 +38,10 @@ func readBinary(data []byte, with *Attached) (*Snapshot, error) {
 		return nil, err
 	}
 	s.Entries = Tree{blocks: make([]*block, d.blocks), count: d.count}
-	known := with.known().blocks
+	var known []*block
+	if with.Known.valid {
+		known = with.Known.blocks
+	}
 	for i := range d.blocks {
 		var like *block
 		if i < len(known) {
@@ -48,15 +51,35 @@ func readBinary(data []byte, with *Attached) (*Snapshot, error) {
 		if why != "" {
 			return nil, &Error{Code: CodeCorrupt, Field: "blocks[" + itoa(int64(i)) + "]", Message: why}
 		}
-		if b != like && !with.Borrow {
-			b = columnsOf(bytes.Clone(b.data), b.counts)
-		}
 		s.Entries.blocks[i] = b
 	}
 	if len(d.rest) > 0 {
 		return nil, damaged("something follows the last block")
 	}
+	if !with.Borrow {
+		s.Entries.own(known)
+	}
 	return s, nil
+}
+
+// own copies the blocks that are not those of known, all at once: where memory
+// grows in many steps, each makes V8 collect garbage.
+func (t *Tree) own(known []*block) {
+	foreign := func(i int) bool { return i >= len(known) || t.blocks[i] != known[i] }
+	size := 0
+	for i, b := range t.blocks {
+		if foreign(i) {
+			size += len(b.data)
+		}
+	}
+	data := make([]byte, 0, size)
+	for i, b := range t.blocks {
+		if foreign(i) {
+			at := len(data)
+			data = append(data, b.data...)
+			t.blocks[i] = columnsOf(data[at:], b.counts)
+		}
+	}
 }
 
 // binaryReader is a document whose header has been read.

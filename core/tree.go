@@ -30,12 +30,17 @@ func (t Tree) Len() int { return t.count }
 // List returns all entries.
 func (t Tree) List() []Entry { return t.Cursor().List() }
 
-// All yields the entries in their order.
+// All yields the entries in their order. Each is overwritten by the next.
 func (t Tree) All() func(yield func(*Entry) bool) {
 	return func(yield func(*Entry) bool) {
-		for c := t.Cursor(); c.Left() > 0; c.Skip(1) {
-			if !yield(c.Head()) {
-				return
+		var e Entry
+		for _, b := range t.blocks {
+			paths := string(b.paths)
+			for i := range b.entries {
+				e = Entry{Path: paths[b.start(i):b.start(i+1)]}
+				if b.fill(&e, i); !yield(&e) {
+					return
+				}
 			}
 		}
 	}

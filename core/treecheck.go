@@ -7,9 +7,18 @@ import (
 	"unicode/utf8"
 )
 
+// Validated returns the tree, known to be valid from now on, with digests; else the
+// first error, as [Snapshot.Validate] does. What stands in the tree like as well
+// is not checked again, where that is known to be valid.
+func (t Tree) Validated(like Tree) (Tree, error) {
+	err := t.validate(false, like)
+	t.valid = err == nil
+	return t, err
+}
+
 // validate checks what the planner relies on: order, names, and that each parent
 // is listed and each column says what an entry of its kind may have. Where a run
-// of entries stands in known too, which is valid, only its first is looked at:
+// of entries stands in known too, if that is valid, only its first is looked at:
 // that it follows the entry before it makes the rest valid here as well.
 func (t Tree) validate(unread bool, known Tree) error {
 	if t.count > MaxEntries {
@@ -18,7 +27,10 @@ func (t Tree) validate(unread bool, known Tree) error {
 	if t.valid && !unread {
 		return nil
 	}
-	v := checker{tree: t, unread: unread, known: known.Cursor()}
+	v := checker{tree: t, unread: unread}
+	if known.valid {
+		v.known = known.Cursor()
+	}
 	for at := 0; at < t.count; at += blockEntries {
 		if err := v.block(at); err != nil {
 			return err
@@ -32,15 +44,19 @@ type checker struct {
 	tree   Tree
 	unread bool
 	known  Cursor
+	before []byte // the path of the entry before; nil for the first
+	inDir  bool   // that one is a directory
 }
 
 // block checks the block that begins with entry number first.
 func (v *checker) block(first int) error {
 	b := v.tree.blocks[first/blockEntries]
 	careful := !b.plain(v.unread)
-	before, start, inDir := 0, 0, false // of the entry before: where its path begins and ends; whether it is a directory
+	before, inDir, start := v.before, v.inDir, 0
 	for i := 0; i < b.entries; {
-		if end := b.start(i + 1); i == 0 || !b.follows(before, start, end, inDir) {
+		end := b.start(i + 1)
+		path := b.paths[start:end]
+		if !follows(before, inDir, path) {
 			if err := v.pathError(first + i); err != nil {
 				return err
 			}
@@ -52,11 +68,14 @@ func (v *checker) block(first int) error {
 				return err
 			}
 		case v.known.Left() > 0:
-			n = v.run(first+i, b.entries-i)
+			if n = v.run(first+i, b.entries-i); n > 1 {
+				path, end = b.path(i+n-1), b.start(i+n)
+			}
 		}
 		i += n
-		before, start, inDir = b.start(i-1), b.start(i), b.kind(i-1) == KindDir
+		before, inDir, start = path, b.kind(i-1) == KindDir, end
 	}
+	v.before, v.inDir = before, inDir
 	return nil
 }
 
@@ -99,66 +118,53 @@ func (v *checker) pathError(i int) error {
 }
 
 // follows holds for nearly all paths that may stand after the one before, and for
-// none that may not. That begins at before and ends at start, where the path
-// begins. What both begin with alike was examined there, and the directories in it
-// are listed.
-func (b *block) follows(before, start, end int, inDir bool) bool {
-	p := b.paths
-	n := sharedStart(p, before, start, min(start-before, end-start))
-	at := start + n
-	if at >= end || end-start > MaxPath || n > 0 && p[at-1] >= utf8.RuneSelf || p[end-1] == '.' {
+// none that may not. What both begin with alike was examined there, and the
+// directories in it are listed.
+func follows(before []byte, inDir bool, path []byte) bool {
+	n := commonPrefix(before, path)
+	if n == len(path) || len(path) > MaxPath || path[len(path)-1] == '.' || n > 0 && path[n-1] >= utf8.RuneSelf {
 		return false
 	}
+	rest := path[n:]
 	switch {
-	case n < start-before:
-		if was := p[before+n]; was != '/' && was >= p[at] {
+	case n < len(before):
+		if was := before[n]; was != '/' && was >= rest[0] {
 			return false
 		}
-	case p[at] == '/':
-		if !inDir {
+	case rest[0] == '/':
+		if rest = rest[1:]; !inDir || len(rest) == 0 {
 			return false
 		}
-		at++
 	}
-	return plainText(p[at:], end-at)
+	if n := len(rest); n < 8 && len(path) >= 8 {
+		// The last 8 bytes of the path, without those before the rest.
+		w := binary.LittleEndian.Uint64(path[len(path)-8:])
+		return plainWord(w>>(64-8*n) | letters<<(8*n))
+	}
+	return plainText(rest)
 }
 
-// sharedStart returns how many of n bytes from a and from b on, which is further on,
-// are the same.
-func sharedStart(p []byte, a, b, n int) int {
-	i := 0
-	for ; i < n && b+i+8 <= len(p); i += 8 {
-		if x := binary.LittleEndian.Uint64(p[a+i:]) ^ binary.LittleEndian.Uint64(p[b+i:]); x != 0 {
-			return min(i+bits.TrailingZeros64(x)/8, n)
-		}
-	}
-	for i < n && p[a+i] == p[b+i] {
-		i++
-	}
-	return min(i, n)
+const (
+	ones    = 0x0101010101010101 // one in each byte of a word
+	letters = 'a' * ones
+)
+
+// plainWord holds for 8 bytes without NUL, slash or anything beyond ASCII: to one
+// below 0x80, adding 0x7f sets the high bit unless it is 0.
+func plainWord(w uint64) bool {
+	const high, low, slashes = 0x80 * ones, 0x7f * ones, '/' * ones
+	return w&high == 0 && (w+low)&((w^slashes)+low)&high == high
 }
 
-// plainText holds where the first n bytes of p may end a path: at least one, and
-// no NUL, slash or character beyond ASCII. It looks at 8 bytes at once.
-func plainText(p []byte, n int) bool {
-	const ones = 0x0101010101010101
-	const high, low, slashes, letters = 0x80 * ones, 0x7f * ones, '/' * ones, 'a' * ones
-	if n == 0 {
-		return false
-	}
-	for len(p) >= 8 && n > 0 {
-		w := binary.LittleEndian.Uint64(p)
-		if n < 8 {
-			w = w&(1<<(8*n)-1) | letters<<(8*n)
-		}
-		// In a byte below 0x80, adding 0x7f sets the high bit unless it is 0.
-		if w&high != 0 || (w+low)&((w^slashes)+low)&high != high {
+// plainText is plainWord of any number of bytes.
+func plainText(s []byte) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if !plainWord(binary.LittleEndian.Uint64(s)) {
 			return false
 		}
-		p, n = p[8:], n-8
 	}
-	for i := 0; i < n; i++ {
-		if c := p[i]; c-1 >= utf8.RuneSelf-1 || c == '/' {
+	for _, c := range s {
+		if c-1 >= utf8.RuneSelf-1 || c == '/' {
 			return false
 		}
 	}
@@ -170,16 +176,19 @@ func plainText(p []byte, n int) bool {
 func commonPrefix(a, b []byte) int {
 	le := binary.LittleEndian
 	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
 	i := 0
-	for ; i+32 <= n; i += 32 {
-		x, y := (*[32]byte)(a[i:]), (*[32]byte)(b[i:])
-		if (le.Uint64(x[:8])^le.Uint64(y[:8]))|(le.Uint64(x[8:16])^le.Uint64(y[8:16]))|
-			(le.Uint64(x[16:24])^le.Uint64(y[16:24]))|(le.Uint64(x[24:])^le.Uint64(y[24:])) != 0 {
-			break
+	if n >= 64 {
+		for ; i+32 <= n; i += 32 {
+			x, y := (*[32]byte)(a[i:]), (*[32]byte)(b[i:])
+			if (le.Uint64(x[:8])^le.Uint64(y[:8]))|(le.Uint64(x[8:16])^le.Uint64(y[8:16]))|
+				(le.Uint64(x[16:24])^le.Uint64(y[16:24]))|(le.Uint64(x[24:])^le.Uint64(y[24:])) != 0 {
+				break
+			}
 		}
 	}
 	for ; i+8 <= n; i += 8 {
-		if x := le.Uint64(a[i:]) ^ le.Uint64(b[i:]); x != 0 {
+		if x := le.Uint64(a[i:i+8]) ^ le.Uint64(b[i:i+8]); x != 0 {
 			return i + bits.TrailingZeros64(x)/8
 		}
 	}

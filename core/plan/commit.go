@@ -88,9 +88,8 @@ func advanceOne(was *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry
 // directory, and every parent is listed. A parent that base forgot while
 // something below it could not be settled comes back from the old base.
 func settle(entries, old core.Tree) core.Tree {
-	check := core.Snapshot{Entries: entries}
-	if check.Validate() == nil {
-		return entries // as it is nearly always
+	if valid, err := entries.Validated(old); err == nil {
+		return valid // as it is nearly always
 	}
 	out := make([]core.Entry, 0, entries.Len())
 	leaf := "\x00"

@@ -37,7 +37,8 @@ func (r *Request) assume(rules *core.Rules) *Remote {
 		l.left(seen.Left[i])
 	}
 	l.finish(&remote.Snapshot)
-	if remote.Snapshot.Validate() != nil {
+	var err error
+	if remote.Snapshot.Entries, err = remote.Snapshot.Entries.Validated(r.Base.Entries); err != nil || remote.Snapshot.Validate() != nil {
 		return nil // a stored state that contradicts itself is not relied on
 	}
 	return remote

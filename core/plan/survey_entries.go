@@ -295,14 +295,18 @@ func (s *surveyReader) addLink(p string) {
 func (s *surveyReader) finishEntries() error {
 	snap := &s.remote.Snapshot
 	core.SortEntries(s.found)
-	snap.Entries = s.there()
+	there := s.there()
 	core.Sort(s.remote.Left, func(a, b core.Left) int { return strings.Compare(a.Name+"\x00"+a.Kind, b.Name+"\x00"+b.Kind) })
 	s.remote.Left = slices.Compact(s.remote.Left)
 	for _, l := range s.remote.Left {
 		s.leftovers.left(l)
 	}
 	s.finish(snap)
-	if err := snap.Validate(); err != nil {
+	var err error
+	if snap.Entries, err = there.Validated(entriesOf(s.req.Base)); err == nil {
+		err = snap.Validate()
+	}
+	if err != nil {
 		return &core.Error{Code: core.CodeCorrupt, Message: "the sandbox's listing contradicts itself", Err: err}
 	}
 	return nil
