@@ -163,12 +163,12 @@ func BenchmarkSnapshot(b *testing.B) {
 	s := benchSnapshot(n)
 	data, text := EncodeBinary(s), EncodeSnapshot(s)
 	for name, one := range map[string]func() error{
-		"encode/binary":   func() error { EncodeBinary(s); return nil },
-		"encode/json":     func() error { EncodeSnapshot(s); return nil },
-		"decode/binary":   func() error { _, err := DecodeBinary(data); return err },
-		"decode/json":     func() error { _, err := DecodeSnapshot(text); return err },
+		"encode-binary":   func() error { EncodeBinary(s); return nil },
+		"encode-json":     func() error { EncodeSnapshot(s); return nil },
+		"decode-binary":   func() error { _, err := DecodeBinary(data); return err },
+		"decode-json":     func() error { _, err := DecodeSnapshot(text); return err },
 		"validate":        s.Validate,
-		"decode/checksum": func() error { xxh32(data); return nil },
+		"decode-checksum": func() error { xxh32(data); return nil },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
