@@ -120,9 +120,10 @@ func damageListing(t *testing.T, b *pair, how int) {
 		forgetListing(t, b)
 		return
 	}
-	lists, err := filepath.Glob(filepath.Join(runtimeDir(b), "seen-*", "list"))
+	clocks, err := filepath.Glob(filepath.Join(runtimeDir(b), "seen-*.clock"))
 	require.NoError(t, err)
-	for _, list := range lists {
+	for _, clock := range clocks {
+		list := strings.TrimSuffix(clock, ".clock")
 		data, err := os.ReadFile(list)
 		require.NoError(t, err)
 		lines := strings.SplitAfter(string(data), "\n")
@@ -136,7 +137,7 @@ func damageListing(t *testing.T, b *pair, how int) {
 		case 4:
 			// from a clock that is ahead of this one: the clock was set back since
 			digest := core.Sum(string(data)).String() + "  -"
-			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(list), "clock"), []byte("9999999999.0\n"+digest+"\n"), 0o600))
+			require.NoError(t, os.WriteFile(clock, []byte("9999999999.0\n"+digest+"\n"), 0o600))
 		case 5: // the script altered
 			scripts, err := filepath.Glob(filepath.Join(runtimeDir(b), "script-*"))
 			require.NoError(t, err)

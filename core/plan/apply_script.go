@@ -117,9 +117,9 @@ listed() {
     *) mv -f "$D.after" "$D.is" && say "?$ID" <"$D.is" >"$D.after" ;;
   esac || return 1
   [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
-  keep sort "$K" "$D.after"
+  sort -o "$NOW" "$K" "$D.after" && keep
 }
-[ -z "$LISTED" ] || { [ -n "$learned" ] && listed; } || rm -rf "$R/seen-$ID"
+[ -z "$LISTED" ] || { [ -n "$learned" ] && listed; } || rm -f "$NOW" "$NOW.clock"
 tidy "in-$ID" lock
 `
 

@@ -25,19 +25,21 @@ import (
 // a new ctime, which nobody can set. That fails for a write in the same tick of
 // the clock as the listing, so what is as young as the listing itself gets a
 // mark that no other listing repeats, and is read again (the racily-clean rule
-// of DESIGN section 7). GNU find gives
-// the marks itself: to what is NEWER than PAST, a nanosecond before C0, since it knows
-// no "as new as".
+// of DESIGN section 7). GNU find gives the marks itself: to what is NEWER than
+// PAST, a nanosecond before C0, since it knows no "as new as".
+//
+// A listing lies at RT/seen-<run>, and counts once RT/seen-<run>.clock tells when
+// it was begun, and its digest.
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
 // ID run, X run that left the listing to compare with, Q what sha256sum said of
 // the script and that listing, MODE, and for a survey M a new marker, V=1 to leave nothing behind, O and B where the download goes
 // (parts.go), OLD the runs whose uploads were cut off; for a check MARKER.
 const script = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
-L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID
+L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID NOW=$R/seen-$ID
 NL='
 ' TAB='	'
-leave() { rm -rf "$D".*; echo "$1" >"$R/why-$ID"; exit "$2"; }
+leave() { rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
 have() { command -v "$1" >/dev/null 2>&1; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
@@ -66,7 +68,7 @@ begin() {
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
 FILE='%T@ %C@ %i %s %y%m %p\n'
-NEWER=-newerct GONE= TRIED= U=
+NEWER=-newerct KEPT= TRIED= U=
 lines() { case $LIST in
   find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "@$PAST" -printf "?$ID $FILE" -o -printf "$FILE" ;;
   *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
@@ -87,32 +89,31 @@ whole() { case $LIST in
 esac; }
 now() {
   F=0
-  { whole || : >"$D.fail"; } 2>/dev/null | sort -u >"$D.now" || exit 1
+  { whole || : >"$D.fail"; } 2>/dev/null | sort -u >"$NOW" || exit 1
   [ -f "$D.fail" ] || return 0
-  { whole && rm -f "$D.fail"; } 2>/dev/null | sort -u >"$D.now" || exit 1
+  { whole && rm -f "$D.fail"; } 2>/dev/null | sort -u >"$NOW" || exit 1
   [ ! -f "$D.fail" ] || F=1
 }
-same() { [ $F = 0 ] && comm -3 "$K" "$D.now" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ]; }
+same() { [ $F = 0 ] && comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ]; }
 sum() { if have sha256sum; then sha256sum <"$1"; else echo -; fi; }
 known() {
-  K=$R/seen-$X/list c='' s='' k=${Q#*"$NL"}
+  K=$R/seen-$X c='' s='' k=${Q#*"$NL"}
   k=${k:+${k%% *}  -}
-  [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$R/seen-$X/clock" ] && { read -r c && read -r s; } <"$R/seen-$X/clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "${k:-$(sum "$K")}" = "$s" ]
+  [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$K.clock" ] && { read -r c && read -r s; } <"$K.clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "${k:-$(sum "$K")}" = "$s" ]
 }
 mark() {
   case $1 in m) k=1,2 n='' ;; c) k=4,5 n='* * * ' ;; esac
   sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
   if [ -s "$D.young" ]; then sort "$D.young" | comm -23 "$2" -; say "?$ID" <"$D.young"; else cat "$2"; fi
 }
-keep() {
-  s=$R/seen-$ID n=$R/seen-$ID
-  [ ! -e "$s" ] || n=$s.new
-  newdir "$n" && "$@" >"$n/list" && { echo "$C0"; sum "$n/list"; } >"$n/clock" || return 1
-  [ "$n" = "$s" ] || { rm -rf "$s" && mv "$n" "$s"; } || return 1
-  for s in "$R"/seen-*; do case $s in */seen-$ID|*/seen-$X) ;; *) GONE="$GONE ${s##*/}" ;; esac; done
+keep() { { echo "$C0"; sum "$NOW"; } >"$NOW.clock" && KEPT=1; }
+tidy() {
+  cd "$R" || return 1
+  [ -f "$NOW.clock" ] || set -- "$@" "seen-$ID"
+  [ -z "$KEPT" ] || for s in seen-*; do case $s in "seen-$ID"|"seen-$ID.clock"|"seen-$X"|"seen-$X.clock") ;; *) set -- "$@" "$s" ;; esac; done
+  rm -rf "run-$ID" "run-$ID".* "$@"
 }
-tidy() { cd "$R" && rm -rf $GONE "run-$ID" "run-$ID".* "$@"; }
-learn() { if [ -f "$R/sums" ]; then sort -u "$1" "$R/sums"; else sort -u "$1"; fi >"$D.all" && mv -f "$D.all" "$R/sums"; }
+learn() { [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o "$R/sums" "$@"; }
 tars() {
   [ -z "$TRIED" ] || return 0
   TRIED=1
@@ -188,11 +189,11 @@ survey() {
   now
   S=0 P=0 G= H= N= Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
   ! have sha256sum || H=1
-  if known && comm -3 "$K" "$D.now" >"$D.diff" 2>/dev/null; then
+  if known && comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null; then
     [ ! -s "$D.diff" ] || { pick; [ -n "$V" ] || sweep; }
     [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
   else
-    X= G=1 Y=$D.now
+    X= G=1 Y=$NOW
     [ -n "$V" ] || sweep
     if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D.sums" 2>/dev/null || S=1; fi
     if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
@@ -201,14 +202,13 @@ survey() {
     [ $MODE != pull ] || [ ! -s "$D.sums" ] || [ ! -f "$R/sums" ] || fresh
   fi
   [ ! -s "$D.want" ] || wanted
-  read -r l <"$D.now"; [ "$l" != '0 0 !' ] || odd
+  read -r l <"$NOW"; [ "$l" != '0 0 !' ] || odd
   [ -z "$G" ] || [ -z "$H" ] || pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f
   if [ -d "$R/displaced" ]; then tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; fi
   [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D.blind" 2>/dev/null
   if [ -z "$V" ] && [ $LIST != plain ]; then
     if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
-    elif [ $LIST = find ]; then ! keep cat "$D.now" || N=$ID
-    elif mark c "$D.now" "$C0" >"$D.list" && keep sort "$D.list"; then N=$ID; fi
+    elif { [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; } && keep; then N=$ID; fi
     [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests"
   fi
   [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
@@ -225,7 +225,7 @@ check() {
   [ "$m" = "$MARKER" ] && known || stale
   now
   same || stale
-  rm -f "$D".*
+  rm -f "$D".* "$NOW"
 }
 case $MODE in push|pull) survey ;; check) check ;; esac
 `

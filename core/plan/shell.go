@@ -79,7 +79,7 @@ func variables(r *Request, mode string) string {
 // byName runs the script that an earlier run left, if it is still what it was.
 func byName(r *Request, vars, name string) string {
 	return shc(vars + ` S=` + Quote(name) + `
-if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X/list" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
+if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
 `)
 }
 
