@@ -49,7 +49,7 @@ func (r *Request) validateTransfer() error {
 func unpack(r *Request, file, dir string) string {
 	switch {
 	case r.Stream:
-		return `tar -xof - -C "` + dir + `" && cat >/dev/null`
+		return `tar -xof - -C "` + dir + `" && { ! read -r x || cat >/dev/null; }`
 	case r.Part == 0:
 		return `tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
 	}
@@ -79,14 +79,15 @@ func downloadVars(r *Request) string {
 
 // cutParts are the functions that begin and end a download: out where OUT asks
 // for it, into parts where B does. Where dd is missing it stays whole.
-const cutParts = `into() { [ -z "$B" ] || mkdir -p "${O%/*}" || exit 1; : >"$O" || exit 1; }
+const cutParts = `into() { [ -z "$B" ] || mkdir -p "${O%/*}" || exit 1; : >"$O" && BRIEF= || exit 1; }
 part() {
   k=000$1
   while [ ${#k} -gt 4 ]; do k=${k#0}; done
   k=$O.$k
 }
+brief() { [ -n "$BRIEF" ] && while IFS= read -r l; do printf '%s\n' "$l"; done <"$O"; }
 parts() {
-  if [ -n "$OUT" ]; then cat "$O" || exit 1; fi
+  if [ -n "$OUT" ]; then brief || cat "$O" || exit 1; fi
   [ -n "$B" ] || return 0
   part 1
   : >"$k" || exit 1

@@ -58,13 +58,17 @@ before() {
   esac
   case $PAST in 1?????????) PAST=${C0%.*}.${PAST#1} ;; *) PAST=$((${C0%.*}-1)).$PAST ;; esac
 }
+probe() {
+  if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find; before
+  elif C0=$(stat -c %z "$D.c0" 2>/dev/null); then LIST=stat; fi
+}
+# What a check lists is compared only, and needs no marks: it learns the clock from
+# GNU find along with the names.
+recall() { [ $MODE = check ] && claim && case $c in *' '*) return 1 ;; *) LIST=find PAST=99999999999 ;; esac; }
 begin() {
   cd "$W" && : >"$D.c0" && : >"$D.none" || exit 1
-  LIST=plain
-  if have comm; then
-    if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find; before
-    elif C0=$(stat -c %z "$D.c0" 2>/dev/null); then LIST=stat; fi
-  fi
+  LIST=plain C0=
+  ! have comm || recall || probe
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
 FILE='%T@ %C@ %i %s %y%m %p\n'
@@ -76,7 +80,9 @@ esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
 say() { while IFS= read -r l; do printf '%s %s\n' "$1" "$l"; done; }
 whole() { case $LIST in
-  find) lines . -path . -o -path "*$NL*" -printf '0 0 !\n' -o \( @PRUNES@ \) -prune -printf '0 0 x %p\n' -o ;;
+  find) set -- . -path . -o
+     [ -n "$C0" ] || set -- "$D.c0" . -path . -o -path '/*' -fprintf "$D.t" '%C@\n' -o
+     lines "$@" -path "*$NL*" -printf '0 0 !\n' -o \( @PRUNES@ \) -prune -printf '0 0 x %p\n' -o ;;
   stat) lines . -path . -o -path "*$NL*" -exec stat -c '0 0 !' {} + -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
   *) find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
      walk ! -path "*$NL*" -type d -print | say '0 0 d755'
@@ -88,6 +94,12 @@ whole() { case $LIST in
      walk -type d -print >/dev/null ;;
 esac; }
 now() {
+  list
+  if [ $LIST = find ] && [ -z "$C0" ]; then
+    if [ -f "$D.t" ]; then read -r C0 <"$D.t"; else LIST=plain; probe; list; fi
+  fi
+}
+list() {
   F=0
   { whole || : >"$D.fail"; } 2>/dev/null | sort -u >"$NOW" || exit 1
   [ -f "$D.fail" ] || return 0
@@ -96,11 +108,12 @@ now() {
 }
 same() { [ $F = 0 ] && comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ]; }
 sum() { if have sha256sum; then sha256sum <"$1"; else echo -; fi; }
-known() {
+claim() {
   K=$R/seen-$X c='' s='' k=${Q#*"$NL"}
   k=${k:+${k%% *}  -}
-  [ -n "$X" ] && [ $LIST != plain ] && [ -f "$K" ] && [ -f "$K.clock" ] && { read -r c && read -r s; } <"$K.clock" && [ "$C0" \> "$c" ] 2>/dev/null && [ "${k:-$(sum "$K")}" = "$s" ]
+  [ -n "$X" ] && [ -f "$K" ] && [ -f "$K.clock" ] && { read -r c && read -r s; } <"$K.clock" && [ "${k:-$(sum "$K")}" = "$s" ]
 }
+known() { [ $LIST != plain ] && claim && [ "$C0" \> "$c" ]; }
 mark() {
   case $1 in m) k=1,2 n='' ;; c) k=4,5 n='* * * ' ;; esac
   sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
@@ -178,10 +191,7 @@ arrived() {
     [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D.sums" 2>/dev/null
   done
 }
-show() {
-  if [ -s "$1" ] || [ -s "$2" ] || [ -s "$3" ]; then echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1
-  else printf '.\n.\n.\n'; fi
-}
+show() { if [ -n "$BRIEF" ]; then printf '.\n.\n.\n'; else echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1; fi; }
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
   begin
@@ -212,6 +222,7 @@ survey() {
     [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests"
   fi
   [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
+  [ -s "$O" ] || [ -s "$Y" ] || [ -s "$D.sums" ] || [ -s "$D.blind" ] || BRIEF=1
   { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; show "$Y" "$D.sums" "$D.blind"; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
   T=` + zeroSum + `
   if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
@@ -222,9 +233,9 @@ survey() {
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
   begin
-  [ "$m" = "$MARKER" ] && known || stale
+  [ "$m" = "$MARKER" ] && claim || stale
   now
-  same || stale
+  known && same || stale
   rm -f "$D".* "$NOW"
 }
 case $MODE in push|pull) survey ;; check) check ;; esac
