@@ -33,8 +33,9 @@ import (
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
 // ID run, X run that left the listing to compare with, Q what sha256sum said of
-// the script and that listing, MODE, and for a survey M a new marker, V=1 to leave nothing behind, O and B where the download goes
-// (parts.go), OLD the runs whose uploads were cut off; for a check MARKER.
+// the script and that listing, MODE, and for a survey M a new marker, V=1 to
+// leave nothing behind, O and B where the download goes (parts.go), OLD the runs
+// whose uploads were cut off; for a check MARKER.
 const script = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
 L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID NOW=$R/seen-$ID
 NL='
