@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import fs from "node:fs";
 
+import { sha256 } from "./digest.js";
 import { codeOf, ioError } from "./errors.js";
 
 // Bounds of the store. What does not fit is not kept, and a text merge that would
@@ -12,10 +12,25 @@ const maxContents = 256 << 20;
 const recordHead = 40; // digest and length
 const flushSize = 256 << 10;
 
-interface Place {
-  offset: number;
-  size: number;
+/** The start of a digest as a number, exact in a double: what an index keeps of each. Two contents that share it count as one, and a merge that would need the second is a conflict. */
+function keyOf(low: number, high: number): number {
+  return low + (high & 0xfffff) * 2 ** 32;
 }
+
+function keyAt(bytes: Buffer, at: number): number {
+  return keyOf(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4));
+}
+
+function keyOfText(digest: string): number {
+  return keyAt(Buffer.from(digest.slice(0, 16), "hex"), 0);
+}
+
+/** Where a content stands, as one number: an offset below 2^32 and a size below 2^20. */
+function placeOf(offset: number, size: number): number {
+  return offset * sizeUnit + size;
+}
+
+const sizeUnit = 2 ** 20;
 
 /**
  * Keeps the small text files of base for text merges: one file of records, each a
@@ -24,7 +39,7 @@ interface Place {
  * in the sandbox.
  */
 export class Contents {
-  private index: Map<string, Place> | undefined; // only a merge or a change needs it
+  private index: Map<number, number> | undefined; // places by keys; only a merge or a change needs it
   private size = 0;
   private added: number | undefined; // open while contents are added
   private waiting: Buffer | undefined; // records that are not written yet
@@ -34,9 +49,9 @@ export class Contents {
   constructor(private readonly path: string) {}
 
   /** Reads the index. A damaged tail is cut off when something is added, since every content is checked when it is read. */
-  private load(): Map<string, Place> {
+  private load(): Map<number, number> {
     if (this.index) return this.index;
-    const index = new Map<string, Place>();
+    const index = new Map<number, number>();
     const fd = this.open();
     if (fd !== undefined) {
       try {
@@ -59,13 +74,13 @@ export class Contents {
     }
   }
 
-  private readIndex(fd: number, index: Map<string, Place>): void {
+  private readIndex(fd: number, index: Map<number, number>): void {
     const end = fs.fstatSync(fd).size;
     const head = Buffer.alloc(recordHead);
     while (fs.readSync(fd, head, 0, recordHead, this.size) === recordHead) {
       const n = head.readBigUInt64LE(32);
       if (n > maxContent || this.size + recordHead + Number(n) > end) return;
-      index.set(head.toString("hex", 0, 32), { offset: this.size + recordHead, size: Number(n) });
+      index.set(keyAt(head, 0), placeOf(this.size + recordHead, Number(n)));
       this.size += recordHead + Number(n);
     }
   }
@@ -73,19 +88,20 @@ export class Contents {
   /** A content, or undefined if it is not kept or not what it should be; the merge then becomes a conflict. */
   get(digest: string): Buffer | undefined {
     try {
-      const place = this.load().get(digest);
-      return place && this.read(digest, place);
+      const place = this.load().get(keyOfText(digest));
+      const data = place === undefined ? undefined : this.read(place);
+      return data && sha256(data) === digest ? data : undefined;
     } catch {
       return undefined;
     }
   }
 
-  private read(digest: string, place: Place): Buffer | undefined {
+  /** The bytes at a place, or fewer where the file was cut. */
+  private read(place: number): Buffer {
     const fd = fs.openSync(this.path, "r");
     try {
-      const data = Buffer.alloc(place.size);
-      const n = fs.readSync(fd, data, 0, place.size, place.offset);
-      return n === place.size && createHash("sha256").update(data).digest("hex") === digest ? data : undefined;
+      const data = Buffer.alloc(place % sizeUnit);
+      return data.subarray(0, fs.readSync(fd, data, 0, data.length, Math.floor(place / sizeUnit)));
     } finally {
       fs.closeSync(fd);
     }
@@ -93,18 +109,20 @@ export class Contents {
 
   /** Whether a content is kept. */
   has(digest: string): boolean {
-    return this.load().has(digest);
+    return this.load().has(keyOfText(digest));
   }
 
   /** Keeps a content of the given digest if it is a small text and there is room. */
   add(digest: string, data: Buffer): void {
     const index = this.load();
-    if (index.has(digest) || !worthKeeping(data) || this.size + data.length > maxContents) return;
     const waiting = (this.waiting ??= Buffer.allocUnsafe(flushSize + recordHead + maxContent));
-    waiting.write(digest, this.waitingSize, "hex");
-    waiting.writeBigUInt64LE(BigInt(data.length), this.waitingSize + 32);
-    data.copy(waiting, this.waitingSize + recordHead);
-    index.set(digest, { offset: this.size + recordHead, size: data.length });
+    const at = this.waitingSize;
+    waiting.write(digest, at, "hex");
+    const key = keyAt(waiting, at);
+    if (index.has(key) || !worthKeeping(data) || this.size + data.length > maxContents) return;
+    waiting.writeBigUInt64LE(BigInt(data.length), at + 32);
+    data.copy(waiting, at + recordHead);
+    index.set(key, placeOf(this.size + recordHead, data.length));
     this.waitingSize += recordHead + data.length;
     this.size += recordHead + data.length;
     if (this.waitingSize > flushSize) this.flush();
@@ -136,20 +154,20 @@ export class Contents {
     if (this.added !== undefined) fs.closeSync(this.added);
     this.added = undefined;
     if (!base || !this.index || this.size < 1 << 20) return;
-    const used = spokenOf(base, this.index.keys());
+    const used = spokenOf(base, this.index);
     let bytes = 0;
-    for (const digest of used) bytes += recordHead + this.index.get(digest)!.size;
+    for (const place of used) bytes += recordHead + (place % sizeUnit);
     if (bytes * 2 <= this.size) this.compact(used);
   }
 
   /** Rewrites the store with what is used. */
-  private compact(used: Iterable<string>): void {
+  private compact(used: Iterable<number>): void {
     const next = new Contents(this.path + ".new");
     try {
       fs.rmSync(next.path, { force: true });
-      for (const digest of used) {
-        const data = this.get(digest);
-        if (data) next.add(digest, data);
+      for (const place of used) {
+        const data = this.read(place);
+        next.add(sha256(data), data);
       }
       next.close(undefined);
       if (fs.existsSync(next.path)) fs.renameSync(next.path, this.path);
@@ -167,25 +185,17 @@ function worthKeeping(data: Buffer): boolean {
 }
 
 /**
- * Which of some digests a stored base speaks of. They stand in its document as bytes,
+ * Which contents a stored base speaks of. Their digests stand in its document as bytes,
  * each at a multiple of 8. One that stands there by chance is kept too long, which
  * harms nobody.
  */
-function spokenOf(document: Uint8Array, digests: Iterable<string>): Set<string> {
+function spokenOf(document: Uint8Array, index: ReadonlyMap<number, number>): Set<number> {
   const { buffer } = Uint8Array.from(document); // which begins at a multiple of 8
   const words = new Uint32Array(buffer, 0, Math.floor(document.length / 8) * 2);
-  const bytes = Buffer.from(buffer);
-  const wanted = new Map<number, Set<string>>(); // by their first four bytes
-  for (const digest of digests) {
-    const first = Buffer.from(digest.slice(0, 8), "hex").readUInt32LE();
-    const same = wanted.get(first) ?? new Set();
-    wanted.set(first, same.add(digest));
-  }
-  const found = new Set<string>();
-  for (let i = 0; i + 8 <= words.length; i += 2) {
-    const same = wanted.get(words[i]!);
-    const digest = same && bytes.toString("hex", 4 * i, 4 * i + 32);
-    if (digest && same.has(digest)) found.add(digest);
+  const found = new Set<number>();
+  for (let i = 0; i < words.length; i += 2) {
+    const place = index.get(keyOf(words[i]!, words[i + 1]!));
+    if (place !== undefined) found.add(place);
   }
   return found;
 }
