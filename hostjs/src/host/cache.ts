@@ -130,11 +130,23 @@ export class CachedFolder {
     }
   }
 
-  /** The record of an unchanged file, which ends in its digest. */
-  find(name: string, info: Info): Buffer | undefined {
+  /** What is known of an unchanged file. */
+  find(name: string, info: Info): Known | undefined {
     const known = this.files.get(name);
-    if (!known || known.dev !== info.dev || !this.isSame(known.at, info) || !this.settled(info)) return undefined;
-    return this.body.subarray(known.from, known.at + stampSize + 32);
+    return known && known.dev === info.dev && this.isSame(known.at, info) && this.settled(info) ? known : undefined;
+  }
+
+  digest({ at }: Known): Uint8Array {
+    return new Uint8Array(this.body.buffer, this.body.byteOffset + at + stampSize, 32);
+  }
+
+  /** Copies the record of a file to an offset, and returns how many bytes it has. */
+  copy({ from, at }: Known, into: Buffer, offset: number): number {
+    return this.body.copy(into, offset, from, at + stampSize + 32);
+  }
+
+  static size({ from, at }: Known): number {
+    return at + stampSize + 32 - from;
   }
 
   private isSame(at: number, info: Info): boolean {
@@ -150,11 +162,6 @@ export class CachedFolder {
     const youngest = info.mtimeNs > info.ctimeNs ? info.mtimeNs : info.ctimeNs;
     return youngest < this.clock - (coarse ? coarseMargin : fineMargin);
   }
-}
-
-/** The digest in a record of the cache. */
-export function digestIn(record: Buffer): Buffer {
-  return record.subarray(record.length - 32);
 }
 
 /** A place in bytes. To go past their end is a RangeError. */
@@ -207,12 +214,11 @@ export class CacheBuilder {
     this.leave(from);
   }
 
-  /** Adds a file whose record in an earlier cache, from a folder of this device, is still true. */
-  reuse(path: string, dev: bigint, record: Buffer): void {
-    const from = this.enter(parentOf(path), dev);
-    this.room(record.length);
-    this.bytes.set(record, this.length);
-    this.length += record.length;
+  /** Adds a file of which an earlier cache is still true. */
+  reuse(path: string, folder: CachedFolder, known: Known): void {
+    const from = this.enter(parentOf(path), known.dev);
+    this.room(CachedFolder.size(known));
+    this.length += folder.copy(known, this.bytes, this.length);
     this.leave(from);
   }
 

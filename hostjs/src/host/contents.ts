@@ -77,11 +77,12 @@ export class Contents {
   private readIndex(fd: number, index: Map<number, number>): void {
     const end = fs.fstatSync(fd).size;
     const head = Buffer.alloc(recordHead);
+    const view = new DataView(head.buffer, head.byteOffset, recordHead);
     while (fs.readSync(fd, head, 0, recordHead, this.size) === recordHead) {
-      const n = head.readBigUInt64LE(32);
-      if (n > maxContent || this.size + recordHead + Number(n) > end) return;
-      index.set(keyAt(head, 0), placeOf(this.size + recordHead, Number(n)));
-      this.size += recordHead + Number(n);
+      const n = view.getUint32(32, true);
+      if (view.getUint32(36, true) !== 0 || n > maxContent || this.size + recordHead + n > end) return;
+      index.set(keyOf(view.getUint32(0, true), view.getUint32(4, true)), placeOf(this.size + recordHead, n));
+      this.size += recordHead + n;
     }
   }
 

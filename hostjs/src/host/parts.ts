@@ -3,7 +3,7 @@
  * one fills: at most two are in memory, whatever the size of the body.
  */
 export class PartWriter {
-  private buffer: Buffer;
+  private buffer: Buffer | undefined; // of a part that was begun
   private used = 0;
   private full: Buffer[] = [];
   private sending: Promise<void> | undefined;
@@ -13,10 +13,7 @@ export class PartWriter {
   constructor(
     private readonly limit: number,
     private readonly send: (part: Buffer) => Promise<void>,
-  ) {
-    // Memory that was not written to yet costs nothing, and copies of a part that grows would all wait for the collector.
-    this.buffer = Buffer.allocUnsafe(limit > 0 ? limit : firstSize);
-  }
+  ) {}
 
   /** Whether a part is full, so that the caller shall drain before it writes on. */
   get waiting(): boolean {
@@ -27,8 +24,9 @@ export class PartWriter {
   write(data: Uint8Array): void {
     for (let at = 0; at < data.length; ) {
       if (this.limit > 0 && this.used === this.limit) this.cut();
-      const n = Math.min(this.room(data.length - at), data.length - at);
-      this.buffer.set(at === 0 && n === data.length ? data : data.subarray(at, at + n), this.used);
+      const buffer = this.room(data.length - at);
+      const n = Math.min(buffer.length - this.used, data.length - at);
+      buffer.set(at === 0 && n === data.length ? data : data.subarray(at, at + n), this.used);
       this.used += n;
       at += n;
     }
@@ -40,8 +38,7 @@ export class PartWriter {
    */
   place(n: number): Place | undefined {
     if (this.limit > 0 && this.used + n > this.limit) return undefined;
-    this.room(n);
-    return { buffer: this.buffer, at: this.used };
+    return { buffer: this.room(n), at: this.used };
   }
 
   /** Takes the n bytes of a place that was filled. */
@@ -49,22 +46,30 @@ export class PartWriter {
     this.used += n;
   }
 
-  /** Makes room for up to n more bytes and returns for how many there is. */
-  private room(n: number): number {
-    let size = this.buffer.length;
+  /** The buffer of this part, where it has no bound with room for n more bytes. */
+  private room(n: number): Buffer {
+    // Memory that was not written to yet costs nothing, and copies of a part that grows would all wait for the collector.
+    const buffer = (this.buffer ??= Buffer.allocUnsafeSlow(this.limit > 0 ? this.limit : firstSize));
+    let size = buffer.length;
     while (this.limit === 0 && size - this.used < n) size *= 2;
-    if (size > this.buffer.length) {
-      const grown = Buffer.allocUnsafe(size);
-      this.buffer.copy(grown, 0, 0, this.used);
-      this.buffer = grown;
-    }
-    return this.buffer.length - this.used;
+    if (size === buffer.length) return buffer;
+    return (this.buffer = this.moved(size));
   }
 
   private cut(): void {
-    this.full.push(this.buffer.subarray(0, this.used));
-    this.buffer = Buffer.allocUnsafe(this.buffer.length);
+    this.full.push(this.used === this.buffer?.length ? this.buffer : this.moved(this.used));
+    this.buffer = undefined;
     this.used = 0;
+  }
+
+  /** What this part holds, in a buffer of another size. */
+  private moved(size: number): Buffer {
+    const other = Buffer.allocUnsafeSlow(size);
+    if (this.buffer) {
+      this.buffer.copy(other, 0, 0, this.used);
+      release(this.buffer);
+    }
+    return other;
   }
 
   /** Waits until all full parts but one are sent. */
@@ -90,6 +95,17 @@ export class PartWriter {
     await this.drain();
     await this.settle();
   }
+}
+
+/**
+ * Frees a large buffer that nobody uses any more: what is sent to nobody is gone. The
+ * collector would let it stand until long after the sync.
+ */
+function release({ buffer }: Buffer): void {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  port1.postMessage(buffer, [buffer as ArrayBuffer]);
+  port1.close();
 }
 
 /** Bytes at an offset of a buffer. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 
 import { maxReads } from "./archiveWriter.js";
-import { CacheBuilder, digestIn, now, type CachedFolder, type ScanCache } from "./cache.js";
+import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
 import { codeOf, ioError, reason } from "./errors.js";
 import { comparePaths } from "../order.js";
 import { Verdict } from "../planner.js";
@@ -248,15 +248,15 @@ class Scanner {
 
   /** Adds a file that need not be read. */
   private known(f: Found, info: Info, cached: CachedFolder | undefined): boolean {
-    const record = cached?.find(f.name, info);
-    if (record) {
+    const known = cached?.find(f.name, info);
+    if (known) {
       this.reused++;
-      this.cache.reuse(f.path, info.dev, record);
+      this.cache.reuse(f.path, cached!, known);
     } else {
       this.fresh++;
       if (!this.options.noDigests) return false;
     }
-    this.add(f, "file", info.size, record && digestIn(record), "");
+    this.add(f, "file", info.size, known && cached!.digest(known), "");
     this.count(info.size);
     return true;
   }
