@@ -2,6 +2,7 @@
 // hosts send; R5 is tested with the lock.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
@@ -85,7 +86,7 @@ test("R1: files that vanish during the scan are no problems", async (t) => {
   const root = tempDir(t);
   put(root, "stay", "1");
   const busy = `while :; do mkdir -p busy/$0; echo x > busy/$0/f; rm -rf busy/$0; done`;
-  const children = ["a", "b"].map((name) => spawn("sh", ["-c", busy, name], { cwd: root, stdio: "ignore" }));
+  const children = ["a", "b"].map((name) => spawn("sh", ["-c", busy, name], { cwd: root, stdio: "ignore", detached: true }));
   try {
     const rules = { scanDir: (_: string, names: string[]) => new Uint8Array(names.length), repoState: () => "", display: String, maxPath: 4095, maxTarget: 4095 };
     let seen = 0;
@@ -97,7 +98,10 @@ test("R1: files that vanish during the scan are no problems", async (t) => {
     }
     assert.ok(seen > 0, "the others were at work");
   } finally {
-    for (const child of children) child.kill("SIGKILL");
+    // With what they started, which else goes on for a moment in a folder that is being removed.
+    const gone = children.map((child) => once(child, "exit"));
+    for (const child of children) process.kill(-child.pid!, "SIGKILL");
+    await Promise.all(gone);
   }
 });
 
