@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { FromWorker, Start, ToWorker } from "./messages.js";
 
 /** By default young objects alone may take 48 MB before V8 looks which of them are still needed. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
 /** How long a thread waits for another task, in milliseconds, and how many do. Starting one takes a fifth of a second of CPU, which most small syncs need less than. */
 const patience = 10_000;
