@@ -28,7 +28,7 @@ func (p *program) dropBuckets(t *pcln) error {
 	word := func(i int) int { return int(binary.LittleEndian.Uint64(t.memory[t.module+8*i:])) }
 	first, end, buckets := word(moduleFirst), word(moduleFirst+1), word(moduleBuckets)
 	size := (end - first + bucketText - 1) / bucketText * bucketSize
-	if (end-1-first)>>functionShift != t.functions-1 || buckets <= 0 || size < 0 || buckets+size > len(t.memory) {
+	if t.functions != len(p.functions) || end <= first || (end-1-first)>>functionShift != t.functions-1 || buckets <= 0 || size < 0 || buckets+size > len(t.memory) {
 		return errForm
 	}
 	for i := range t.functions {

@@ -45,7 +45,16 @@ func parseProgram(module []byte) (*program, error) {
 		return nil, errForm
 	}
 	p.names, err = functionNames(sections, p.imports+len(p.functions))
+	if err == nil && !p.callsKnown() {
+		err = errForm
+	}
 	return p, err
+}
+
+// callsKnown reports whether every function that is called is there.
+func (p *program) callsKnown() bool {
+	unknown := func(in instr) bool { return in.op == opCall && uint64(in.x) >= uint64(len(p.names)) }
+	return !slices.ContainsFunc(p.functions, func(f *function) bool { return slices.ContainsFunc(f.code, unknown) })
 }
 
 // section returns the first of a kind, or nil.
