@@ -67,6 +67,7 @@ type settings struct {
 	timeout                 time.Duration
 	jump, command           string
 	far                     time.Duration // the round trip from which on bodies are compressed
+	dialed                  time.Duration // how long TCP took to connect; 0 over a jump or a proxy
 	home                    string
 	config                  string
 }

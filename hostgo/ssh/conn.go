@@ -57,7 +57,7 @@ func newConn(client *ssh.Client, s *settings) *conn {
 		_ = client.Wait() // why it ended is told by the calls that it ends
 		c.once.Do(func() { close(c.lost) })
 	}()
-	go c.probe(s.far)
+	go c.probe(s.far, s.dialed)
 	go c.keepAlive(s.aliveInterval, s.aliveCount)
 	return c
 }

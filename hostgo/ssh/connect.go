@@ -93,8 +93,10 @@ func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
 	case s.command != "":
 		return startProxy(s.command)
 	}
-	d := net.Dialer{KeepAlive: 30 * time.Second}
-	return d.DialContext(ctx, "tcp", address)
+	d, start := net.Dialer{KeepAlive: 30 * time.Second}, time.Now()
+	raw, err := d.DialContext(ctx, "tcp", address)
+	s.dialed = time.Since(start)
+	return raw, err
 }
 
 // cutLast splits the last of a list of hosts off: it is reached over the others.
