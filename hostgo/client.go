@@ -61,6 +61,7 @@ type Capabilities struct {
 	MergedOutput  bool  // stdout and stderr of a command come as one
 	NoConcurrency bool  // one call at a time
 	WholeSeconds  bool  // timeouts are rounded up to seconds
+	Far           bool  // a call more costs more time than it saves
 }
 
 // Capable is a client that knows its limits.

@@ -49,7 +49,9 @@ func (c *Client) Identity() string { return c.identity }
 
 // Capabilities implements [hostgo.Capable]. The other side passes a command as
 // one argument to the user's shell.
-func (c *Client) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{MaxArg: maxArg} }
+func (c *Client) Capabilities() hostgo.Capabilities {
+	return hostgo.Capabilities{MaxArg: maxArg, Far: !c.conn.packing.isNear()}
+}
 
 // maxArg leaves room for the wrapping of a command, below the 131,071 bytes that
 // Linux takes for one argument.

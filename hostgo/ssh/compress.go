@@ -63,6 +63,16 @@ func (c *conn) isFar(ctx context.Context) bool {
 	return false
 }
 
+// isNear reports whether the link is known to be fast by now.
+func (p *packing) isNear() bool {
+	select {
+	case <-p.measured:
+		return !p.far
+	default:
+		return false
+	}
+}
+
 // packer waits until it is known how to compress input. It returns nil for not
 // at all.
 func (c *conn) packer(ctx context.Context) *packer {
