@@ -42,17 +42,29 @@ func (b *pair) moved(sync func() *hostgo.Report) (int64, *hostgo.Report) {
 // whole hides that a client can stream.
 type whole struct{ hostgo.Client }
 
+// distant is a client that streams, and says that each call costs much time.
+type distant struct {
+	hostgo.Client
+	hostgo.Streamer
+}
+
+func (distant) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{Far: true} }
+
 // The budgets of DESIGN section 7, whatever the size of the tree. A client that
-// streams needs one call each way.
+// streams needs one call each way, and one more for a push to a near sandbox, which
+// is asked early whether it changed.
 func TestBytesGrowWithWhatChanged(t *testing.T) {
 	for _, c := range []struct {
 		files       int
-		stream      bool
+		stream, far bool
 		pull, small int // calls
-	}{{200, false, 3, 3}, {200, true, 1, 2}, {3000, false, 3, 3}} {
+	}{{200, false, false, 3, 3}, {200, true, false, 1, 2}, {200, true, true, 1, 1}, {3000, false, false, 3, 3}} {
 		b := grown(t, c.files)
 		b.opts.Identity = b.opts.Client.(hostgo.Identified).Identity() + " " + b.sandbox
-		if !c.stream {
+		switch {
+		case c.far:
+			b.opts.Client = distant{b.opts.Client, b.opts.Client.(hostgo.Streamer)}
+		case !c.stream:
 			b.opts.Client = whole{b.opts.Client}
 		}
 		bytes, r := b.moved(b.push)
