@@ -45,6 +45,12 @@ func TestPassesKeepBehaviour(t *testing.T) {
 		passes(after, kept)
 		shorter += len(f.encode()) - len(after.functions[generated].encode())
 		a, b := start(t, before), start(t, after)
+		for k := range int64(30) {
+			if !kept[k] {
+				_, err := b.enter(t, k, 1)
+				require.ErrorContains(t, err, "unreachable", "seed %d, entered at %d, which nothing asks for", seed, k)
+			}
+		}
 		for _, k := range entries {
 			for fuel := range uint64(20) {
 				want, got := a.run(t, k, fuel), b.run(t, k, fuel)
@@ -189,13 +195,18 @@ func start(t *testing.T, p *program) machine {
 // run enters the function with the stack pointer near the top, and tells what it left behind.
 func (m machine) run(t *testing.T, entry int64, fuel uint64) string {
 	t.Helper()
-	m.memory.Write(0, make([]byte, 2*stackTop))
-	m.memory.WriteUint64Le(stackTop+fuelAt, fuel)
-	m.sp.Set(stackTop)
-	out, err := m.function.Call(t.Context(), uint64(entry))
+	out, err := m.enter(t, entry, fuel)
 	require.NoError(t, err)
 	all, _ := m.memory.Read(stackTop, stackTop)
 	return fmt.Sprint(out, m.sp.Get(), all)
+}
+
+func (m machine) enter(t *testing.T, entry int64, fuel uint64) ([]uint64, error) {
+	t.Helper()
+	m.memory.Write(0, make([]byte, 2*stackTop))
+	m.memory.WriteUint64Le(stackTop+fuelAt, fuel)
+	m.sp.Set(stackTop)
+	return m.function.Call(t.Context(), uint64(entry))
 }
 
 // TestLookup finds the records of addresses of a table of three functions.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -37,7 +38,9 @@ func (p *program) findEntries(t *pcln) entries {
 }
 
 // prune leaves in the dispatch what it is asked for, and drops the blocks that
-// nothing leaves.
+// nothing leaves. An innermost block comes to it, which the dispatch leaves for any
+// other number: behind it the function traps, so that an entry which findEntries
+// missed cannot run the wrong code.
 func (f *function) prune(entries map[int64]bool) {
 	d, ok := f.findDispatch()
 	if !ok {
@@ -57,11 +60,12 @@ func (f *function) prune(entries map[int64]bool) {
 			out = append(out, f.code[d.table-2-i])
 		}
 	}
+	out = append(out, instr{op: opBlock, x: typeVoid})
 	at := place{}
 	for i := d.table - 1; i < len(f.code); i++ {
 		switch in := f.code[i]; {
 		case i == d.table:
-			out = append(out, instr{op: opBrTable, targets: d.renumber(entries, before)})
+			out = append(out, instr{op: opBrTable, targets: d.renumber(entries, before)}, instr{op: opEnd}, instr{op: opUnreachable})
 		case in.op == opBr || in.op == opBrIf:
 			if level := at.level(in); level >= 0 {
 				in.x = int64(at.depth + before[level] - before[at.ended])
@@ -97,16 +101,15 @@ func (d dispatch) usedLevels(code []instr, entries map[int64]bool) []bool {
 	return used
 }
 
-// renumber makes the table of branches anew. Numbers that nothing asks for go to the first block.
+// renumber makes the table of branches anew, to the blocks behind the trap. Its last branch, which stands for all
+// that it lacks, goes to the trap as do the numbers that nothing asks for.
 func (d dispatch) renumber(entries map[int64]bool, before []int) []uint64 {
-	targets := make([]uint64, len(d.targets))
-	for k := range entries {
-		targets[d.known(k)] = uint64(before[d.target(k)])
+	var targets []uint64
+	for _, k := range slices.Sorted(maps.Keys(entries)) {
+		for int64(len(targets)) < k {
+			targets = append(targets, 0)
+		}
+		targets = append(targets, uint64(before[d.target(k)])+1)
 	}
-	n := len(targets) - 1
-	others := targets[n]
-	for n > 0 && targets[n-1] == others {
-		n--
-	}
-	return append(targets[:n], others)
+	return append(targets, 0)
 }
