@@ -82,8 +82,9 @@ soak: ## 5,000 generated histories, incremental beside full (some ten minutes)
 	$(GO) test ./hostgo -run TestHistories -histories 5000 -timeout 60m
 
 .PHONY: soak-js
-soak-js: js ## 10,000 runs of a planner in one process, whose memory stays flat (a minute or two)
+soak-js: build js ## 10,000 runs of a planner in one process, whose memory stays flat, and 600 histories played by both hosts (some ten minutes)
 	cd hostjs && node build/bench/soak.js
+	cd hostjs && SYNCPLAN_HISTORIES=600 node --test build/test/host/histories.test.js
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target for FUZZTIME
