@@ -20,12 +20,12 @@ type Bodies interface {
 
 // ApplyRequest is what one run changes in the workspace.
 type ApplyRequest struct {
-	Root      string // real path of the workspace
-	Run       string // names the run's folders; see plan.Request
-	StateDir  string // where the journal lies
-	Decisions []merge.Decision
-	Bodies    Bodies
-	Progress  func(done int) // may be nil
+	Root      string           // real path of the workspace
+	Run       string           // names the run's folders; see plan.Request
+	StateDir  string           // where the journal lies
+	Decisions []merge.Decision // of a plan, in its order
+	Bodies    Bodies           // what the decisions write
+	Progress  func(done int)   // may be nil
 	// NoExchange takes the road of file systems that can't exchange two names.
 	NoExchange bool
 	// Fault is called at each point at which a run may be killed or fail, for

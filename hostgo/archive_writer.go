@@ -17,15 +17,15 @@ import (
 
 // Member is one entry under the name that it has in an archive.
 type Member struct {
-	Name  string
+	Name  string     // relative, "/"-separated
 	Entry core.Entry // Path is where it is read from, relative to the root
 }
 
 // Sent says what an archive really holds of a member.
 type Sent struct {
-	Name    string // of the good copy; another than the member's where that one is torn
-	Digest  core.Digest
-	Size    int64
+	Name    string           // of the good copy; another than the member's where that one is torn
+	Digest  core.Digest      // of the bytes that were sent; zero for what is no file
+	Size    int64            // of the content, in bytes
 	Problem core.ProblemCode // "" is success; else the archive has no good copy, or with a Digest a torn one
 	Detail  string
 	info    tree.Info // of the file as it was read

@@ -19,28 +19,30 @@ import (
 // Options describe one workspace and one sandbox. The zero values of the
 // optional fields are the safe defaults.
 type Options struct {
-	Workspace string // the local directory
-	Client    Client
-	Root      string // the workspace's path in the sandbox, absolute
-	Adapter   string // "" is "planner"
-	Dialect   plan.Dialect
-	StateDir  string // "" is DefaultStateDir
-	Identity  string // names the sandbox in the state; "" asks the client, else Root
-	Plan      plan.Options
-	Gitignore bool // honour the workspace's own .gitignore files
-	Assets    []Asset
-	Timeout   time.Duration // of one remote command; 0 is 15 minutes
-	DryRun    bool
-	Progress  func(Event) // called from one goroutine at a time; may be nil
-	Waiting   func(holder string)
+	Workspace string       // the local directory; no system folder
+	Client    Client       // how the sandbox is reached
+	Root      string       // the workspace's path in the sandbox, absolute (promise S5 says which are refused)
+	Adapter   string       // names the runtime folder in the sandbox, one safe path segment; "" is "planner"
+	Dialect   plan.Dialect // the form of remote commands; "" is hardened
+	StateDir  string       // holds base, caches and journal; "" is DefaultStateDir
+	Identity  string       // names the sandbox in the state; "" asks the client, else Root
+	Plan      plan.Options // what is left out, how conflicts end, which guards are allowed
+	Gitignore bool         // honour the workspace's own .gitignore files
+	Assets    []Asset      // what a push puts beside the workspace
+	// Timeout bounds one remote command, or with a [Streamer] the time in which
+	// nothing moves; 0 is 15 minutes.
+	Timeout  time.Duration
+	DryRun   bool                // say what would be done, and change nothing
+	Progress func(Event)         // called from one goroutine at a time; may be nil
+	Waiting  func(holder string) // called where another sync of the workspace has to end first; may be nil
 }
 
 // Asset is a folder that a push puts beside the workspace, at RT/<Key>.
 type Asset struct {
-	Key            string
-	Dir            string
-	FollowSymlinks bool
-	Exclude        []string
+	Key            string   // one safe path segment, not "workspace"
+	Dir            string   // the local folder
+	FollowSymlinks bool     // send what links point at; promise S9 says how far
+	Exclude        []string // globs, as in [plan.Options]
 }
 
 // Phase names of progress events, in the order in which they come.
@@ -57,18 +59,18 @@ const (
 
 // Event is one step of progress on long work.
 type Event struct {
-	Stage string
-	Files int   // done so far in this stage
-	Bytes int64 // done so far in this stage
+	Stage string // one of the Stage constants
+	Files int    // done so far in this stage
+	Bytes int64  // done so far in this stage
 }
 
 // Report is what one push or pull did.
 type Report struct {
 	*plan.Report
-	UploadedFiles   int64
-	UploadedBytes   int64
-	DownloadedFiles int64
-	DownloadedBytes int64
+	UploadedFiles   int64 // whose contents were sent
+	UploadedBytes   int64 // bodies of the client's calls, and commands
+	DownloadedFiles int64 // whose contents were fetched
+	DownloadedBytes int64 // bodies of the client's calls
 	ClientCalls     int64
 	Displaced       string // where displaced versions of this run lie, relative to the workspace; "" if none
 	Times

@@ -22,7 +22,7 @@ import (
 // ScanOptions say how a tree is scanned. The zero value scans everything but
 // what is always excluded.
 type ScanOptions struct {
-	Rules    *core.Rules
+	Rules    *core.Rules                  // what is left out; nil is no more than always
 	Workers  int                          // directories and files read at a time; 0 is one a processor, at most 8
 	Progress func(files int, bytes int64) // called from one goroutine at a time; may be nil
 	Cache    *ScanCache                   // digests of an earlier scan; may be nil
@@ -36,7 +36,7 @@ type ScanOptions struct {
 // Scanned is a tree and the states of the repositories in it.
 type Scanned struct {
 	Snapshot core.Snapshot
-	Repos    []core.Repo
+	Repos    []core.Repo   // of each .git directory, by path
 	Hashing  time.Duration // reading and hashing files, added up over all workers
 }
 

@@ -17,7 +17,7 @@ type Times struct {
 
 // StageTime says how long something took.
 type StageTime struct {
-	Stage    string
+	Stage    string // one of the Stage or Work constants
 	Duration time.Duration
 }
 

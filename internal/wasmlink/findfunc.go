@@ -47,15 +47,15 @@ func (p *program) dropBuckets(t *pcln) error {
 }
 
 // lookup is a function that finds the record of an address between first and end.
-func (t *pcln) lookup(first, end int64) *function {
+func (p *pcln) lookup(first, end int64) *function {
 	const sp, offset, argument, record, module = 1, 2, 8, 16, 24
 	return &function{locals: []byte{2, 1, typeI32, 1, typeI64}, code: []instr{
 		{op: opGlobalGet, x: globalSP}, {op: opTee, x: sp}, {op: opLoad64, x: 3, y: argument}, {op: opConst64, x: first}, {op: opSub64}, {op: opTee, x: offset},
 		{op: opConst64, x: end - first}, {op: opLess64}, {op: opIf, x: typeVoid},
 		{op: opGet, x: sp},
 		{op: opGet, x: offset}, {op: opConst64, x: functionShift}, {op: opShift64}, {op: opWrap}, {op: opConst, x: 8}, {op: opMul},
-		{op: opLoad, x: 2, y: int64(t.records) + 4}, {op: opConst, x: int64(t.records)}, {op: opAdd}, {op: opExtend}, {op: opStore64, x: 3, y: record},
-		{op: opGet, x: sp}, {op: opConst64, x: int64(t.module)}, {op: opStore64, x: 3, y: module},
+		{op: opLoad, x: 2, y: int64(p.records) + 4}, {op: opConst, x: int64(p.records)}, {op: opAdd}, {op: opExtend}, {op: opStore64, x: 3, y: record},
+		{op: opGet, x: sp}, {op: opConst64, x: int64(p.module)}, {op: opStore64, x: 3, y: module},
 		{op: opElse},
 		{op: opGet, x: sp}, {op: opConst64}, {op: opStore64, x: 3, y: record},
 		{op: opGet, x: sp}, {op: opConst64}, {op: opStore64, x: 3, y: module},
