@@ -1,5 +1,5 @@
 import { PlannerError } from "../errors.js";
-import type { ApplyPlan, Plan, Problem } from "../types.js";
+import type { ApplyPlan, Plan, PlanReport, Problem } from "../types.js";
 import { SentList } from "../uploads.js";
 import { ArchiveWriter, smallFile, type Member, type Sent } from "./archiveWriter.js";
 import { writeAsset } from "./assets.js";
@@ -10,7 +10,7 @@ import { PartWriter } from "./parts.js";
 import { sortProblems } from "./scan.js";
 import type { Session, SyncReport } from "./session.js";
 import { readLocal } from "./bodies.js";
-import { survey, why } from "./survey.js";
+import { meanwhile, survey, why } from "./survey.js";
 
 /** Bounds how often a push plans again because the sandbox changed between the survey and the apply step. */
 const maxTries = 3;
@@ -37,11 +37,8 @@ async function pushOnce(s: Session): Promise<SyncReport> {
   const contents = s.openContents();
   const send = new Send(s, plan, contents);
   await send.steps();
-  const report = s.core.summarise(send.sent);
+  const { report, next } = send.outcome;
   report.problems = sortProblems([...(report.problems ?? []), ...send.problems]);
-  const next = send.dropsBase ? s.core.commit(send.sent, false) : s.core.commit(send.sent);
-  if (s.first) send.read.save(s.state.file("scan"));
-  send.keepReused();
   contents.close(next);
   if (next) s.state.saveBase(next);
   s.state.sent();
@@ -56,13 +53,21 @@ async function planPush(s: Session): Promise<Plan> {
   return s.core.next(s.request);
 }
 
+/** What a push comes to once the sandbox has applied it. */
+interface Outcome {
+  report: PlanReport;
+  /** The document of the next base, where it is another. */
+  next: Uint8Array | undefined;
+}
+
 /** Carries out the steps of one push plan. */
 class Send {
-  readonly sent = new SentList();
   /** Of assets, and of files that were sent while they changed. */
   readonly problems: Problem[] = [];
+  private readonly sent = new SentList();
   /** Of a first push, what was read while it was sent. */
-  readonly read: CacheBuilder;
+  private readonly read: CacheBuilder;
+  private known: Outcome | undefined;
   /** Files that did not travel because the sandbox had them. */
   private readonly reused: string[] = [];
   private bytes = 0;
@@ -75,8 +80,22 @@ class Send {
     this.read = new CacheBuilder(s.root, now());
   }
 
-  get dropsBase(): boolean {
+  private get dropsBase(): boolean {
     return this.plan.drop_base ?? false;
+  }
+
+  /** Known once the workspace was uploaded. */
+  get outcome(): Outcome {
+    return (this.known ??= this.conclude());
+  }
+
+  private conclude(): Outcome {
+    const { s, sent } = this;
+    const report = s.core.summarise(sent);
+    const next = this.dropsBase ? s.core.commit(sent, false) : s.core.commit(sent);
+    if (s.first) this.read.save(s.state.file("scan"));
+    this.keepReused();
+    return { report, next };
   }
 
   async steps(): Promise<void> {
@@ -91,15 +110,23 @@ class Send {
           await this.upload(step.path, step.asset);
           break;
         case "run":
-          s.enter("applying in the sandbox");
-          if (this.dropsBase) s.state.dropBase();
-          try {
-            await s.sandbox.run(step.command, s.options.timeoutMs);
-          } catch (error) {
-            throw await explain(s, error);
-          }
+          await this.run(step.command);
           break;
       }
+    }
+  }
+
+  /** Runs a command. While the sandbox works this thread finds out what that will have come to, and stores nothing that says it has. */
+  private async run(command: string): Promise<void> {
+    const { s } = this;
+    s.enter("applying in the sandbox");
+    if (this.dropsBase) s.state.dropBase();
+    const running = s.sandbox.run(command, s.options.timeoutMs);
+    await meanwhile(running, () => void this.outcome);
+    try {
+      await running;
+    } catch (error) {
+      throw await explain(s, error);
     }
   }
 
@@ -161,7 +188,7 @@ class Send {
   }
 
   /** Stores the contents that did not travel because the sandbox had them, for text merges to come. */
-  keepReused(): void {
+  private keepReused(): void {
     for (const path of this.reused) {
       const { digest: bytes, size } = this.s.localEntry(path) ?? {};
       if (!bytes || size! > maxContent) continue;

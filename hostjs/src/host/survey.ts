@@ -79,14 +79,19 @@ async function look(s: Session, plan: Plan, read: (path: string) => Promise<void
 /** Runs a command, and reads the workspace while the sandbox works. */
 async function runAndScan(s: Session, command: string): Promise<void> {
   const running = s.sandbox.run(command, s.options.timeoutMs);
-  try {
-    s.scan();
-  } catch (error) {
-    await ignoring(running);
-    throw error;
-  }
+  await meanwhile(running, () => s.scan());
   s.enter("surveying");
   await running;
+}
+
+/** Does work during a call. Where that fails the call is waited for all the same: nothing may go on in the sandbox after a sync. */
+export async function meanwhile(call: Promise<unknown>, work: () => void): Promise<void> {
+  try {
+    work();
+  } catch (error) {
+    await ignoring(call);
+    throw error;
+  }
 }
 
 async function ignoring(call: Promise<unknown>): Promise<void> {
