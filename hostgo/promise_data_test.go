@@ -286,7 +286,7 @@ func TestD13_AFailedPushChangesNothingThere(t *testing.T) {
 		call   string
 		n      int
 		edited bool // there, so that the push looks and plans again
-	}{{"make_dir", 1, false}, {"write", 1, false}, {"run", 1, false}, {"run", 2, true}, {"read", 2, true}, {"write", 2, true}, {"run", 3, true}} {
+	}{{"write", 1, false}, {"run", 1, false}, {"run", 2, false}, {"run", 2, true}, {"read", 2, true}, {"make_dir", 1, true}, {"write", 1, true}, {"run", 3, true}} {
 		t.Run(fmt.Sprint(c.call, c.n), func(t *testing.T) {
 			b := newPair(t)
 			b.opts.Identity = "the same sandbox"

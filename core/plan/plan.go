@@ -133,7 +133,7 @@ func Next(r *Request) (*Plan, error) {
 		}
 		q := *r
 		q.Remote, r = remote, &q
-		assumed = !r.Checked || r.seen() == nil
+		assumed = !r.proven()
 	}
 	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: assumed, Waived: r.waived()}
 	base := r.Base

@@ -23,7 +23,7 @@ func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 	archive := rt + "/up-" + r.Run + ".tar"
 	switch {
 	case p.changes() || base == nil:
-		if !r.Stream {
+		if !r.Stream && !r.proven() { // what was seen there lies in that folder
 			p.Steps = append(p.Steps, Step{Do: StepMakeDir, Path: rt})
 		}
 		p.Steps = append(p.Steps, transfer(r, Step{Path: archive, Command: applyCommand(r, rt)})...)

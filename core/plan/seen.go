@@ -45,14 +45,18 @@ func (r *Request) assume(rules *core.Rules) *Remote {
 }
 
 // proof returns what a push can do while the workspace is read: look whether the
-// sandbox is as it was seen. One that does not stream has no call to spare for it.
+// sandbox is as it was seen. To one that does not stream it costs no call more: the
+// folder that the upload goes into is then known to be there.
 func (r *Request) proof(rules *core.Rules) *Plan {
 	p := &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey}
-	if r.Stream && !r.Look && !r.Preview && len(r.Resume) == 0 && r.seen() != nil {
+	if r.Dialect != Classic && !r.Look && !r.Preview && len(r.Resume) == 0 && r.seen() != nil {
 		p.Steps = []Step{{Do: StepRun, Command: checkCommand(r, rules)}}
 	}
 	return p
 }
+
+// proven reports whether the step of proof succeeded in this run.
+func (r *Request) proven() bool { return r.Checked && r.seen() != nil }
 
 // describe tells the sandbox as the difference from base. It is nil where the
 // next comparison could not rely on it: a listing was not left, as never in classic, or some name

@@ -230,11 +230,11 @@ interface AnyPlan {
   delivered?: Aside[];
 }
 
-/** Look at the sandbox. */
+/** Look at the sandbox. An early one downloads nothing, and lacks steps where there is nothing to prove. */
 export interface SurveyPlan extends AnyPlan {
   phase: "survey";
-  steps: Step[];
-  download: string;
+  steps?: Step[];
+  download?: string;
 }
 
 /** Bring contents that the survey did not. */

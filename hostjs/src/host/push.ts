@@ -10,7 +10,7 @@ import { PartWriter } from "./parts.js";
 import { sortProblems } from "./scan.js";
 import type { Session, SyncReport } from "./session.js";
 import { readLocal } from "./bodies.js";
-import { meanwhile, survey, why } from "./survey.js";
+import { meanwhile, runAndScan, survey, why } from "./survey.js";
 
 /** Bounds how often a push plans again because the sandbox changed between the survey and the apply step. */
 const maxTries = 3;
@@ -21,11 +21,12 @@ export async function push(s: Session): Promise<SyncReport> {
     try {
       return await pushOnce(s);
     } catch (error) {
-      if (!(error instanceof PlannerError) || error.code !== "stale_plan" || --left === 0) throw error;
+      if (!isStale(error) || --left === 0) throw error;
     }
     s.rescan();
     s.request.resume = s.state.sending();
     s.request.look = true;
+    s.request.checked = false;
     s.core.forgetRemote();
     s.renew();
   }
@@ -46,11 +47,30 @@ async function pushOnce(s: Session): Promise<SyncReport> {
 }
 
 async function planPush(s: Session): Promise<Plan> {
-  s.scan();
+  await prove(s);
   const plan = s.core.next(s.request);
   if (plan.phase !== "survey") return plan;
   await survey(s);
   return s.core.next(s.request);
+}
+
+/**
+ * Reads the workspace, and meanwhile has the sandbox look whether it is as it was
+ * seen, if the plan has a step for that. That it changed is no error: it has to be
+ * looked at.
+ */
+async function prove(s: Session): Promise<void> {
+  const plan = s.core.next({ ...s.request, early: true });
+  const step = plan.phase === "survey" ? plan.steps?.[0] : undefined;
+  if (step?.do !== "run") return void s.scan();
+  try {
+    await runAndScan(s, step.command);
+    s.request.checked = true;
+  } catch (error) {
+    const meaning = await explain(s, error);
+    if (!isStale(meaning)) throw meaning;
+    s.request.look = true;
+  }
 }
 
 /** What a push comes to once the sandbox has applied it. */
@@ -197,6 +217,10 @@ class Send {
       if (data) this.contents.add(digest, data);
     }
   }
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof PlannerError && error.code === "stale_plan";
 }
 
 /** Turns a failed command into what it means. */

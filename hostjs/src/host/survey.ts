@@ -77,7 +77,7 @@ async function look(s: Session, plan: Plan, read: (path: string) => Promise<void
 }
 
 /** Runs a command, and reads the workspace while the sandbox works. */
-async function runAndScan(s: Session, command: string): Promise<void> {
+export async function runAndScan(s: Session, command: string): Promise<void> {
   const running = s.sandbox.run(command, s.options.timeoutMs);
   await meanwhile(running, () => s.scan());
   s.enter("surveying");

@@ -63,7 +63,9 @@ test("pushes and pulls cost what changed: three calls, and one where nothing did
   assert.deepEqual([pull.clientCalls, pull.downloadedFiles], [3, 1]);
   assert.ok(pull.downloadedBytes < 16 << 10, String(pull.downloadedBytes));
   p.here("d2/f2", "edited here");
+  const calls = p.calls();
   const push = await p.push();
+  assert.deepEqual(calls, ["run", "writeFile", "run"], "the sandbox proves itself first, which tells that its folder is there");
   assert.deepEqual([push.clientCalls, push.uploadedFiles], [3, 1]);
   assert.ok(push.uploadedBytes < 32 << 10 && push.uploadedBytes * 10 < first.uploadedBytes, String(push.uploadedBytes));
 });

@@ -74,12 +74,24 @@ export class Pair {
 
   /** Runs something before the n-th call of a kind, counted from 1. */
   hook(call: keyof SandboxClient, n: number, before: () => void): void {
-    const inner = this.client;
     let seen = 0;
-    this.client = new Proxy(inner, {
+    this.watch((name) => {
+      if (name === call && ++seen === n) before();
+    });
+  }
+
+  /** The names of the calls that the client gets from now on. */
+  calls(): string[] {
+    const names: string[] = [];
+    this.watch((name) => names.push(name));
+    return names;
+  }
+
+  private watch(before: (call: keyof SandboxClient) => void): void {
+    this.client = new Proxy(this.client, {
       get(target, name: keyof SandboxClient) {
         return (...args: unknown[]) => {
-          if (name === call && ++seen === n) before();
+          before(name);
           return (target[name] as (...args: unknown[]) => Promise<unknown>)(...args);
         };
       },

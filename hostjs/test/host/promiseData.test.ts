@@ -246,7 +246,7 @@ test("D10: excluded folders of a warm sandbox survive", async (t) => {
 });
 
 for (const [call, n, edited] of [
-  ["makeDir", 1, false], ["writeFile", 1, false], ["run", 1, false], ["run", 2, true], ["readFile", 2, true], ["writeFile", 2, true], ["run", 3, true],
+  ["writeFile", 1, false], ["run", 1, false], ["run", 2, false], ["run", 2, true], ["readFile", 2, true], ["makeDir", 1, true], ["writeFile", 1, true], ["run", 3, true],
 ] as const) {
   test(`D13: a push that fails at ${call} ${n} changes nothing there`, async (t) => {
     const p = new Pair(t);

@@ -130,7 +130,7 @@ test("a push that was cut off sends nothing twice", async (t) => {
   await p.push();
   const large = Buffer.alloc(300_000, "l");
   p.here("large", large);
-  p.hook("run", 1, () => {
+  p.hook("run", 2, () => {
     throw new Error("the link is down");
   });
   assert.equal((await p.run("push")).error?.code, "client_failed");
