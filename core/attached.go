@@ -112,15 +112,15 @@ func (o *Object) entrySection(name string, t *Tree) bool {
 	if !ok || o.Failed() {
 		return ok
 	}
-	s, err := readBinary(data, o.with)
+	s, invalid, err := readBinary(data, o.with)
 	switch {
 	case err != nil:
 		o.FailWith(inField(err, name))
 	case s.Unread || len(s.Problems)+len(s.Incomplete)+len(s.Occupied) > 0:
 		o.Fail(name, "the section holds more than entries")
 	default:
-		*t, err = s.Entries.Validated(o.with.Known)
-		o.FailWith(err)
+		*t = s.Entries
+		o.FailWith(invalid)
 		o.with.Known = *t
 	}
 	return true

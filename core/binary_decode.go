@@ -15,33 +15,34 @@ func DecodeBinary(data []byte) (*Snapshot, error) {
 // decodeBinary is [DecodeBinary] of a section. Most of the tree that is known may
 // stand in it again.
 func decodeBinary(data []byte, with *Attached) (*Snapshot, error) {
-	s, err := readBinary(data, with)
+	s, invalid, err := readBinary(data, with)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Entries.validate(s.Unread, with.Known); err != nil {
-		return nil, err
+	if invalid != nil {
+		return nil, invalid
 	}
-	s.Entries.valid = !s.Unread
 	return s, s.validateLists()
 }
 
-// readBinary is [decodeBinary] without a look at what the columns say. A block
-// that is known already is shared.
-func readBinary(data []byte, with *Attached) (*Snapshot, error) {
+// readBinary reads a snapshot whose bytes are sound, and says separately what is
+// wrong with its entries, which matters only then. A block that is known already
+// is shared. Each is checked as soon as it is read, while it is in the cache.
+func readBinary(data []byte, with *Attached) (s *Snapshot, invalid, err error) {
 	d, err := openBinary(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &Snapshot{Unread: d.unread}
+	s = &Snapshot{Unread: d.unread}
 	if err := d.readLists(s); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.Entries = Tree{blocks: make([]*block, d.blocks), count: d.count}
 	var known []*block
 	if with.Known.valid {
 		known = with.Known.blocks
 	}
+	check := newChecker(s.Entries, s.Unread, with.Known)
 	for i := range d.blocks {
 		var like *block
 		if i < len(known) {
@@ -49,17 +50,19 @@ func readBinary(data []byte, with *Attached) (*Snapshot, error) {
 		}
 		b, why := d.block(min(d.count-i*blockEntries, blockEntries), like)
 		if why != "" {
-			return nil, &Error{Code: CodeCorrupt, Field: "blocks[" + itoa(int64(i)) + "]", Message: why}
+			return nil, nil, &Error{Code: CodeCorrupt, Field: "blocks[" + itoa(int64(i)) + "]", Message: why}
 		}
-		s.Entries.blocks[i] = b
+		if s.Entries.blocks[i] = b; invalid == nil {
+			invalid = check.block(i)
+		}
 	}
 	if len(d.rest) > 0 {
-		return nil, damaged("something follows the last block")
+		return nil, nil, damaged("something follows the last block")
 	}
-	if !with.Borrow {
+	if s.Entries.valid = invalid == nil && !s.Unread; !with.Borrow {
 		s.Entries.own(known)
 	}
-	return s, nil
+	return s, invalid, nil
 }
 
 // own copies the blocks that are not those of known, all at once: where memory

@@ -140,6 +140,11 @@ func columnsOf(data []byte, c counts) *block {
 	return b
 }
 
+// pathsAt is where the paths begin in the bytes of a block.
+func (c counts) pathsAt() int {
+	return c.size() - pad8(c.targetBytes) - pad8(c.pathBytes)
+}
+
 // equal compares all but the checksum, which a tree that was not decoded lacks.
 func (b *block) equal(other *block) bool {
 	return b == other || bytes.Equal(b.data[4:], other.data[4:])

@@ -27,12 +27,9 @@ func (t Tree) validate(unread bool, known Tree) error {
 	if t.valid && !unread {
 		return nil
 	}
-	v := checker{tree: t, unread: unread}
-	if known.valid {
-		v.known = known.Cursor()
-	}
-	for at := 0; at < t.count; at += blockEntries {
-		if err := v.block(at); err != nil {
+	v := newChecker(t, unread, known)
+	for n := range t.blocks {
+		if err := v.block(n); err != nil {
 			return err
 		}
 	}
@@ -44,38 +41,46 @@ type checker struct {
 	tree   Tree
 	unread bool
 	known  Cursor
-	before []byte // the path of the entry before; nil for the first
-	inDir  bool   // that one is a directory
 }
 
-// block checks the block that begins with entry number first.
-func (v *checker) block(first int) error {
-	b := v.tree.blocks[first/blockEntries]
+func newChecker(t Tree, unread bool, known Tree) *checker {
+	v := &checker{tree: t, unread: unread}
+	if known.valid {
+		v.known = known.Cursor()
+	}
+	return v
+}
+
+// block checks block number n, after those before it.
+func (v *checker) block(n int) error {
+	b, first := v.tree.blocks[n], n*blockEntries
 	careful := !b.plain(v.unread)
-	before, inDir, start := v.before, v.inDir, 0
 	for i := 0; i < b.entries; {
-		end := b.start(i + 1)
-		path := b.paths[start:end]
-		if !follows(before, inDir, path) {
+		oneByOne := careful || v.known.Left() > 0
+		next := i
+		if i > 0 {
+			limit := b.entries
+			if oneByOne {
+				limit = i + 1
+			}
+			next = b.following(i, limit)
+		}
+		if next == i {
 			if err := v.pathError(first + i); err != nil {
 				return err
 			}
+			next = i + 1
 		}
-		n := 1
 		switch {
 		case careful:
 			if err := validateEntry(first+i, b.entry(i), v.unread); err != nil {
 				return err
 			}
-		case v.known.Left() > 0:
-			if n = v.run(first+i, b.entries-i); n > 1 {
-				path, end = b.path(i+n-1), b.start(i+n)
-			}
+		case oneByOne:
+			next = i + v.run(first+i, b.entries-i)
 		}
-		i += n
-		before, inDir, start = path, b.kind(i-1) == KindDir, end
+		i = next
 	}
-	v.before, v.inDir = before, inDir
 	return nil
 }
 
@@ -117,31 +122,58 @@ func (v *checker) pathError(i int) error {
 	return nil
 }
 
-// follows holds for nearly all paths that may stand after the one before, and for
-// none that may not. What both begin with alike was examined there, and the
-// directories in it are listed.
-func follows(before []byte, inDir bool, path []byte) bool {
-	n := commonPrefix(before, path)
-	if n == len(path) || len(path) > MaxPath || path[len(path)-1] == '.' || n > 0 && path[n-1] >= utf8.RuneSelf {
-		return false
+// word is how many bytes are looked at together. Each path is read with as many
+// behind it, which belong to what follows in the block.
+const word = 8
+
+// following returns the first entry from i on, at most limit, that does not
+// plainly follow the one before it in this block. What may not stand there is
+// never passed; of what may, unusual names are not, nor the last of a block. What
+// a path begins with like the one before was examined there, and the directories
+// in it are listed.
+func (b *block) following(i, limit int) int {
+	le := binary.LittleEndian
+	text := b.data[b.pathsAt():]
+	start := b.start(i)
+	if start+word > len(text) {
+		return i
 	}
-	rest := path[n:]
-	switch {
-	case n < len(before):
-		if was := before[n]; was != '/' && was >= rest[0] {
-			return false
+	before := text[b.start(i-1) : start+word : start+word]
+	for ; i < limit; i++ {
+		end := b.start(i+1) + word
+		if end > len(text) || end-start > MaxPath+word {
+			return i
 		}
-	case rest[0] == '/':
-		if rest = rest[1:]; !inDir || len(rest) == 0 {
-			return false
+		path := text[start:end:end]
+		n := min(commonPrefix(before, path), len(before)-word)
+		if n >= len(path)-word || path[len(path)-word-1] == '.' {
+			return i
 		}
+		rest := path[n:]
+		switch c := rest[0]; {
+		case n < len(before)-word:
+			// Where path[:n] ends inside a character, what stood there is no ASCII, and c is not above it.
+			if was := before[n]; was != '/' && was >= c {
+				return i
+			}
+		case c == '/':
+			if rest = rest[1:]; len(rest) == word || b.kind(i-1) != KindDir {
+				return i
+			}
+		}
+		for ; len(rest) > 2*word; rest = rest[word:] {
+			if !plainWord(le.Uint64(rest)) {
+				return i
+			}
+		}
+		// What lies behind the path is shifted out of the last word.
+		behind := uint(2*word-len(rest)) * 8 % 64
+		if !plainWord(le.Uint64(rest)<<behind | letters&(1<<behind-1)) {
+			return i
+		}
+		before, start = path, end-word
 	}
-	if n := len(rest); n < 8 && len(path) >= 8 {
-		// The last 8 bytes of the path, without those before the rest.
-		w := binary.LittleEndian.Uint64(path[len(path)-8:])
-		return plainWord(w>>(64-8*n) | letters<<(8*n))
-	}
-	return plainText(rest)
+	return i
 }
 
 const (
@@ -154,21 +186,6 @@ const (
 func plainWord(w uint64) bool {
 	const high, low, slashes = 0x80 * ones, 0x7f * ones, '/' * ones
 	return w&high == 0 && (w+low)&((w^slashes)+low)&high == high
-}
-
-// plainText is plainWord of any number of bytes.
-func plainText(s []byte) bool {
-	for ; len(s) >= 8; s = s[8:] {
-		if !plainWord(binary.LittleEndian.Uint64(s)) {
-			return false
-		}
-	}
-	for _, c := range s {
-		if c-1 >= utf8.RuneSelf-1 || c == '/' {
-			return false
-		}
-	}
-	return true
 }
 
 // commonPrefix returns the length of what a and b begin with alike. It reads 8
@@ -201,31 +218,29 @@ func commonPrefix(a, b []byte) int {
 // plain holds for the columns of valid blocks, and for none where an entry has
 // what its kind may not have.
 func (b *block) plain(unread bool) bool {
-	le := binary.LittleEndian
-	all := uint64(0)
-	for m := b.modes; len(m) >= 2; m = m[2:] {
-		all |= uint64(le.Uint16(m))
-	}
-	if all > MaxMode {
+	const tooManyBits = MaxMode<<48 | MaxMode<<32 | MaxMode<<16 | MaxMode
+	if orWords(b.sizes) > MaxSize || orWords(b.modes)&^tooManyBits != 0 {
 		return false
 	}
+	le := binary.LittleEndian
 	links := 0
 	for i, kind := range b.kinds {
-		size, d := le.Uint64(b.sizes[8*i:]), (*[32]byte)(b.digests[32*i:])
-		content := le.Uint64(d[:8]) | le.Uint64(d[8:16]) | le.Uint64(d[16:24]) | le.Uint64(d[24:])
-		switch Kind(kind) {
-		case KindFile:
-			if size > MaxSize || content == 0 && !unread {
+		d := b.digests[32*i : 32*i+32]
+		if Kind(kind) == KindFile {
+			// The first word of a digest is hardly ever zero.
+			if le.Uint64(d) == 0 && !unread && orWords(d) == 0 {
 				return false
 			}
 			continue
+		}
+		if le.Uint64(b.sizes[8*i:])|orWords(d) != 0 {
+			return false
+		}
+		switch Kind(kind) {
 		case KindDir:
 		case KindLink:
 			links++
 		default:
-			return false
-		}
-		if size|content != 0 {
 			return false
 		}
 	}
@@ -239,6 +254,24 @@ func (b *block) plain(unread bool) bool {
 		}
 	}
 	return true
+}
+
+// orWords returns the bits that are set in any of the words of b, the last of
+// which may be cut off.
+func orWords(b []byte) uint64 {
+	le := binary.LittleEndian
+	all := uint64(0)
+	for ; len(b) >= 32; b = b[32:] {
+		w := (*[32]byte)(b)
+		all |= le.Uint64(w[:8]) | le.Uint64(w[8:16]) | le.Uint64(w[16:24]) | le.Uint64(w[24:])
+	}
+	for ; len(b) >= 8; b = b[8:] {
+		all |= le.Uint64(b)
+	}
+	for i, c := range b {
+		all |= uint64(c) << (8 * i)
+	}
+	return all
 }
 
 func targetFault(target []byte) string {
