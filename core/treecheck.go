@@ -195,13 +195,13 @@ func commonPrefix(a, b []byte) int {
 	n := min(len(a), len(b))
 	a, b = a[:n], b[:n]
 	i := 0
-	if n >= 64 {
-		for ; i+32 <= n; i += 32 {
-			x, y := (*[32]byte)(a[i:]), (*[32]byte)(b[i:])
-			if (le.Uint64(x[:8])^le.Uint64(y[:8]))|(le.Uint64(x[8:16])^le.Uint64(y[8:16]))|
-				(le.Uint64(x[16:24])^le.Uint64(y[16:24]))|(le.Uint64(x[24:])^le.Uint64(y[24:])) != 0 {
-				break
-			}
+	for ; i+64 <= n; i += 64 {
+		x, y := (*[64]byte)(a[i:]), (*[64]byte)(b[i:])
+		if (le.Uint64(x[:8])^le.Uint64(y[:8]))|(le.Uint64(x[8:16])^le.Uint64(y[8:16]))|
+			(le.Uint64(x[16:24])^le.Uint64(y[16:24]))|(le.Uint64(x[24:32])^le.Uint64(y[24:32]))|
+			(le.Uint64(x[32:40])^le.Uint64(y[32:40]))|(le.Uint64(x[40:48])^le.Uint64(y[40:48]))|
+			(le.Uint64(x[48:56])^le.Uint64(y[48:56]))|(le.Uint64(x[56:])^le.Uint64(y[56:])) != 0 {
+			break
 		}
 	}
 	for ; i+8 <= n; i += 8 {
