@@ -221,6 +221,40 @@ func validOneByOne(list []Entry) bool {
 	return true
 }
 
+// TestPathsAreJudgedByWordsAsByBytes puts odd pieces at every place of short and
+// long names: a tree is valid exactly where its entries are, one by one.
+func TestPathsAreJudgedByWordsAsByBytes(t *testing.T) {
+	r := rand.New(rand.NewSource(8))
+	pieces := []string{"a", "b", "ab", "abcdefgh", "abcdefghijklm", "a/b", "/", "/", ".", "..", "/.", "\x00", "\x7f", "\x80", "\xaf", "é", "\xc3"}
+	word := func(plain int) string {
+		text := ""
+		for range r.Intn(6) {
+			if text += pieces[r.Intn(plain)]; r.Intn(8) == 0 {
+				text += pieces[r.Intn(len(pieces))]
+			}
+		}
+		return text
+	}
+	valid, invalid := 0, 0
+	for range 100_000 {
+		before := word(5) + "a"
+		after := before[:r.Intn(len(before)+1)] + word(7)
+		list := []Entry{{Path: before, Kind: Kind(1 + r.Intn(2))}, {Path: after, Kind: KindDir}}
+		// The first and the last of a block are always judged by bytes.
+		list = append(list, Entry{Path: "~~~~ and more", Kind: KindDir})
+		if list[0].Kind == KindFile {
+			list[0].Digest = Sum("x")
+		}
+		_, err := DecodeBinary(EncodeBinary(&Snapshot{Entries: TreeOf(list)}))
+		if require.Equal(t, validOneByOne(list), err == nil, "%q: %v", list, err); err == nil {
+			valid++
+		} else {
+			invalid++
+		}
+	}
+	require.Greater(t, min(valid, invalid), 10_000)
+}
+
 // TestKnownTreeHidesNothing reads trees that are nearly one that is known: with
 // and without it they are valid or fail alike, however they are spoiled.
 func TestKnownTreeHidesNothing(t *testing.T) {

@@ -181,11 +181,12 @@ const (
 	letters = 'a' * ones
 )
 
-// plainWord holds for 8 bytes without NUL, slash or anything beyond ASCII: to one
-// below 0x80, adding 0x7f sets the high bit unless it is 0.
+// plainWord holds for 8 bytes without NUL, slash or anything beyond ASCII. Adding
+// 0x7f sets the high bit of a byte from 1 to 0x80; 0x80 itself is not left with it
+// in the second sum, and nothing below carries into the next byte.
 func plainWord(w uint64) bool {
 	const high, low, slashes = 0x80 * ones, 0x7f * ones, '/' * ones
-	return w&high == 0 && (w+low)&((w^slashes)+low)&high == high
+	return (w+low)&((w^slashes)+low)&high == high
 }
 
 // commonPrefix returns the length of what a and b begin with alike. It reads 8
