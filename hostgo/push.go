@@ -161,7 +161,7 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 	made := make(chan error, 1)
 	go func() {
 		// A pipe hands over each write by itself, and an archive has many small ones.
-		buffered := bufio.NewWriterSize(pipe, 256<<10)
+		buffered := bufio.NewWriterSize(pipe, 64<<10)
 		err := u.write(ctx, buffered, asset)
 		if err == nil {
 			err = buffered.Flush()

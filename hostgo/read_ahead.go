@@ -14,12 +14,13 @@ import (
 )
 
 // Small files are read ahead into memory in batches, since a hand-over to another
-// goroutine costs as much as reading such a file. All batches together hold at
-// most 12 MiB.
+// goroutine costs as much as reading such a file. They are small, so that a room is
+// used again while it is still in the processor's cache. All batches together hold
+// at most 6 MiB.
 const (
 	smallFile    = 256 << 10 // bytes; a larger one is streamed
-	batchBytes   = 512 << 10 // that end a batch
-	batchMembers = 64
+	batchBytes   = 128 << 10 // that end a batch
+	batchMembers = 32
 	batchesAhead = 8
 	aheadReads   = 4 // batches read at a time
 )

@@ -61,8 +61,8 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 type wide struct{ io.Reader }
 
 const (
-	longInput = 4 << 20 // bytes
-	pieceSize = 256 << 10
+	longInput = 1 << 20 // bytes
+	pieceSize = 64 << 10
 )
 
 // WriteTo implements [io.WriterTo], which package exec asks for.
@@ -76,7 +76,7 @@ func (r wide) WriteTo(w io.Writer) (int64, error) {
 		return n, err
 	}
 	if pipe, ok := w.(*os.File); ok {
-		widen(pipe, 4*pieceSize)
+		widen(pipe, longInput)
 	}
 	more, err := io.CopyBuffer(to, r.Reader, make([]byte, pieceSize))
 	return n + more, err
