@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,4 +182,66 @@ func TestAPullThatWasCutOffResumes(t *testing.T) {
 	require.Equal(t, plan.StatusOK, r.Status)
 	require.Less(t, bytes, int64(files*size/2), "what had arrived was sent again")
 	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+}
+
+// even makes a file of the sandbox change in the very tick in which a survey
+// begins: it is the file whose ctime tells the survey when that was.
+type even struct {
+	hostgo.Client
+	runtime, file string
+}
+
+var runID = regexp.MustCompile(` ID=\W*([0-9a-f]+)`)
+
+func (c *even) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
+	clock := filepath.Join(c.runtime, "run-"+runID.FindStringSubmatch(command)[1]+".c0")
+	if err := os.Link(c.file, clock); err != nil {
+		return err
+	}
+	return c.Client.(hostgo.Streamer).RunStream(ctx, command, in, out, timeout)
+}
+
+// Such a file may change once more in that tick, and its line would stay the same:
+// so the line that is left of it has a mark, and the next pull reads the file again.
+func TestAFileAsNewAsTheSurveyIsReadAgain(t *testing.T) {
+	b := grown(t, 20)
+	b.opts.Identity = "the same sandbox"
+	b.push()
+	plain, runtime := b.opts.Client, filepath.Join(b.sandbox, core.RuntimeDir, "planner")
+	b.opts.Client = &even{plain, runtime, filepath.Join(b.sandbox, "src/package03/file0003.go")}
+	r := b.pull()
+	require.EqualValues(t, 1, r.DownloadedFiles)
+	require.Empty(t, read(t, b.local, "src/package03/file0003.go"), "the survey empties its clock")
+	require.Equal(t, []string{"src/package03/file0003.go"}, marked(t, runtime))
+
+	b.opts.Client = plain
+	r = b.pull()
+	require.Empty(t, r.Lines)
+	require.Empty(t, marked(t, runtime))
+}
+
+// marked lists the files that the newest listing has a mark for.
+func marked(t *testing.T, runtime string) []string {
+	t.Helper()
+	clocks, err := filepath.Glob(filepath.Join(runtime, "seen-*.clock"))
+	require.NoError(t, err)
+	newest := slices.MaxFunc(clocks, func(a, b string) int {
+		return modTime(t, a).Compare(modTime(t, b))
+	})
+	text, err := os.ReadFile(strings.TrimSuffix(newest, ".clock"))
+	require.NoError(t, err)
+	var list []string
+	for line := range strings.Lines(string(text)) {
+		if _, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ./"); ok && line[0] == '?' {
+			list = append(list, path)
+		}
+	}
+	return list
+}
+
+func modTime(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	return info.ModTime()
 }

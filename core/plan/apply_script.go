@@ -50,15 +50,16 @@ sweep
 begin
 [ "$m" = "$MARKER" ] || stale
 LISTED=
-if known; then LISTED=1
-elif [ -n "$ALL" ] && [ -z "$X" ] && [ $LIST != plain ]; then
+if first; then
   empty || stale
-  K=$D.none LISTED=1 ALL=; printf '0 0 x ./` + core.RuntimeDir + `\n' >"$K"
-fi
-if [ -n "$ALL" ]; then
-  [ -n "$LISTED" ] || stale
-  now
-  same || stale
+  K=$D.none LISTED=1; printf '0 0 x ./` + core.RuntimeDir + `\n' >"$K"
+else
+  ! known || LISTED=1
+  if [ -n "$ALL" ]; then
+    [ -n "$LISTED" ] || stale
+    now
+    same || stale
+  fi
 fi
 file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
 dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
@@ -91,23 +92,32 @@ set -e
 // written is listed only once the clock has moved on, and if its mtime is older
 // than this run: the archive's members bring theirs along. Before that goes what
 // was left of an upload that was cut off, because a name less is a new ctime.
+// Most shells can tell that the clock has moved on; where one compares whole seconds
+// a tool is asked.
 const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; fi
 set +e
 umask 077
 : >"$D.c1"
 for o in $OLD; do rm -rf "$R/in-$o"; done
 for s in "$R"/script-*; do [ "$s" = "$R/$S" ] || [ ! -f "$s" ] || rm -f "$s"; done
-learned=1
-set -- "$I/$S"
-if [ -z "$LISTED" ] || [ ! -s "$I/sums" ]; then :
-elif [ -f "$R/sums" ]; then learn "$I/sums" || learned=
-else set -- "$@" "$I/sums"; fi
-mv -f -- "$@" "$R/" || learned=
+settle() {
+  set -- "$I/$S"
+  if [ -z "$LISTED" ] || [ ! -s "$I/sums" ]; then :
+  elif [ -f "$R/sums" ]; then learn "$I/sums" || return 1
+  else set -- "$@" "$I/sums"; fi
+  mv -f -- "$@" "$R/"
+}
+settle & settling=$!
 ticked() {
+  n=0
+  while : >"$D.c2"; [ ! "$D.c2" -nt "$D.c1" ]; do n=$((n+1)); [ $n -lt 300 ] || break; done 2>/dev/null
+  [ $n = 300 ] || return 0
   n=0
   while : >"$D.c2"; t=$(stamp "$D.c1" "$D.c2"); [ "${t%"$NL"*}" = "${t#*"$NL"}" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
 }
 listed() {
+  ! first || ! have comm || probe
+  [ $LIST != plain ] || return 1
   : >"$D.after"; ticked; late=$?
   NEWER=-newermt
   written || return 1
@@ -117,9 +127,9 @@ listed() {
     *) mv -f "$D.after" "$D.is" && say "?$ID" <"$D.is" >"$D.after" ;;
   esac || return 1
   [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
-  sort -o "$NOW" "$K" "$D.after" && keep
+  sort -o "$NOW" "$K" "$D.after" && wait $settling && keep
 }
-[ -z "$LISTED" ] || { [ -n "$learned" ] && listed; } || rm -f "$NOW" "$NOW.clock"
+if [ -z "$LISTED" ] || ! listed; then wait $settling; rm -f "$NOW" "$NOW.clock"; fi
 tidy "in-$ID" lock
 `
 

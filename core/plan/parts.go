@@ -85,9 +85,9 @@ part() {
   while [ ${#k} -gt 4 ]; do k=${k#0}; done
   k=$O.$k
 }
-brief() { [ -n "$BRIEF" ] && while IFS= read -r l; do printf '%s\n' "$l"; done <"$O"; }
+out() { { [ -n "$BRIEF" ] && while IFS= read -r l; do printf '%s\n' "$l"; done; } || cat || exit 1; }
 parts() {
-  if [ -n "$OUT" ]; then brief || cat "$O" || exit 1; fi
+  [ -z "$OUT" ] || out <"$O"
   [ -n "$B" ] || return 0
   part 1
   : >"$k" || exit 1

@@ -26,7 +26,10 @@ import (
 // the clock as the listing, so what is as young as the listing itself gets a
 // mark that no other listing repeats, and is read again (the racily-clean rule
 // of DESIGN section 7). GNU find gives the marks itself: to what is NEWER than
-// PAST, a nanosecond before C0, since it knows no "as new as".
+// PAST, a nanosecond before C0, since it knows no "as new as". Where an earlier
+// listing tells that it is GNU find, C0 is learnt with the names, and PAST is the
+// file whose ctime that is; what is as new as C0 is looked for among the differences,
+// where it is sure to be, and found, it has everything listed again.
 //
 // A listing lies at RT/seen-<run>, and counts once RT/seen-<run>.clock tells when
 // it was begun, and its digest.
@@ -57,25 +60,24 @@ before() {
     ?????????0) PAST=${C0#*.}; PAST=$((1${PAST%?}-1)) ;;
     *) PAST=999999999 ;; # another form: the second before
   esac
-  case $PAST in 1?????????) PAST=${C0%.*}.${PAST#1} ;; *) PAST=$((${C0%.*}-1)).$PAST ;; esac
+  case $PAST in 1?????????) PAST=@${C0%.*}.${PAST#1} ;; *) PAST=@$((${C0%.*}-1)).$PAST ;; esac
 }
 probe() {
   if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find; before
   elif C0=$(stat -c %z "$D.c0" 2>/dev/null); then LIST=stat; fi
 }
-# What a check lists is compared only, and needs no marks: it learns the clock from
-# GNU find along with the names.
-recall() { [ $MODE = check ] && claim && case $c in *' '*) return 1 ;; *) LIST=find PAST=99999999999 ;; esac; }
+recall() { [ $MODE != apply ] && claim && case $c in *' '*) return 1 ;; *) LIST=find NEWER=-newercc PAST=$D.c0 ;; esac; }
+first() { [ $MODE = apply ] && [ -n "$ALL" ] && [ -z "$X" ]; }
 begin() {
   cd "$W" && : >"$D.c0" && : >"$D.none" || exit 1
   LIST=plain C0=
-  ! have comm || recall || probe
+  first || ! have comm || recall || probe
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
 FILE='%T@ %C@ %i %s %y%m %p\n'
 NEWER=-newerct KEPT= TRIED= U=
 lines() { case $LIST in
-  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "@$PAST" -printf "?$ID $FILE" -o -printf "$FILE" ;;
+  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "$PAST" -printf "?$ID $FILE" -o -printf "$FILE" ;;
   *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
 esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
@@ -97,7 +99,7 @@ esac; }
 now() {
   list
   if [ $LIST = find ] && [ -z "$C0" ]; then
-    if [ -f "$D.t" ]; then read -r C0 <"$D.t"; else LIST=plain; probe; list; fi
+    if [ -f "$D.t" ]; then read -r C0 <"$D.t"; else LIST=plain NEWER=-newerct; probe; list; fi
   fi
 }
 list() {
@@ -120,7 +122,7 @@ mark() {
   sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
   if [ -s "$D.young" ]; then sort "$D.young" | comm -23 "$2" -; say "?$ID" <"$D.young"; else cat "$2"; fi
 }
-keep() { { echo "$C0"; sum "$NOW"; } >"$NOW.clock" && KEPT=1; }
+keep() { { echo "$C0"; if [ $# = 0 ]; then sum "$NOW"; else echo "$1  -"; fi; } >"$NOW.clock" && KEPT=1; }
 tidy() {
   cd "$R" || return 1
   [ -f "$NOW.clock" ] || set -- "$@" "seen-$ID"
@@ -136,10 +138,13 @@ tars() {
 digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D.sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D.want"; fi; }
 pick() {
   set --
+  FEW=1 n=0 EVEN= G=
+  : >"$D.sums"; : >"$D.want"
   while IFS= read -r l; do
+    [ $((n+=1)) -lt 9 ] || FEW=
     p=./${l#*' ./'}
     case $p in */.git/objects/*|*/.git/lfs/*) ;; */.git/*) G=1 ;; esac
-    case $l in "${TAB}0 0 "*) continue ;; "$TAB"*) ;; *) continue ;; esac
+    case $l in "${TAB}0 0 "*) continue ;; "$TAB"*" $C0 "*) EVEN=1 ;; "$TAB"*) ;; *) continue ;; esac
     if [ -L "$p" ]; then printf '%s\n' "$p" >>"$D.want"
     elif [ -f "$p" ]; then
       case $p in *\\*) printf '%s\n' "$p" >>"$D.want" ;; esac
@@ -148,6 +153,13 @@ pick() {
     fi
   done <"$D.diff"
   [ $# = 0 ] || digest "$@"
+}
+differ() { comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null; }
+again() { [ $NEWER = -newerct ] || { NEWER=-newerct; before; list; }; }
+revise() {
+  [ -s "$D.diff" ] || return 0
+  pick
+  [ -z "$EVEN" ] || [ $NEWER = -newerct ] || { again; differ && pick; }
 }
 fresh() {
   sort "$D.sums" >"$D.sorted"
@@ -192,19 +204,23 @@ arrived() {
     [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D.sums" 2>/dev/null
   done
 }
-show() { if [ -n "$BRIEF" ]; then printf '.\n.\n.\n'; else echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1; fi; }
+show() {
+  if [ -n "$FEW" ]; then for s do while IFS= read -r l; do printf '%s\n' "$l"; done <"$s" && echo . || exit 1; done
+  else echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1; fi
+}
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
   begin
   if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
   now
-  S=0 P=0 G= H= N= Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
+  S=0 P=0 G= H= N= FEW=1 Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
   ! have sha256sum || H=1
-  if known && comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null; then
-    [ ! -s "$D.diff" ] || { pick; [ -n "$V" ] || sweep; }
+  if known && differ && revise; then
+    [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
     [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
   else
-    X= G=1 Y=$NOW
+    X= G=1 FEW= Y=$NOW; : >"$D.sums"; : >"$D.want"
+    again
     [ -n "$V" ] || sweep
     if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D.sums" 2>/dev/null || S=1; fi
     if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
@@ -216,20 +232,26 @@ survey() {
   read -r l <"$NOW"; [ "$l" != '0 0 !' ] || odd
   [ -z "$G" ] || [ -z "$H" ] || pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f
   if [ -d "$R/displaced" ]; then tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; fi
+  [ $F = 0 ] || FEW=
   [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D.blind" 2>/dev/null
   if [ -z "$V" ] && [ $LIST != plain ]; then
     if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
-    elif { [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; } && keep; then N=$ID; fi
-    [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests"
+    elif [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; then N=$ID; fi
+    [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests" &
   fi
-  [ -z "$OLD" ] || [ -z "$H" ] || held || arrived
+  [ -z "$OLD" ] || [ -z "$H" ] || held || { FEW=; arrived; }
   [ -s "$O" ] || [ -s "$Y" ] || [ -s "$D.sums" ] || [ -s "$D.blind" ] || BRIEF=1
   { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; show "$Y" "$D.sums" "$D.blind"; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
   T=` + zeroSum + `
-  if [ -n "$H" ]; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
-  printf '%s\n' "$T" >>"$O" || exit 1
-  parts
-  if [ -n "$OUT" ]; then tidy "down-$ID.tar"; else tidy; fi
+  [ "$N" = "$ID" ] && set -- "$NOW" || set --
+  if [ -n "$H" ]; then
+    s=$(sha256sum - "$@" <"$O") || exit 1
+    T=${s%% *} s=${s#*"$NL"} s=${s#\\}
+    [ $# = 0 ] || set -- "${s%% *}"
+  else set --; fi
+  [ "$N" != "$ID" ] || keep "$@" || exit 1
+  printf '%s\n' "$T" >>"$O" && wait || exit 1
+  if [ -n "$OUT" ]; then { tidy "down-$ID.tar" & out; wait; } <"$O"; else parts; tidy; fi
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
