@@ -4,7 +4,9 @@ package tree
 
 import (
 	"errors"
+	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -12,7 +14,10 @@ import (
 )
 
 // Dir is an open directory. It is safe for concurrent use until it is closed.
-type Dir struct{ fd int }
+type Dir struct {
+	fd      int
+	reading sync.Mutex // an open directory has one place that it is read from
+}
 
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
 
@@ -23,7 +28,7 @@ func Open(root string) (*Dir, error) {
 	if err != nil {
 		return nil, pathError("open", root, err)
 	}
-	return &Dir{fd}, nil
+	return &Dir{fd: fd}, nil
 }
 
 // Close releases d.
@@ -34,7 +39,7 @@ func (d *Dir) again() (*Dir, error) {
 	if err != nil {
 		return nil, pathError("open", ".", err)
 	}
-	return &Dir{fd}, nil
+	return &Dir{fd: fd}, nil
 }
 
 // OpenDir opens a directory in d. A link or file is [ErrNotDir].
@@ -46,7 +51,7 @@ func (d *Dir) OpenDir(name string) (*Dir, error) {
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
-	return &Dir{fd}, nil
+	return &Dir{fd: fd}, nil
 }
 
 // Lstat returns what name is.
@@ -74,15 +79,15 @@ func infoOf(st *unix.Stat_t) Info {
 
 // Names returns what is in d, unsorted, as the raw bytes on disk.
 func (d *Dir) Names() ([]string, error) {
-	sub, err := d.again() // an open directory has one place that it is read from
-	if err != nil {
-		return nil, err
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	if _, err := unix.Seek(d.fd, 0, io.SeekStart); err != nil {
+		return nil, pathError("readdir", ".", err)
 	}
-	defer sub.Close()
 	var names []string
 	buf := make([]byte, 8<<10)
 	for {
-		n, err := retry(func() (int, error) { return unix.ReadDirent(sub.fd, buf) })
+		n, err := retry(func() (int, error) { return unix.ReadDirent(d.fd, buf) })
 		if err != nil {
 			return names, pathError("readdir", ".", err)
 		}
