@@ -86,15 +86,18 @@ elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/n
 set -e
 `
 
-// footer leaves the listing of what is there now: the old one, without what
+// footer ends a push. A new sandbox gets its marker, and git there is told to ignore
+// our folder, which a commit of all that is new would take in.
+//
+// It leaves the listing of what is there now: the old one, without what
 // changed, with what was written. Nothing else is looked at again, because an
 // edit that somebody made meanwhile would enter the listing as known. What was
 // written is listed only once the clock has moved on, and if its mtime is older
 // than this run: the archive's members bring theirs along. Before that goes what
 // was left of an upload that was cut off, because a name less is a new ctime.
-// Most shells can tell that the clock has moved on; where one compares whole seconds
-// a tool is asked.
-const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; fi
+// Most shells can tell that the clock has moved on; where one compares whole seconds,
+// or no times at all, a tool is asked.
+const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; fi
 set +e
 umask 077
 : >"$D.c1"
@@ -110,7 +113,7 @@ settle() {
 settle & settling=$!
 ticked() {
   n=0
-  while : >"$D.c2"; [ ! "$D.c2" -nt "$D.c1" ]; do n=$((n+1)); [ $n -lt 300 ] || break; done 2>/dev/null
+  while : >"$D.c2"; ! [ "$D.c2" -nt "$D.c1" ]; do n=$((n+1)); [ $n -lt 300 ] || break; done 2>/dev/null
   [ $n = 300 ] || return 0
   n=0
   while : >"$D.c2"; t=$(stamp "$D.c1" "$D.c2"); [ "${t%"$NL"*}" = "${t#*"$NL"}" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
