@@ -266,25 +266,37 @@ interface SmallFile {
   info: Info;
 }
 
-/** Keeps the directory of the last file open. */
+/** Keeps the directory of the last file open, with those on the way to it: the next file is near. */
 class OpenFolder {
-  private dir: Dir | undefined;
-  private at = "";
+  private readonly way: { path: string; dir: Dir }[] = [];
 
   constructor(private readonly top: Dir) {}
 
-  close(): void {
-    this.dir?.close();
-    this.dir = undefined;
+  /** Closes all but the first directories on the way. */
+  close(keep = 0): void {
+    for (const { dir } of this.way.splice(keep).reverse()) dir.close();
   }
 
   enter(path: string): Dir {
-    if (this.dir && this.at === path) return this.dir;
-    this.close();
-    this.dir = this.top.walk(path);
-    this.at = path;
-    return this.dir;
+    let depth = 0;
+    while (depth < this.way.length && isOnTheWay(this.way[depth]!.path, path)) depth++;
+    this.close(depth);
+    for (let at = this.way.at(-1)?.path ?? ""; at !== path; ) {
+      const end = path.indexOf("/", at === "" ? 0 : at.length + 1);
+      const next = end < 0 ? path : path.slice(0, end);
+      this.way.push({ path: next, dir: this.last.openDir(nameOf(next)) });
+      at = next;
+    }
+    return this.last;
   }
+
+  private get last(): Dir {
+    return this.way.at(-1)?.dir ?? this.top;
+  }
+}
+
+function isOnTheWay(folder: string, path: string): boolean {
+  return path === folder || (path.startsWith(folder) && path[folder.length] === "/");
 }
 
 /** Fills a buffer from an offset to another; false where the file ends before. Whether it grew meanwhile its times tell. */
