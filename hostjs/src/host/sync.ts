@@ -56,7 +56,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
   const { signal, onProgress } = control;
   if (signal?.aborted) return Promise.resolve({ entries: [], error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
   const stop = new Stop();
-  const start: Start = { task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined };
+  const start = (): Start => ({ task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined });
   const failures = new Map<number, unknown>();
   const collected: Collected = { lines: [], entries: [] };
   return new Promise<Ended>((resolve) => {

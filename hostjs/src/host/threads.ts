@@ -20,7 +20,7 @@ export interface Listener {
 
 /** A thread for tasks, one after another. It keeps no process alive that has nothing else to do. */
 export class Thread {
-  private readonly worker = new Worker(new URL("./worker.js", import.meta.url), { resourceLimits });
+  private readonly worker = new Worker(new URL("./worker.cjs", import.meta.url), { resourceLimits });
   private listener: Listener | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -30,13 +30,18 @@ export class Thread {
     this.worker.on("exit", (code) => this.die(new Error(`exit status ${code}`)));
   }
 
-  /** Starts a task in a thread that waits for one, or in a new one. */
-  static start(task: Start, listener: Listener): Thread {
+  /** Starts a task in a thread that waits for one, or in a new one, which comes up while the task is made. */
+  static start(task: () => Start, listener: Listener): Thread {
     const thread = idle.pop() ?? new Thread();
     clearTimeout(thread.timer);
     thread.listener = listener;
     thread.worker.ref();
-    thread.tell({ kind: "start", start: task });
+    try {
+      thread.tell({ kind: "start", start: task() });
+    } catch (error) {
+      thread.end(false);
+      throw error;
+    }
     return thread;
   }
 

@@ -29,7 +29,7 @@ after(() => fs.rmSync(store, { recursive: true }));
 test("the package holds what was built from its sources, and nothing else", limit, () => {
   const list = run(".", "tar", ["-tzf", packed[0]!]).trim().split("\n").sort();
   const sources = (fs.readdirSync(path.join(packageRoot, "src"), { recursive: true }) as string[]).filter((name) => /(?<!\.d)\.ts$/.test(name));
-  const compiled = sources.map((name) => name.slice(0, -3)).flatMap((name) => [`${name}.js`, `${name}.d.ts`]);
+  const compiled = sources.map((name) => name.slice(0, -3)).flatMap((name) => [name === "host/worker" ? `${name}.cjs` : `${name}.js`, `${name}.d.ts`]);
   const expected = [...[...compiled, "planner.wasm", "plan.schema.json"].map((name) => `package/dist/${name}`), "package/package.json"];
   assert.deepEqual(list, expected.sort());
 });
@@ -66,13 +66,9 @@ test("a bundle, with the worker and the module beside it", limit, async (t) => {
   const dir = project(t, packed, { "package.json": esm, "program.js": programs.bundledProgram, "directoryClient.js": client });
   const bundle = tempDir(t);
   const dist = path.join(dir, "node_modules/syncplan/dist");
-  await build({
-    absWorkingDir: dir,
-    entryPoints: { program: "program.js", worker: path.join(dist, "host/worker.js") },
-    bundle: true, platform: "node", target: "node20", format: "esm", outdir: bundle, loader: { ".wasm": "binary" }, logLevel: "error",
-    // tar-stream is CommonJS and requires modules of Node.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-  });
+  const options = { absWorkingDir: dir, bundle: true, platform: "node", target: "node20", logLevel: "error" } as const;
+  await build({ ...options, entryPoints: ["program.js"], format: "esm", outdir: bundle, loader: { ".wasm": "binary" } });
+  await build({ ...options, entryPoints: [path.join(dist, "host/worker.cjs")], format: "cjs", outfile: path.join(bundle, "worker.cjs") });
   fs.copyFileSync(path.join(dist, "planner.wasm"), path.join(bundle, "planner.wasm"));
   fs.writeFileSync(path.join(bundle, "package.json"), esm);
   assert.equal(run(bundle, process.execPath, ["program.js", tempDir(t)]), programs.written);
