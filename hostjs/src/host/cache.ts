@@ -1,4 +1,4 @@
-import fs from "node:fs";
+import fs, { type Stats } from "node:fs";
 
 import { nameOf, parentOf } from "./paths.js";
 import { sealed, writeSealed } from "./state.js";
@@ -6,9 +6,9 @@ import type { Info } from "./tree.js";
 
 // The margins of the racily-clean rule, in nanoseconds: a tick of a kernel is at
 // most 10 ms, but some file systems keep times of one or two seconds.
-const fineMargin = 100_000_000n;
-const coarseMargin = 2_000_000_000n;
-const second = 1_000_000_000n;
+const fineMargin = 100_000_000;
+const coarseMargin = 2_000_000_000;
+const second = 1_000_000_000;
 
 const head = "syncplan-scan 2 ";
 const stampSize = 4 * 8; // size, mtime, ctime and inode
@@ -100,68 +100,99 @@ export class ScanCache {
   /** What is known of the files of one folder. now is when this scan began: a clock that was set back proves nothing. */
   folder(path: string, now: bigint): CachedFolder | undefined {
     const list = this.folders.get(path);
-    return list && now >= this.clock ? new CachedFolder(this.body, this.view, this.clock, list) : undefined;
+    return list && now >= this.clock ? new CachedFolder(path, this.body, this.view, Number(this.clock), list) : undefined;
   }
 }
 
-/** A file as the cache has it: its record goes from and to an offset of the body, its stamp begins at one. */
-interface Known {
-  from: number;
-  at: number;
-  dev: bigint;
-}
-
-/** The files of one folder by their names. */
+/**
+ * The files of one folder. Its records are read where they lie, since nearly all of
+ * them are found to be true. A record is named by the offset at which it begins.
+ *
+ * Numbers as JavaScript has them hold a time to half a microsecond. That is enough:
+ * who changes a file that was settled leaves a ctime that is later by the margin.
+ */
 export class CachedFolder {
-  private readonly files = new Map<string, Known>();
+  private next = 0; // the records that were not passed begin with this one of the list,
+  private from: number; // and here in it
 
   constructor(
+    readonly path: string,
     private readonly body: Buffer,
     private readonly view: DataView,
-    private readonly clock: bigint,
-    list: readonly Records[],
+    private readonly clock: number,
+    private readonly list: readonly Records[],
   ) {
-    for (const { dev, from, to } of list) {
-      for (let start = from; start < to; ) {
-        const at = start + 2 + view.getUint16(start, true);
-        this.files.set(body.toString("utf8", start + 2, at), { from: start, at, dev });
-        start = at + stampSize + 32;
+    this.from = list[0]!.from;
+  }
+
+  /** The record of an unchanged file, -1 where there is none. Names are asked for in their order, as they were recorded. */
+  find(name: string, info: Stats): number {
+    for (; this.next < this.list.length; this.from = this.list[++this.next]?.from ?? 0) {
+      const { dev, to } = this.list[this.next]!;
+      while (this.from < to) {
+        const record = this.from;
+        const order = compareName(name, this.body, record + 2, this.stamp(record));
+        if (order < 0) return -1;
+        this.from = this.end(record);
+        if (order === 0) return Number(dev) === info.dev && this.isTrue(this.stamp(record), info) ? record : -1;
       }
     }
+    return -1;
   }
 
-  /** What is known of an unchanged file. */
-  find(name: string, info: Info): Known | undefined {
-    const known = this.files.get(name);
-    return known && known.dev === info.dev && this.isSame(known.at, info) && this.settled(info) ? known : undefined;
+  digest(record: number): Uint8Array {
+    return new Uint8Array(this.body.buffer, this.body.byteOffset + this.stamp(record) + stampSize, 32);
   }
 
-  digest({ at }: Known): Uint8Array {
-    return new Uint8Array(this.body.buffer, this.body.byteOffset + at + stampSize, 32);
+  dev(record: number): bigint {
+    return this.list.find(({ from, to }) => record >= from && record < to)!.dev;
   }
 
-  /** Copies the record of a file to an offset, and returns how many bytes it has. */
-  copy({ from, at }: Known, into: Buffer, offset: number): number {
-    return this.body.copy(into, offset, from, at + stampSize + 32);
+  end(record: number): number {
+    return this.stamp(record) + stampSize + 32;
   }
 
-  static size({ from, at }: Known): number {
-    return at + stampSize + 32 - from;
+  copy(from: number, to: number, into: Buffer, offset: number): void {
+    this.body.copy(into, offset, from, to);
   }
 
-  private isSame(at: number, info: Info): boolean {
-    const { view } = this;
-    return (
-      view.getBigInt64(at + 8, true) === info.mtimeNs && view.getBigInt64(at + 16, true) === info.ctimeNs &&
-      view.getBigUint64(at + 24, true) === info.ino && view.getBigInt64(at, true) === BigInt(info.size)
-    );
+  private stamp(record: number): number {
+    return record + 2 + this.view.getUint16(record, true);
   }
 
-  private settled(info: Info): boolean {
-    const coarse = info.mtimeNs % second === 0n && info.ctimeNs % second === 0n;
-    const youngest = info.mtimeNs > info.ctimeNs ? info.mtimeNs : info.ctimeNs;
-    return youngest < this.clock - (coarse ? coarseMargin : fineMargin);
+  private isTrue(at: number, info: Stats): boolean {
+    const [mtime, ctime] = [this.time(at + 8), this.time(at + 16)];
+    const same = this.number(at) === info.size && this.number(at + 24) === info.ino && isTime(mtime, info.mtimeMs) && isTime(ctime, info.ctimeMs);
+    const coarse = mtime % second === 0 && ctime % second === 0;
+    return same && Math.max(mtime, ctime) < this.clock - (coarse ? coarseMargin : fineMargin);
   }
+
+  /** A number of 64 bits, rounded as Stats rounds it. */
+  private number(at: number): number {
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32;
+  }
+
+  /** Nanoseconds, which are negative before 1970. */
+  private time(at: number): number {
+    return this.view.getUint32(at, true) + this.view.getInt32(at + 4, true) * 2 ** 32;
+  }
+}
+
+/** Whether nanoseconds are the same time as milliseconds, but for the rounding of both. */
+function isTime(ns: number, ms: number): boolean {
+  return Math.abs(ns / 1e6 - ms) < 0.001;
+}
+
+/** The order of a name and the bytes of another. */
+function compareName(name: string, bytes: Buffer, from: number, to: number): number {
+  const n = Math.min(name.length, to - from);
+  for (let i = 0; i < n; i++) {
+    const unit = name.charCodeAt(i);
+    const byte = bytes[from + i]!;
+    if (unit > 0x7f || byte > 0x7f) return Buffer.compare(Buffer.from(name), bytes.subarray(from, to));
+    if (unit !== byte) return unit - byte;
+  }
+  return name.length - (to - from);
 }
 
 /** A place in bytes. To go past their end is a RangeError. */
@@ -192,6 +223,7 @@ export class CacheBuilder {
   private view = viewOf(this.bytes);
   private length = 0;
   private folder: { path: string; dev: bigint; sizeAt: number } | undefined; // the last one
+  private copied: { folder: CachedFolder; from: number; to: number } | undefined; // what is still to be copied
 
   constructor(root: string, clock: bigint) {
     this.text(root, 4);
@@ -201,6 +233,7 @@ export class CacheBuilder {
   }
 
   add(path: string, info: Info, digest: Uint8Array): void {
+    this.copy();
     const from = this.enter(parentOf(path), info.dev);
     this.text(nameOf(path), 2);
     this.room(stampSize + 32);
@@ -214,12 +247,24 @@ export class CacheBuilder {
     this.leave(from);
   }
 
-  /** Adds a file of which an earlier cache is still true. */
-  reuse(path: string, folder: CachedFolder, known: Known): void {
-    const from = this.enter(parentOf(path), known.dev);
-    this.room(CachedFolder.size(known));
-    this.length += folder.copy(known, this.bytes, this.length);
-    this.leave(from);
+  /** Adds a file of which an earlier cache is still true. Records that lie in a row are copied at once. */
+  reuse(folder: CachedFolder, record: number): void {
+    if (this.copied?.folder !== folder || this.copied.to !== record) {
+      this.copy();
+      this.copied = { folder, from: record, to: record };
+    }
+    this.copied.to = folder.end(record);
+  }
+
+  private copy(): void {
+    if (!this.copied) return;
+    const { folder, from, to } = this.copied;
+    this.copied = undefined;
+    const at = this.enter(folder.path, folder.dev(from));
+    this.room(to - from);
+    folder.copy(from, to, this.bytes, at);
+    this.length += to - from;
+    this.leave(at);
   }
 
   /** Begins a record, where its folder is another than the last one's with a head of that. */
@@ -259,6 +304,7 @@ export class CacheBuilder {
 
   /** Replaces the stored cache. */
   save(file: string): void {
+    this.copy();
     writeSealed(file, head, this.bytes.subarray(0, this.length));
   }
 }

@@ -9,7 +9,7 @@ import { Verdict } from "../planner.js";
 import { join, sorted } from "./paths.js";
 import type { Kind, Problem } from "../types.js";
 import type { Stop } from "./stop.js";
-import { Dir, fstat, same, type Info, type Name } from "./tree.js";
+import { Dir, fstat, kindOf, same, type Info, type Name } from "./tree.js";
 
 /** What a scan asks the core about. */
 export interface ScanRules {
@@ -88,7 +88,8 @@ export function scan(root: string, options: ScanOptions): Scanned {
 interface Found {
   name: string;
   path: string;
-  info: Info | undefined;
+  kind: Kind | null;
+  info: fs.Stats | undefined;
   failed: unknown;
 }
 
@@ -137,10 +138,10 @@ class Scanner {
       const path = this.pathOf(parent, name);
       if (path === undefined) continue;
       try {
-        const info = dir.look(name);
-        if (info) found.push({ name: name as string, path, info, failed: undefined });
+        const info = dir.glance(name);
+        if (info) found.push({ name: name as string, path, kind: kindOf(info.mode), info, failed: undefined });
       } catch (failed) {
-        found.push({ name: name as string, path, info: undefined, failed });
+        found.push({ name: name as string, path, kind: null, info: undefined, failed });
       }
     }
     return found;
@@ -176,7 +177,7 @@ class Scanner {
       this.problem(f.path, "unreadable", reason(f.failed));
       return;
     }
-    switch (f.info.kind) {
+    switch (f.kind) {
       case "dir":
         this.add(f, "dir", 0, undefined, "");
         this.enter(dir, f);
@@ -191,7 +192,7 @@ class Scanner {
     this.problem(f.path, "special_file", "a FIFO, socket or device");
   }
 
-  private add(f: Found, kind: Kind, size: number, digest: Uint8Array | undefined, target: string, mode = f.info!.mode): void {
+  private add(f: Found, kind: Kind, size: number, digest: Uint8Array | undefined, target: string, mode = f.info!.mode & 0o777): void {
     this.entries.push({ path: f.path, kind, mode, size, digest, target });
   }
 
@@ -224,7 +225,7 @@ class Scanner {
   }
 
   /** Hashes a file, again if it changed meanwhile, unless an earlier scan did and nothing speaks of a change. */
-  private file(dir: Dir, f: Found, info: Info, cached: CachedFolder | "repo" | undefined): void {
+  private file(dir: Dir, f: Found, info: fs.Stats, cached: CachedFolder | "repo" | undefined): void {
     const inRepo = cached === "repo";
     if (!inRepo && this.known(f, info, cached)) return;
     for (let n = 0; n < maxReads; n++) {
@@ -247,16 +248,16 @@ class Scanner {
   }
 
   /** Adds a file that need not be read. */
-  private known(f: Found, info: Info, cached: CachedFolder | undefined): boolean {
-    const known = cached?.find(f.name, info);
-    if (known) {
+  private known(f: Found, info: fs.Stats, cached: CachedFolder | undefined): boolean {
+    const known = cached ? cached.find(f.name, info) : -1;
+    if (known >= 0) {
       this.reused++;
-      this.cache.reuse(f.path, cached!, known);
+      this.cache.reuse(cached!, known);
     } else {
       this.fresh++;
       if (!this.options.noDigests) return false;
     }
-    this.add(f, "file", info.size, known && cached!.digest(known), "");
+    this.add(f, "file", info.size, known >= 0 ? cached!.digest(known) : undefined, "");
     this.count(info.size);
     return true;
   }
@@ -332,7 +333,7 @@ interface ReadFile {
   data: Buffer | undefined;
 }
 
-const asWord = (f: Found) => (f.info?.kind === "dir" ? f.name + "/" : f.name);
+const asWord = (f: Found) => (f.kind === "dir" ? f.name + "/" : f.name);
 
 /** A path below a .git directory, cut at the first one. */
 function splitRepo(path: string): { repo: string; below: string } {

@@ -133,6 +133,11 @@ export class Dir {
     });
   }
 
+  /** What name is, with the numbers that JavaScript has, or undefined where there is nothing. It costs less than look. */
+  glance(name: Name): fs.Stats | undefined {
+    return this.on(name, (path) => fs.lstatSync(path, { throwIfNoEntry: false }));
+  }
+
   /** The names in this directory, unsorted; those that are not UTF-8 as bytes. */
   names(): Name[] {
     return this.on("", (path) => {
@@ -283,9 +288,20 @@ export function fstat(fd: number): Info {
 
 function infoOf(s: fs.BigIntStats): Info {
   const mode = Number(s.mode);
-  const type = mode & S_IFMT;
-  const kind = type === S_IFREG ? "file" : type === S_IFDIR ? "dir" : type === S_IFLNK ? "link" : null;
-  return { kind, mode: mode & 0o777, size: Number(s.size), dev: s.dev, ino: s.ino, mtimeNs: s.mtimeNs, ctimeNs: s.ctimeNs, nlink: s.nlink };
+  return { kind: kindOf(mode), mode: mode & 0o777, size: Number(s.size), dev: s.dev, ino: s.ino, mtimeNs: s.mtimeNs, ctimeNs: s.ctimeNs, nlink: s.nlink };
+}
+
+/** The kind in a mode; null is special: FIFO, socket, device. */
+export function kindOf(mode: number): Kind | null {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return "file";
+    case S_IFDIR:
+      return "dir";
+    case S_IFLNK:
+      return "link";
+  }
+  return null;
 }
 
 /** Whether b is the file that a was, and unchanged as far as its times tell. */

@@ -36,8 +36,8 @@ function poison(file: string, root: string): void {
   const head = data.indexOf(0x0a) + 1;
   const body = data.subarray(head);
   for (const e of run(root).entries) {
-    if (!e.digest) continue;
-    body.fill(0xee, body.indexOf(e.digest), body.indexOf(e.digest) + 32);
+    const at = e.digest ? body.indexOf(e.digest) : -1;
+    if (at >= 0) body.fill(0xee, at, at + 32);
   }
   fs.writeFileSync(file, Buffer.concat([Buffer.from(`syncplan-scan 2 ${sha256(body)}\n`), body]));
 }
@@ -84,6 +84,23 @@ test("the cache that follows an edit serves the next scan", async (t) => {
   const found = run(root, next);
   assert.equal(found.cache, undefined, "everything was known");
   assert.deepEqual(entries(found), entries(run(root)));
+});
+
+test("a cache knows files beside folders, and names in the order of their bytes", async (t) => {
+  const top = tempDir(t);
+  const [root, file] = [path.join(top, "root"), path.join(top, "scan")];
+  for (const name of ["a", "b/in", "b/z/in", "b/z~", "c", "é", "éa", "ü/ü", "\uffee", "😀"]) put(root, name, name);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  run(root, ScanCache.load(file, root)).cache!.save(file);
+  for (const name of ["a0", "éb", "~"]) put(root, name, name);
+  fs.rmSync(path.join(root, "c"));
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  poison(file, root);
+  const found = run(root, ScanCache.load(file, root));
+  const read = found.entries.filter((e) => e.digest && e.digest[0] !== 0xee).map((e) => e.path);
+  assert.deepEqual(read, ["a0", "~", "éb"]);
+  found.cache!.save(file);
+  assert.equal(run(root, ScanCache.load(file, root)).cache, undefined, "what was copied is whole");
 });
 
 test("a cache is not trusted for young files, nor after the clock was set back", async (t) => {
