@@ -26,11 +26,11 @@ const store = fs.mkdtempSync(path.join(os.tmpdir(), "syncplan-test-"));
 before(() => (packed = pack(store)));
 after(() => fs.rmSync(store, { recursive: true }));
 
-test("the package holds what was built from its sources, and nothing else", limit, () => {
+test("the package holds its page and what was built from its sources, and nothing else", limit, () => {
   const list = run(".", "tar", ["-tzf", packed[0]!]).trim().split("\n").sort();
   const sources = (fs.readdirSync(path.join(packageRoot, "src"), { recursive: true }) as string[]).filter((name) => /(?<!\.d)\.ts$/.test(name));
   const compiled = sources.map((name) => name.slice(0, -3)).flatMap((name) => [name === "host/worker" ? `${name}.cjs` : `${name}.js`, `${name}.d.ts`]);
-  const expected = [...[...compiled, "planner.wasm", "plan.schema.json"].map((name) => `package/dist/${name}`), "package/package.json"];
+  const expected = [...[...compiled, "planner.wasm", "plan.schema.json"].map((name) => `package/dist/${name}`), "package/README.md", "package/package.json"];
   assert.deepEqual(list, expected.sort());
 });
 
