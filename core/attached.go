@@ -4,7 +4,8 @@ package core
 // it, and values that an earlier call kept. In the document {"section":N} and
 // {"kept":KEY} name them.
 type Attached struct {
-	Sections [][]byte
+	Sections [][]byte       // of what is read
+	Written  []Section      // of what is written
 	Kept     map[string]any // pointers
 	// Borrow says that what is read may be made of parts of the sections, since it
 	// is not used once they change.
@@ -16,6 +17,17 @@ type Attached struct {
 	Write bool
 }
 
+// Section is what stands beside a document under one number, in parts that follow
+// each other: put together, a large tree would be in memory twice.
+type Section [][]byte
+
+func (s Section) size() (n int) {
+	for _, part := range s {
+		n += len(part)
+	}
+	return n
+}
+
 // Borrow sets [Attached.Borrow] for what is read from now on.
 func (o *Object) Borrow(on bool) {
 	if o.with != nil {
@@ -24,16 +36,16 @@ func (o *Object) Borrow(on bool) {
 }
 
 // number writes the number of a new section as the field of o.
-func (o *Object) number(data []byte) {
-	n := int64(len(o.with.Sections))
-	o.with.Sections = append(o.with.Sections, data)
+func (o *Object) number(s Section) {
+	n := int64(len(o.with.Written))
+	o.with.Written = append(o.with.Written, s)
 	o.Int("section", &n, true, 0, MaxSize)
 }
 
-// add writes {"section":N} for data under a name.
-func (o *Object) add(name string, data []byte) {
+// add writes {"section":N} for s under a name.
+func (o *Object) add(name string, s Section) {
 	o.key(name)
-	o.nested(func(n *Object) { n.number(data) })
+	o.nested(func(n *Object) { n.number(s) })
 }
 
 func (o *Object) attaches() bool { return !o.Reading() && o.with != nil && o.with.Write }
@@ -76,7 +88,7 @@ func (o *Object) kept() any {
 // binary reads or writes the binary form of s where the document has that.
 func (o *Object) binary(s *Snapshot) bool {
 	if o.attaches() {
-		o.number(EncodeBinary(s))
+		o.number(binaryParts(s))
 		return true
 	}
 	if !o.names("section") {
@@ -98,7 +110,7 @@ func (o *Object) binary(s *Snapshot) bool {
 // alone, and reports false where something else stands under the name.
 func (o *Object) entrySection(name string, t *Tree) bool {
 	if o.attaches() {
-		o.add(name, EncodeBinary(&Snapshot{Entries: *t}))
+		o.add(name, binaryParts(&Snapshot{Entries: *t}))
 		return true
 	}
 	if !o.Reading() {
@@ -129,7 +141,7 @@ func (o *Object) entrySection(name string, t *Tree) bool {
 // Blob is [Object.Bytes] that is written as a section where that is allowed.
 func (o *Object) Blob(name string, p *[]byte) {
 	if o.attaches() && *p != nil {
-		o.add(name, *p)
+		o.add(name, Section{*p})
 		return
 	}
 	o.Bytes(name, p)

@@ -1,6 +1,9 @@
 package core
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // The binary form of a snapshot keeps each field of its entries in a column of
 // its own, so that a host writes it without making an object an entry and the
@@ -37,14 +40,13 @@ func encodeLists(s *Snapshot) []byte {
 func pad8(n int) int { return (n + 7) &^ 7 }
 
 // EncodeBinary returns the binary form of s, which must be valid.
-func EncodeBinary(s *Snapshot) []byte {
-	lists := encodeLists(s)
-	at := binaryHeader + pad8(len(lists))
-	size := at
-	for _, b := range s.Entries.blocks {
-		size += len(b.data)
-	}
-	out := make([]byte, size)
+func EncodeBinary(s *Snapshot) []byte { return bytes.Join(binaryParts(s), nil) }
+
+// binaryParts returns the binary form in parts, of which all but the first and the
+// checksums are those of s.
+func binaryParts(s *Snapshot) Section {
+	lists, blocks := encodeLists(s), s.Entries.blocks
+	out := make([]byte, binaryHeader+pad8(len(lists)))
 	copy(out, binaryMagic)
 	flags := uint32(0)
 	if s.Unread {
@@ -54,14 +56,15 @@ func EncodeBinary(s *Snapshot) []byte {
 	le.PutUint32(out[8:], SnapshotFormat)
 	le.PutUint32(out[16:], flags)
 	le.PutUint32(out[20:], uint32(s.Entries.count))
-	le.PutUint32(out[24:], uint32(len(s.Entries.blocks)))
+	le.PutUint32(out[24:], uint32(len(blocks)))
 	le.PutUint32(out[28:], uint32(len(lists)))
 	copy(out[binaryHeader:], lists)
-	le.PutUint32(out[12:], xxh32(out[16:at]))
-	for _, b := range s.Entries.blocks {
-		data := out[at : at+copy(out[at:], b.data)]
-		le.PutUint32(data, xxh32(data[4:]))
-		at += len(data)
+	le.PutUint32(out[12:], xxh32(out[16:]))
+	parts, sums := make(Section, 1, 1+2*len(blocks)), make([]byte, 4*len(blocks))
+	parts[0] = out
+	for _, b := range blocks {
+		le.PutUint32(sums, xxh32(b.data[4:]))
+		parts, sums = append(parts, sums[:4], b.data[4:]), sums[4:]
 	}
-	return out
+	return parts
 }

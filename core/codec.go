@@ -1,5 +1,7 @@
 package core
 
+import "bytes"
+
 // The JSON form of the types of this package. The compact one of snapshots stands
 // in binary.go.
 
@@ -92,9 +94,13 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 
 // EncodeBase returns the document that a host stores: a frame whose entries are
 // in the binary form of snapshots. There is one form only.
-func EncodeBase(b *Base) []byte {
+func EncodeBase(b *Base) []byte { return bytes.Join(BaseParts(b), nil) }
+
+// BaseParts returns what [EncodeBase] does, in parts, most of which are those of
+// b.Entries.
+func BaseParts(b *Base) [][]byte {
 	with := &Attached{Write: true}
-	return WriteFrame(EncodeWith(with, func(o *Object) { BaseFields(o, b) }), with.Sections)
+	return frameParts(EncodeWith(with, func(o *Object) { BaseFields(o, b) }), with.Written)
 }
 
 // DecodeBase reads and validates a stored base, or one in JSON. A newer format is

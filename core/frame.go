@@ -1,6 +1,9 @@
 package core
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // A frame is a JSON document and its sections in one row of bytes. wasm/ABI.md
 // describes it.
@@ -53,23 +56,24 @@ func ReadFrame(frame []byte) ([]byte, *Attached, error) {
 }
 
 // WriteFrame returns the frame of a JSON document and its sections.
-func WriteFrame(json []byte, sections [][]byte) []byte {
+func WriteFrame(json []byte, sections []Section) []byte {
+	return bytes.Join(frameParts(json, sections), nil)
+}
+
+// frameParts returns the parts of a frame; those of sections are not copied.
+func frameParts(json []byte, sections []Section) [][]byte {
 	align := func(n int) int { return (n + frameAligned - 1) &^ (frameAligned - 1) }
-	start := align(frameHeader + 4*len(sections))
-	size := start + len(json)
-	for _, s := range sections {
-		size = align(size) + len(s)
-	}
-	out := make([]byte, size)
-	le := binary.LittleEndian
-	le.PutUint32(out, uint32(size))
-	le.PutUint32(out[8:], uint32(len(json)))
-	le.PutUint32(out[12:], uint32(len(sections)))
-	at := start + copy(out[start:], json)
+	start, le := align(frameHeader+4*len(sections)), binary.LittleEndian
+	head, padding := append(make([]byte, start, start+len(json)), json...), make([]byte, frameAligned)
+	parts, size := [][]byte{head}, len(head)
 	for i, s := range sections {
-		le.PutUint32(out[frameHeader+4*i:], uint32(len(s)))
-		at = align(at)
-		at += copy(out[at:], s)
+		n := s.size()
+		le.PutUint32(head[frameHeader+4*i:], uint32(n))
+		parts = append(append(parts, padding[:align(size)-size]), s...)
+		size = align(size) + n
 	}
-	return out
+	le.PutUint32(head, uint32(size))
+	le.PutUint32(head[8:], uint32(len(json)))
+	le.PutUint32(head[12:], uint32(len(sections)))
+	return parts
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
@@ -76,9 +77,12 @@ func (s *state) dropBase() error {
 
 // saveBase replaces the stored base, whole or not at all.
 func (s *state) saveBase(b *core.Base) error {
-	body := core.EncodeBase(b)
-	sum := sha256.Sum256(body)
-	return writeFileAtomic(filepath.Join(s.dir, "base"), []byte(stateHead+hex.EncodeToString(sum[:])+"\n"), body)
+	parts, sum := core.BaseParts(b), sha256.New()
+	for _, p := range parts {
+		sum.Write(p)
+	}
+	head := []byte(stateHead + hex.EncodeToString(sum.Sum(nil)) + "\n")
+	return writeFileAtomic(filepath.Join(s.dir, "base"), slices.Insert(parts, 0, head)...)
 }
 
 // writeFileAtomic writes parts to a new file and renames it over path.

@@ -17,7 +17,7 @@ func Call(data []byte) []byte {
 }
 
 // answer returns the JSON of the answer and its sections.
-func (s *Session) answer(data []byte, with *core.Attached) ([]byte, [][]byte) {
+func (s *Session) answer(data []byte, with *core.Attached) ([]byte, []core.Section) {
 	var c call
 	if err := core.DecodeWith(with, data, func(o *core.Object) { callFields(o, &c) }); err != nil {
 		return failure(err), nil
@@ -34,7 +34,7 @@ func (s *Session) answer(data []byte, with *core.Attached) ([]byte, [][]byte) {
 	json := core.EncodeWith(beside, func(o *core.Object) {
 		core.Opt(o, "result", &none, func(o *core.Object, _ *struct{}) { out.fields(o) })
 	})
-	return json, beside.Sections
+	return json, beside.Written
 }
 
 // keep stores the result of a call that asks for it. Only a plan is answered
