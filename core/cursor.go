@@ -25,6 +25,19 @@ func (c *Cursor) Skip(n int) {
 	}
 }
 
+// Passed returns a cursor over the entry that was passed last.
+func (c *Cursor) Passed() Cursor { return Cursor{tree: c.tree, at: c.at - 1, end: c.at} }
+
+// Join takes in what next is over, and reports false where that does not follow
+// the end of c in the same tree.
+func (c *Cursor) Join(next Cursor) bool {
+	if c.end != next.at || len(c.tree.blocks) == 0 || len(next.tree.blocks) == 0 || &c.tree.blocks[0] != &next.tree.blocks[0] {
+		return false
+	}
+	c.end = next.end
+	return true
+}
+
 // Head returns the next entry, nil at the end.
 func (c *Cursor) Head() *Entry {
 	if c.head == nil && c.at < c.end {

@@ -33,17 +33,38 @@ func (t Tree) List() []Entry { return t.Cursor().List() }
 // All yields the entries in their order. Each is overwritten by the next.
 func (t Tree) All() func(yield func(*Entry) bool) {
 	return func(yield func(*Entry) bool) {
-		var e Entry
-		for _, b := range t.blocks {
-			paths := string(b.paths)
-			for i := range b.entries {
-				e = Entry{Path: paths[b.start(i):b.start(i+1)]}
-				if b.fill(&e, i); !yield(&e) {
-					return
-				}
+		r := t.Cursor().Reader()
+		for i := range t.count {
+			if !yield(r.At(i)) {
+				return
 			}
 		}
 	}
+}
+
+// Reader reads the entries of a [Cursor] by their number, cheaply where those
+// that follow each other are near.
+type Reader struct {
+	part  Cursor
+	block *block // the last that was read
+	paths string // of it
+	entry Entry
+}
+
+// Reader returns one of the entries that are left.
+func (c Cursor) Reader() Reader { return Reader{part: c} }
+
+// At returns entry number i, which the next call overwrites.
+func (r *Reader) At(i int) *Entry {
+	c := r.part
+	c.at += i
+	b, k := c.block()
+	if b != r.block {
+		r.block, r.paths = b, string(b.paths)
+	}
+	r.entry = Entry{Path: r.paths[b.start(k):b.start(k+1)]}
+	b.fill(&r.entry, k)
+	return &r.entry
 }
 
 // Links yields the links in their order.
@@ -133,7 +154,7 @@ func (c counts) size() int {
 func columnsOf(data []byte, c counts) *block {
 	b := &block{counts: c, data: data}
 	at, lengths := blockHeader, c.columns()
-	for i, column := range [8]*[]byte{&b.sizes, &b.digests, &b.ends, &b.modes, &b.kinds, &b.links, &b.paths, &b.targets} {
+	for i, column := range b.columnList() {
 		*column = data[at : at+lengths[i]]
 		at += pad8(lengths[i])
 	}
@@ -143,6 +164,10 @@ func columnsOf(data []byte, c counts) *block {
 // pathsAt is where the paths begin in the bytes of a block.
 func (c counts) pathsAt() int {
 	return c.size() - pad8(c.targetBytes) - pad8(c.pathBytes)
+}
+
+func (b *block) columnList() [8]*[]byte {
+	return [8]*[]byte{&b.sizes, &b.digests, &b.ends, &b.modes, &b.kinds, &b.links, &b.paths, &b.targets}
 }
 
 // equal compares all but the checksum, which a tree that was not decoded lacks.

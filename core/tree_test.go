@@ -300,3 +300,32 @@ func TestKeptTreeOwnsItsBytes(t *testing.T) {
 	clear(data)
 	require.True(t, slices.Equal(list, s.Entries.List()))
 }
+
+// TestTreeBuilderSharesWhatIsAlike builds trees beside one like them.
+func TestTreeBuilderSharesWhatIsAlike(t *testing.T) {
+	r := rand.New(rand.NewSource(9))
+	shared, own := 0, 0
+	for range 40 {
+		list := randomEntries(r)
+		like, want := TreeOf(list), edited(r, list)
+		out := TreeBuilder{Like: like}
+		for i := range want {
+			out.Add(&want[i])
+		}
+		tree := out.Tree()
+		require.True(t, tree.Equal(TreeOf(want)))
+		require.Equal(t, want, tree.List())
+		for i, b := range tree.blocks {
+			switch alike := i < len(like.blocks) && b.equal(like.blocks[i]); {
+			case !alike:
+				own++
+			case b == like.blocks[i]:
+				shared++
+			default:
+				t.Fatal("a block that is alike was made again")
+			}
+		}
+	}
+	require.Greater(t, shared, 10)
+	require.Greater(t, own, 10)
+}

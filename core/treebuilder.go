@@ -1,10 +1,16 @@
 package core
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // TreeBuilder makes a tree of entries that come in its order. The zero value is
 // ready.
 type TreeBuilder struct {
+	// Like is a tree whose blocks the new one shares where they come out the same.
+	Like Tree
+
 	tree                                                      Tree
 	sizes, digests, ends, modes, kinds, links, paths, targets []byte
 }
@@ -80,19 +86,49 @@ func (t *TreeBuilder) Tree() Tree {
 	return tree
 }
 
-// flush makes a block of what is collected. Its checksum is left to whoever
+// flush appends a block of what is collected. Its checksum is left to whoever
 // writes it down.
 func (t *TreeBuilder) flush() {
 	c := counts{len(t.kinds), len(t.links) / 8, len(t.paths), len(t.targets)}
+	b := t.alike(c)
+	if b == nil {
+		b = t.block(c)
+	}
+	for _, column := range t.columns() {
+		*column = (*column)[:0]
+	}
+	t.tree.blocks = append(t.tree.blocks, b)
+	t.tree.count += c.entries
+}
+
+func (t *TreeBuilder) columns() [8]*[]byte {
+	return [8]*[]byte{&t.sizes, &t.digests, &t.ends, &t.modes, &t.kinds, &t.links, &t.paths, &t.targets}
+}
+
+// alike returns the block of Like that is what is collected, nil if it is not.
+func (t *TreeBuilder) alike(c counts) *block {
+	n := len(t.tree.blocks)
+	if n >= len(t.Like.blocks) || t.Like.blocks[n].counts != c {
+		return nil
+	}
+	b := t.Like.blocks[n]
+	for i, column := range b.columnList() {
+		if !bytes.Equal(*column, *t.columns()[i]) {
+			return nil
+		}
+	}
+	return b
+}
+
+// block makes a block of what is collected.
+func (t *TreeBuilder) block(c counts) *block {
 	data := make([]byte, c.size())
 	for i, v := range [5]int{len(data), c.entries, c.links, c.pathBytes, c.targetBytes} {
 		binary.LittleEndian.PutUint32(data[4+4*i:], uint32(v))
 	}
 	at := blockHeader
-	for _, column := range [8]*[]byte{&t.sizes, &t.digests, &t.ends, &t.modes, &t.kinds, &t.links, &t.paths, &t.targets} {
+	for _, column := range t.columns() {
 		at += pad8(copy(data[at:], *column))
-		*column = (*column)[:0]
 	}
-	t.tree.blocks = append(t.tree.blocks, columnsOf(data, c))
-	t.tree.count += c.entries
+	return columnsOf(data, c)
 }
