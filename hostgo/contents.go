@@ -165,8 +165,10 @@ func worthKeeping(data []byte) bool {
 }
 
 // close writes out what was added, and drops what base does not refer to once
-// that is more than half.
+// that is more than half. The index goes as well: it is large, and nothing asks for
+// a content any more.
 func (c *contents) close(base *core.Base) error {
+	defer func() { c.index = nil }()
 	if c.added != nil {
 		err := c.w.Flush()
 		if e := c.added.Close(); err == nil {

@@ -41,7 +41,7 @@ func (s *session) pull(ctx context.Context) error {
 		return nil
 	}
 	s.enter(StageApply)
-	results, applyErr := Apply(ctx, ApplyRequest{Root: s.root, Run: s.run, StateDir: s.state.dir, Decisions: p.Decisions,
+	results, applyErr := Apply(ctx, ApplyRequest{Root: s.root, Run: s.run, StateDir: s.state.dir, Decisions: p.Decisions.List(),
 		Bodies: &bodies{stage: stage, root: s.root, local: &s.request.Local}})
 	// Even after an error some decisions are done, and base takes those.
 	s.report.Report = plan.Summarise(p, results)
@@ -169,8 +169,9 @@ func (b *bodies) Open(d core.Digest) (io.ReadCloser, error) {
 // keepPulled stores the contents that base now speaks of, for text merges to
 // come.
 func (s *session) keepPulled(p *plan.Plan, results []merge.Result, stage *Stage, contents *contents, base *core.Base) error {
-	for i := range p.Decisions {
-		d := &p.Decisions[i]
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		if i >= len(results) || results[i].Status == merge.Failed || !d.Advance || d.Base == nil || d.Base.Kind != core.KindFile {
 			continue
 		}

@@ -54,15 +54,12 @@ func (s *session) pushOnce(ctx context.Context) error {
 		return nil
 	}
 	contents := s.state.openContents()
-	u := &upload{session: s, plan: p, contents: contents, results: make([]merge.Result, len(p.Decisions))}
+	u := &upload{session: s, plan: p, contents: contents, sent: plan.NewSent(p)}
 	if s.first {
 		if u.read, err = newCacheWriter(s.state.cachePath(), s.root, s.clock); err != nil {
 			return err
 		}
 		defer u.read.drop()
-	}
-	for i := range u.results {
-		u.results[i].Status = merge.Done
 	}
 	if err := u.steps(ctx); err != nil {
 		return err
@@ -72,12 +69,21 @@ func (s *session) pushOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := u.keepReused(); err != nil {
+	results := u.sent.Results(p)
+	u.sent = nil // all is said, and for many files it is large
+	if err := u.keepReused(results); err != nil {
 		return err
 	}
-	s.report.Report = plan.Summarise(p, u.results)
+	err = s.commit(p, results, contents)
+	// Last, since a line for each file takes as much memory as base.
+	s.report.Report = plan.Summarise(p, results)
 	s.report.Problems = core.SortProblems(append(s.report.Problems, u.problems...))
-	base, err := plan.Commit(s.request.Base, p, u.results)
+	return err
+}
+
+// commit stores what a push ends with.
+func (s *session) commit(p *plan.Plan, results []merge.Result, contents *contents) error {
+	base, err := plan.Commit(s.request.Base, p, results)
 	if err != nil {
 		return err
 	}
@@ -116,7 +122,7 @@ type upload struct {
 	session  *session
 	plan     *plan.Plan
 	contents *contents
-	results  []merge.Result
+	sent     *plan.Sent
 	problems []core.Problem // of assets, and of files that were sent while they changed
 	read     *cacheWriter   // of a first push, what was read while it was sent
 }
@@ -186,16 +192,18 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 
 // members yields what travels, with the index of its upload.
 func (u *upload) members(yield func(int, Member) bool) {
-	for i, up := range u.plan.Uploads {
+	uploads := u.plan.UploadReader()
+	for i := range uploads.Len() {
+		up := uploads.At(i)
 		if up.From != "" {
 			continue
 		}
-		e := *u.plan.Decisions[up.Decision].Want
-		e.Path = u.plan.Decisions[up.Decision].Path
+		e := *up.Decision.Want
+		e.Path = up.Decision.Path
 		if e.Kind == core.KindDir {
 			e.Mode |= 0o700
 		}
-		if !yield(i, Member{Name: up.Name, Entry: e}) {
+		if !yield(up.Number, Member{Name: up.Name(), Entry: e}) {
 			return
 		}
 	}
@@ -211,19 +219,18 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	s := u.session
 	a := NewArchiveWriter(w)
 	a.Overwrite = s.opts.Dialect == plan.Classic
-	sent := make([]plan.Sent, len(u.plan.Uploads))
 	var bytes int64
 	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, m *Member, got Sent) {
-		d := u.plan.Uploads[i].Decision
-		sent[i] = plan.Sent{Name: got.Name, Problem: got.Problem, Digest: got.Digest}
+		u.sent.Add(i, got.Digest, got.Size)
+		if got.Problem != "" || got.Name != "" {
+			u.sent.Note(plan.SentNote{Upload: i, Name: got.Name, Problem: got.Problem, Detail: got.Detail})
+		}
 		if got.Problem != "" && got.Digest.IsZero() {
-			u.results[d] = merge.Failure(got.Problem, got.Detail)
 			return
 		}
 		if got.Problem != "" { // sent all the same, so base speaks of what was sent
 			u.problems = append(u.problems, core.Problem{Path: m.Entry.Path, Code: got.Problem, Detail: got.Detail})
 		}
-		u.results[d].Digest, u.results[d].Size = got.Digest, got.Size
 		if e := &m.Entry; s.first && got.Problem == "" && e.Kind == core.KindFile && !keptInRepo(e.Path) {
 			u.read.add(e.Path, got.info.Dev, stampOf(got.info), got.Digest)
 		}
@@ -239,7 +246,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	if err != nil {
 		return err
 	}
-	last, err := plan.Seal(s.request, u.plan, sent)
+	last, err := plan.Seal(s.request, u.plan, u.sent)
 	if err != nil {
 		return err
 	}

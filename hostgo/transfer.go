@@ -139,10 +139,12 @@ func (u *upload) noteSending(asset string) error {
 
 // keepReused stores the contents that did not travel because the sandbox had
 // them, for text merges to come.
-func (u *upload) keepReused() error {
-	for _, up := range u.plan.Uploads {
-		d := &u.plan.Decisions[up.Decision]
-		if up.From == "" || d.Want.Size > maxContent || u.results[up.Decision].Status != merge.Done {
+func (u *upload) keepReused(results []merge.Result) error {
+	uploads := u.plan.UploadReader()
+	for i := range uploads.Len() {
+		up := uploads.At(i)
+		d := up.Decision
+		if up.From == "" || d.Want.Size > maxContent || results[up.Index].Status != merge.Done {
 			continue
 		}
 		if kept, err := u.contents.has(d.Want.Digest); err != nil || kept {

@@ -42,7 +42,7 @@ func BenchmarkDecide(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				out, err := merge.Decide(&merge.Input{Direction: merge.Pull, Base: base, Local: &local, Remote: &remote, Rules: rules})
-				if err != nil || len(out.Decisions) == 0 {
+				if err != nil || out.Decisions.Len() == 0 {
 					b.Fatal(err)
 				}
 			}

@@ -16,8 +16,9 @@ func (w *walker) collide() {
 	}
 	fold := func(p string) string { return FoldKey(p, facts.FoldCase, facts.Normalize) }
 	gone := map[string]bool{}
-	for i := range w.out.Decisions {
-		if d := &w.out.Decisions[i]; d.Action == Delete {
+	decisions := w.out.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Action == Delete {
 			gone[d.Path] = true
 		}
 	}
@@ -28,8 +29,8 @@ func (w *walker) collide() {
 		}
 	}
 	from, to := "", ""
-	for i := range w.out.Decisions {
-		d := &w.out.Decisions[i]
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		if d.Action != Write && d.Action != Copy {
 			continue
 		}

@@ -44,7 +44,7 @@ type Input struct {
 
 // Outcome is what was decided.
 type Outcome struct {
-	Decisions []Decision
+	Decisions Decisions
 	Conflicts []Conflict
 	Problems  []core.Problem
 	Flagged   []string    // changed files that make tools run code, sorted
@@ -131,9 +131,6 @@ func newWalker(in *Input) (*walker, error) {
 }
 
 func (w *walker) walk() {
-	if w.t.Left() == 0 {
-		w.out.Decisions = make([]Decision, 0, w.s.Left()) // everything is new
-	}
 	for w.err == nil {
 		if w.unchanged() {
 			continue
@@ -373,6 +370,10 @@ func (w *walker) takeSource(path string, row Row, b, s, t *core.Entry) {
 		w.frames = append(w.frames, frame{path: path, kind: frameDoomed, entry: t, stays: w.tGap.pins(path)})
 	case s == nil:
 		w.remove(path, row, t)
+	case t == nil && w.in.Direction == Push:
+		// A pull's are listed: collide and judgeLinks may change them.
+		w.makeAbove()
+		w.out.Decisions.create(w.s.Passed(), row)
 	default:
 		if isDir(t) && !isDir(s) {
 			w.removeBelow(path, row)
@@ -426,9 +427,17 @@ func (w *walker) remove(path string, row Row, t *core.Entry) {
 	w.emit(Decision{Path: path, Row: row, Action: Delete, Dest: path, Expect: t, Advance: true})
 }
 
-// write emits a decision that puts something under path, and makes the
-// directories above it that the target lacks.
+// write emits a decision that puts something under path.
 func (w *walker) write(d Decision) {
+	w.makeAbove()
+	if w.in.Direction == Pull && core.Flagged(d.Path) {
+		w.out.Flagged = append(w.out.Flagged, d.Path)
+	}
+	w.emit(d)
+}
+
+// makeAbove makes the directories above what is written that the target lacks.
+func (w *walker) makeAbove() {
 	for i := range w.frames {
 		f := &w.frames[i]
 		if f.kind == frameMissing && !f.stays {
@@ -436,13 +445,9 @@ func (w *walker) write(d Decision) {
 			w.emit(Decision{Path: f.path, Row: RowTargetDeleted, Action: Write, Dest: f.path, Want: f.entry, Advance: true, Base: f.entry})
 		}
 	}
-	if w.in.Direction == Pull && core.Flagged(d.Path) {
-		w.out.Flagged = append(w.out.Flagged, d.Path)
-	}
-	w.emit(d)
 }
 
-func (w *walker) emit(d Decision) { w.out.Decisions = append(w.out.Decisions, d) }
+func (w *walker) emit(d Decision) { w.out.Decisions.Add(d) }
 
 func (w *walker) report(path string, kind ConflictKind, copied string) {
 	var p Policy
@@ -527,7 +532,7 @@ func (w *walker) excluded(path string, dir bool) bool {
 // need the whole planned tree.
 func (w *walker) finish() {
 	w.out.SourceEmpty = w.sFiles == 0 && w.out.Deletable > 0
-	core.Sort(w.out.Decisions, func(a, b Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	w.out.Decisions.Sort()
 	if w.in.Direction == Pull {
 		w.collide()
 		w.judgeLinks()

@@ -95,7 +95,7 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 		}
 	}
 	u.leave("")
-	w.out.Decisions = append(w.out.Decisions, u.out.Decisions...)
+	w.out.Decisions.join(u.out.Decisions)
 }
 
 func withHead(e *core.Entry, below core.Cursor) core.Cursor {

@@ -30,8 +30,9 @@ func (w *walker) judgeLinks() {
 	for {
 		after := w.planTree()
 		bad := map[int]bool{}
-		for i := range w.out.Decisions {
-			d := &w.out.Decisions[i]
+		decisions := w.out.Decisions.Reader()
+		for i := range decisions.Len() {
+			d := decisions.At(i)
 			if (puts(d) || d.Action == Aside) && d.Want.Kind == core.KindLink && after.escapes(d.Dest, d.Want.Target, w.in.Facts, nil) {
 				bad[i] = true
 			}
@@ -61,8 +62,9 @@ func puts(d *Decision) bool {
 // touchesLinks spares the common pull, which neither brings a link nor changes
 // the kind of anything, the second look.
 func (w *walker) touchesLinks() bool {
-	for i := range w.out.Decisions {
-		d := &w.out.Decisions[i]
+	decisions := w.out.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		if d.Want != nil && d.Want.Kind == core.KindLink || d.Expect != nil && d.Expect.Kind == core.KindLink ||
 			puts(d) && d.Expect != nil && d.Expect.Kind != d.Want.Kind {
 			return true
@@ -73,8 +75,10 @@ func (w *walker) touchesLinks() bool {
 
 func (w *walker) planTree() *planned {
 	p := &planned{target: w.target.Entries, wants: map[string]*core.Entry{}, taken: map[string]int{}}
-	for i := range w.out.Decisions {
-		switch d := &w.out.Decisions[i]; {
+	decisions := w.out.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
+		switch {
 		case d.Action == Delete:
 			p.wants[d.Path] = nil
 			p.taken[d.Path] = i
@@ -141,8 +145,9 @@ func (p *planned) escapes(path, target string, facts Facts, through *[]int) bool
 // drop refuses decisions by index, and whatever was to be written below them.
 func (w *walker) drop(bad map[int]bool) {
 	var roots []string
-	for i := range w.out.Decisions {
-		d := &w.out.Decisions[i]
+	decisions := w.out.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		if bad[i] && !slices.Contains(roots, d.Path) {
 			roots = append(roots, d.Path)
 			w.refuse(d.Path, core.ProblemUnsafeLink, "it would lead out of the workspace")
@@ -151,6 +156,6 @@ func (w *walker) drop(bad map[int]bool) {
 	under := func(p string) bool {
 		return slices.ContainsFunc(roots, func(r string) bool { return p == r || core.Under(p, r) })
 	}
-	w.out.Decisions = slices.DeleteFunc(w.out.Decisions, func(d Decision) bool { return under(d.Path) })
+	w.out.Decisions = DecisionsOf(slices.DeleteFunc(w.out.Decisions.List(), func(d Decision) bool { return under(d.Path) }))
 	w.out.Conflicts = slices.DeleteFunc(w.out.Conflicts, func(c Conflict) bool { return under(c.Path) })
 }

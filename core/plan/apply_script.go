@@ -25,8 +25,8 @@ type applyScript struct {
 // only what the plan touches must be as it was listed.
 func header(r *Request, p *Plan, scriptName string) string {
 	copies := ""
-	for i := range p.Uploads {
-		if from := p.Uploads[i].From; from != "" && !inRuntime(from) {
+	for _, from := range p.Uploads.from {
+		if !inRuntime(from) {
 			copies = "1"
 		}
 	}
@@ -197,11 +197,12 @@ func (s *applyScript) clearDelivered(list []core.Aside) {
 
 // list adds what was written to the listing, a new directory with all that moved
 // there with it.
-func (s *applyScript) list(p *Plan, sent []Sent, bad map[int]bool) {
+func (s *applyScript) list(p *Plan, sent *Sent, bad map[int]bool) {
 	var paths []string
 	top := "\x00"
-	for i := range p.Decisions {
-		d := &p.Decisions[i]
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		if d.Action != merge.Write && d.Action != merge.Chmod || bad[i] || core.Under(d.Path, top) || strings.Contains(d.Path, "\n") {
 			continue
 		}
@@ -213,11 +214,13 @@ func (s *applyScript) list(p *Plan, sent []Sent, bad map[int]bool) {
 		}
 	}
 	commands(&s.after, "new", paths, " || return 1")
-	s.sent = make([]core.Digest, 0, len(sent))
-	for i := range sent {
-		d := &p.Decisions[p.Uploads[i].Decision]
-		if d.Want.Kind == core.KindFile && sent[i].Problem == "" && !sent[i].Digest.IsZero() {
-			s.sent = append(s.sent, sent[i].Digest)
+	s.sent = make([]core.Digest, 0, p.Uploads.Len())
+	uploads := p.UploadReader()
+	for i := range uploads.Len() {
+		u := uploads.At(i)
+		digest, _ := sent.record(u.Number)
+		if u.Decision.Want.Kind == core.KindFile && !bad[u.Index] && !digest.IsZero() {
+			s.sent = append(s.sent, digest)
 		}
 	}
 }

@@ -18,7 +18,7 @@ type call struct {
 	report   *Report
 	rules    *core.Rules
 	results  []merge.Result
-	sent     sentList
+	sent     sentFields
 	members  []SurveyMember
 	files    []core.RepoFile
 	texts    texts

@@ -50,9 +50,10 @@ func (r *Request) wiped() *Request {
 // classicPush adds the archive and the steps to a push whose decisions are made.
 func (p *Plan) classicPush(r *Request) {
 	p.DropBase = true
-	for i := range p.Decisions {
-		if d := &p.Decisions[i]; d.Action == merge.Write {
-			p.Uploads = append(p.Uploads, Upload{Name: d.Path, Decision: i})
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Action == merge.Write {
+			p.Uploads.add(i, "", 0)
 		}
 	}
 	rt := RuntimeDir(r.Root, r.Adapter)

@@ -162,12 +162,8 @@ func planFields(o *core.Object, p *Plan) {
 	core.Enum(o, "guard", &p.Guard, false, Guards()...)
 	o.OptStr("reason", &p.Reason)
 	o.OptStr("hint", &p.Hint)
-	core.List(o, "uploads", &p.Uploads, func(o *core.Object, u *Upload) {
-		o.Path("name", &u.Name)
-		o.OptStr("from", &u.From)
-		o.Count("decision", &u.Decision)
-	})
-	core.List(o, "decisions", &p.Decisions, decisionFields)
+	uploadsField(o, p)
+	decisionsField(o, &p.Decisions)
 	core.List(o, "conflicts", &p.Conflicts, ConflictFields)
 	core.List(o, "problems", &p.Problems, core.ProblemFields)
 	o.Strings("flagged", &p.Flagged)
@@ -185,6 +181,45 @@ func planFields(o *core.Object, p *Plan) {
 	core.List(o, "delivered", &p.Delivered, core.AsideFields)
 	if o.Reading() && !o.Failed() {
 		o.FailWith(p.validate())
+	}
+}
+
+// uploadsField lists the uploads, of which the caller checks that each carries out
+// a decision.
+func uploadsField(o *core.Object, p *Plan) {
+	type upload struct {
+		name, from string
+		index      int
+	}
+	var list []upload
+	if !o.Reading() {
+		uploads := p.UploadReader()
+		for i := range uploads.Len() {
+			u := uploads.At(i)
+			list = append(list, upload{u.Name(), u.From, u.Index})
+		}
+	}
+	core.List(o, "uploads", &list, func(o *core.Object, u *upload) {
+		o.Path("name", &u.name)
+		o.OptStr("from", &u.from)
+		o.Count("decision", &u.index)
+	})
+	if !o.Reading() {
+		return
+	}
+	for i := range list {
+		p.Uploads.add(list[i].index, list[i].name, core.MaxPath)
+		if list[i].from != "" {
+			p.Uploads.reuse(i, list[i].from)
+		}
+	}
+}
+
+func decisionsField(o *core.Object, d *merge.Decisions) {
+	list := d.List()
+	core.List(o, "decisions", &list, decisionFields)
+	if o.Reading() {
+		*d = merge.DecisionsOf(list)
 	}
 }
 
@@ -274,7 +309,7 @@ func reportFields(o *core.Object, r *Report) {
 }
 
 func outcomeFields(o *core.Object, out *merge.Outcome) {
-	core.List(o, "decisions", &out.Decisions, decisionFields)
+	decisionsField(o, &out.Decisions)
 	core.List(o, "conflicts", &out.Conflicts, ConflictFields)
 	core.List(o, "problems", &out.Problems, core.ProblemFields)
 	o.Strings("flagged", &out.Flagged)

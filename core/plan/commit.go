@@ -14,7 +14,7 @@ import (
 // results has one element a decision; a shorter list means that the rest was
 // not reached.
 func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error) {
-	if len(results) > len(p.Decisions) {
+	if len(results) > p.Decisions.Len() {
 		return nil, invalid("results", "there are more results than decisions")
 	}
 	next := &core.Base{Marker: p.Marker, Repos: p.Repos, Delivered: p.Delivered}
@@ -37,35 +37,42 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 }
 
 // advance merges the sorted decisions that have results into the sorted entries.
-func advance(old core.Tree, decisions []merge.Decision, results []merge.Result) core.Tree {
+func advance(old core.Tree, decisions merge.Decisions, results []merge.Result) core.Tree {
 	if len(results) == 0 {
 		return old
 	}
-	next := rewrite(old, decisions[:len(results)], func(e *core.Entry, k int) *core.Entry { return advanceOne(e, &decisions[k], &results[k]) })
-	return settle(next, old)
+	return settle(rewrite(old, core.Tree{}, decisions, results, advanceOne), old)
 }
 
-// rewrite gives each path that has decisions the entry that one after the other
-// makes of the one before, nil for none; k is the number of the decision. What
-// lies between is copied unseen.
-func rewrite(old core.Tree, decisions []merge.Decision, one func(e *core.Entry, k int) *core.Entry) core.Tree {
-	var out core.TreeBuilder
-	rest := old.Cursor()
-	for k := 0; k < len(decisions); {
-		path := decisions[k].Path
+// rewrite gives each path that has decisions with results the entry that one after
+// the other makes of the one before, nil for none. What lies between is copied
+// unseen. Where the outcome is as like is, it shares that.
+func rewrite(old, like core.Tree, decisions merge.Decisions, results []merge.Result, one func(*core.Entry, *merge.Decision, *merge.Result) *core.Entry) core.Tree {
+	out := core.TreeBuilder{Like: like}
+	var kept core.Entry
+	rest, reader := old.Cursor(), decisions.Reader()
+	for k := 0; k < len(results); {
+		d := reader.At(k)
+		path := d.Path
 		out.Take(&rest, rest.Before(path))
 		var e *core.Entry
 		if rest.At(path) {
 			e = rest.Head()
 			rest.Skip(1)
 		}
-		for ; k < len(decisions) && decisions[k].Path == path; k++ {
-			e = one(e, k)
+		for d.Path == path {
+			if e = one(e, d, &results[k]); e != nil {
+				kept = *e // of which reading the next decision may overwrite parts
+				e = &kept
+			}
+			if k++; k == len(results) {
+				break
+			}
+			d = reader.At(k)
 		}
 		if e != nil {
-			c := *e
-			c.Path = path
-			out.Add(&c)
+			e.Path = path
+			out.Add(e)
 		}
 	}
 	out.Take(&rest, rest.Left())
@@ -135,9 +142,10 @@ func keepRepos(repos []core.Repo, entries core.Tree) []core.Repo {
 // so that the next pull brings them again.
 func arrived(p *Plan, results []merge.Result) []core.Aside {
 	var lost []string
-	for i := range p.Decisions {
-		if p.Decisions[i].Row == merge.RowSetAside && (i >= len(results) || results[i].Status == merge.Failed) {
-			lost = append(lost, p.Decisions[i].Path)
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Row == merge.RowSetAside && (i >= len(results) || results[i].Status == merge.Failed) {
+			lost = append(lost, d.Path)
 		}
 	}
 	var out []core.Aside

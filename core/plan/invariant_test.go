@@ -185,7 +185,7 @@ func (m model) apply(t *testing.T, list []merge.Decision) (kept model) {
 }
 
 func done(p *plan.Plan) []merge.Result {
-	out := make([]merge.Result, len(p.Decisions))
+	out := make([]merge.Result, p.Decisions.Len())
 	for i := range out {
 		out[i].Status = merge.Done
 	}
@@ -234,7 +234,7 @@ func TestInvariants(t *testing.T) {
 		}
 		p := ask(t, merge.Pull, base, l, r, policy)
 		final := l.clone()
-		kept := final.apply(t, p.Decisions)
+		kept := final.apply(t, p.Decisions.List())
 		require.NoError(t, (&core.Snapshot{Entries: core.TreeOf(final.entries())}).Validate(), why)
 		for _, side := range []model{l, r} {
 			for path, e := range side {
@@ -246,13 +246,13 @@ func TestInvariants(t *testing.T) {
 		next, err := plan.Commit(base, p, done(p))
 		require.NoError(t, err, why)
 		again := ask(t, merge.Pull, next, final, r, policy)
-		require.Empty(t, again.Decisions, "a second pull does something\n%s", why)
+		require.Empty(t, again.Decisions.List(), "a second pull does something\n%s", why)
 		require.Empty(t, again.Conflicts, why)
 
 		q := ask(t, merge.Push, next, final, r, policy)
 		require.Empty(t, q.Conflicts, "a push after a pull conflicts\n%s", why)
 		far := r.clone()
-		require.Empty(t, far.apply(t, q.Decisions), why)
+		require.Empty(t, far.apply(t, q.Decisions.List()), why)
 		if len(p.Problems) == 0 {
 			same(t, final, far, why)
 		}
@@ -267,7 +267,7 @@ func unsafe(p *plan.Plan, path string) bool {
 }
 
 func changing(p *plan.Plan) []merge.Decision {
-	return slices.DeleteFunc(slices.Clone(p.Decisions), func(d merge.Decision) bool { return d.Action == merge.Keep })
+	return slices.DeleteFunc(slices.Clone(p.Decisions.List()), func(d merge.Decision) bool { return d.Action == merge.Keep })
 }
 
 // TestOneSideAlone has only one side changed: the result is that side.
@@ -280,14 +280,14 @@ func TestOneSideAlone(t *testing.T) {
 		at := fmt.Sprint("seed ", seed)
 		p := ask(t, merge.Pull, base, b, x, merge.Fail)
 		got := b.clone()
-		got.apply(t, p.Decisions)
+		got.apply(t, p.Decisions.List())
 		same(t, x, got, at)
 		require.Empty(t, p.Conflicts, at)
 		require.Empty(t, changing(ask(t, merge.Pull, base, x, b, merge.Fail)), "only the workspace changed: a pull leaves it; %s", at)
 		require.Empty(t, changing(ask(t, merge.Push, base, b, x, merge.Fail)), "only the sandbox changed: a push leaves it; %s", at)
 		p = ask(t, merge.Push, base, x, b, merge.Fail)
 		got = b.clone()
-		got.apply(t, p.Decisions)
+		got.apply(t, p.Decisions.List())
 		same(t, x, got, at)
 		p = ask(t, merge.Pull, base, x, x, merge.Fail)
 		require.Empty(t, changing(p), "equal sides, seed %d", seed)
@@ -322,8 +322,7 @@ func TestGapsNeverDestroy(t *testing.T) {
 			Base: &core.Base{Marker: markerA, Entries: core.TreeOf(b.entries())}, Local: core.Snapshot{Entries: core.TreeOf(l.entries())}, Remote: &plan.Remote{Marker: markerA, Snapshot: s},
 			Options: plan.Options{NoTextMerge: true, Allow: []plan.Guard{plan.GuardEmptied, plan.GuardMassDelete}}})
 		require.NoError(t, err)
-		for i := range p.Decisions {
-			d := &p.Decisions[i]
+		for _, d := range p.Decisions.List() {
 			if d.Action == merge.Delete || d.Action == merge.Write && d.Expect != nil {
 				inGap := d.Path == gap && len(s.Problems) > 0 || core.Under(d.Path, gap)
 				// What lies below a file or link that is listed is known to be gone.

@@ -38,8 +38,8 @@ type Plan struct {
 	Reason string
 	Hint   string
 
-	Uploads   []Upload // apply of a push: members of the archive, in order
-	Decisions []merge.Decision
+	Uploads   Uploads // apply of a push: members of the archive, in order
+	Decisions merge.Decisions
 	Conflicts []merge.Conflict
 	Problems  []core.Problem
 	Flagged   []string
@@ -98,17 +98,6 @@ type Step struct {
 type Fetch struct {
 	Path   string // where it stands in the sandbox
 	Digest core.Digest
-}
-
-// Upload is one member of the push archive. A host writes a directory with its
-// mode and 0700, so that it can be filled and moved; the apply script sets the
-// mode it shall have.
-type Upload struct {
-	Name string // in the archive
-	// From is where the content lies in the sandbox already. Such a member is not
-	// sent: the apply script makes it there.
-	From     string
-	Decision int // index of the decision that it carries out
 }
 
 // Next returns what the host does next. The error is an *[core.Error].
@@ -251,7 +240,7 @@ func (p *Plan) deliver(r *Request) {
 		p.deliverOne(r, v)
 		p.Delivered = insertAside(p.Delivered, aside)
 	}
-	core.Sort(p.Decisions, func(a, b merge.Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	p.Decisions.Sort()
 	core.Sort(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	p.Problems = core.SortProblems(p.Problems)
 }
@@ -275,7 +264,7 @@ func (p *Plan) deliverOne(r *Request, v *AsideVersion) {
 			p.Problems = append(p.Problems, core.Problem{Path: e.Path, Code: core.ProblemProtected, Detail: "not brought home with the version set aside"})
 			continue
 		}
-		p.Decisions = append(p.Decisions, merge.Decision{Path: e.Path, Row: merge.RowSetAside, Action: merge.Copy,
+		p.Decisions.Add(merge.Decision{Path: e.Path, Row: merge.RowSetAside, Action: merge.Copy,
 			Dest: dest + e.Path[len(v.Path):], Want: e})
 	}
 }

@@ -9,11 +9,6 @@ import (
 )
 
 // push adds the archive and the steps to a plan whose decisions are made.
-//
-// Each entry that is written travels as t/<n>/<name>, where n numbers the
-// directory that it goes into, so that a whole new directory is one move and
-// the entries of one directory are one command (promise D13: what stands is
-// replaced by a rename, never unpacked over).
 func (p *Plan) push(r *Request, base *core.Base, rules *core.Rules) {
 	p.Found, p.Compare = r.Remote.Marker, r.Remote.ID
 	p.listKept(r, base)
@@ -50,8 +45,9 @@ func transfer(r *Request, s Step) []Step {
 
 // changes reports whether the sandbox has anything to do.
 func (p *Plan) changes() bool {
-	for i := range p.Decisions {
-		if p.Decisions[i].Action != merge.Keep {
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Action != merge.Keep {
 			return true
 		}
 	}
@@ -71,57 +67,10 @@ func (p *Plan) listKept(r *Request, base *core.Base) {
 	}
 }
 
-// uploads names the members of the archive.
-func uploads(decisions []merge.Decision) []Upload {
-	writes := 0
-	for i := range decisions {
-		if decisions[i].Action == merge.Write {
-			writes++
-		}
-	}
-	list := make([]Upload, 0, writes)
-	var parents []string // of the topmost written entries, by number
-	number := map[string]int{}
-	top, topName := "\x00", "" // the newest directory that moves whole
-	for i := range decisions {
-		d := &decisions[i]
-		if d.Action != merge.Write {
-			continue
-		}
-		if core.Under(d.Path, top) {
-			list = append(list, Upload{Name: topName + d.Path[len(top):], Decision: i})
-			continue
-		}
-		parent := core.Parent(d.Path)
-		n, ok := number[parent]
-		if !ok {
-			n = len(parents)
-			number[parent], parents = n, append(parents, parent)
-		}
-		name := "t/" + itoa(n) + "/" + core.Name(d.Path)
-		list = append(list, Upload{Name: name, Decision: i})
-		if d.Want.Kind == core.KindDir {
-			top, topName = d.Path, name
-		}
-	}
-	return list
-}
-
 // Member is a file that the host adds to the archive as it is.
 type Member struct {
 	Name string
 	Data []byte
-}
-
-// Sent reports how one upload went.
-type Sent struct {
-	// Name is where the good copy lies in the archive if not under Upload.Name.
-	Name string
-	// Problem says that no good copy was sent; "" is success.
-	Problem core.ProblemCode
-	// Digest is that of a file's bytes as they were sent. The sandbox keeps it, so
-	// that it need not send back what is already known.
-	Digest core.Digest
 }
 
 // lastMember proves that an archive came whole: tools differ in what they say of
@@ -132,9 +81,9 @@ const lastMember = "end"
 // really packed: a file that changed while it was read, or vanished, is left
 // out of the script and so never applied (promises D9, D16). Classic has no
 // script: its archive ends in the marker alone.
-func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
-	if len(sent) != len(p.Uploads) {
-		return nil, invalid("sent", "there must be one report for each upload")
+func Seal(r *Request, p *Plan, sent *Sent) ([]Member, error) {
+	if err := sent.check(p); err != nil {
+		return nil, err
 	}
 	if p.Op != merge.Push || p.Phase != PhaseApply {
 		return nil, invalid("plan", "only the apply phase of a push is sealed")
@@ -147,7 +96,7 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 		return nil, err
 	}
 	s := &applyScript{}
-	bad := badUploads(p, sent)
+	bad := sent.bad(p)
 	s.check(p, bad)
 	s.copyAll(p)
 	s.remove(p, bad)
@@ -159,22 +108,12 @@ func Seal(r *Request, p *Plan, sent []Sent) ([]Member, error) {
 		{Name: name, Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}, {Name: lastMember, Data: []byte{}}}, nil
 }
 
-// badUploads marks decisions that can't be carried out.
-func badUploads(p *Plan, sent []Sent) map[int]bool {
-	bad := map[int]bool{}
-	for i := range sent {
-		if sent[i].Problem != "" {
-			bad[p.Uploads[i].Decision] = true
-		}
-	}
-	return bad
-}
-
 func (s *applyScript) check(p *Plan, bad map[int]bool) {
 	kinds := map[string][]string{}
 	fresh := "\x00"
-	for i := range p.Decisions {
-		d := &p.Decisions[i]
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		if d.Action == merge.Keep || bad[i] || core.Under(d.Path, fresh) {
 			continue
 		}
@@ -191,8 +130,9 @@ func (s *applyScript) check(p *Plan, bad map[int]bool) {
 // comes; deepest first.
 func (s *applyScript) remove(p *Plan, bad map[int]bool) {
 	var files, dirs []string
-	for i := len(p.Decisions) - 1; i >= 0; i-- {
-		d := &p.Decisions[i]
+	decisions := p.Decisions.Reader()
+	for i := decisions.Len() - 1; i >= 0; i-- {
+		d := decisions.At(i)
 		switch {
 		case bad[i] || d.Expect == nil || d.Displace:
 		case d.Action == merge.Delete && d.Expect.Kind == core.KindDir:
@@ -205,8 +145,8 @@ func (s *applyScript) remove(p *Plan, bad map[int]bool) {
 			files = append(files, at(d.Path))
 		}
 	}
-	for i := range p.Decisions {
-		if d := &p.Decisions[i]; d.Displace && !bad[i] {
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Displace && !bad[i] {
 			s.displace(d.Path, displacedID(d))
 		}
 	}
@@ -221,27 +161,30 @@ func displacedID(d *merge.Decision) core.Digest {
 }
 
 // place moves the uploaded entries to their paths and sets permissions.
-func (s *applyScript) place(p *Plan, sent []Sent, bad map[int]bool) {
+func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 	b := &s.changes
 	b.WriteString("cd \"$I\"\n")
 	var torn, parents []string
-	groups := map[string][]string{}
-	for i, u := range p.Uploads {
-		if bad[u.Decision] {
-			torn = append(torn, u.Name)
+	groups, moved := map[string][]string{}, sent.moved()
+	uploads := p.UploadReader()
+	for i := range uploads.Len() {
+		u := uploads.At(i)
+		name := u.Name()
+		if bad[u.Index] {
+			torn = append(torn, name)
 			continue
 		}
-		if name := sent[i].Name; name != "" && name != u.Name {
-			b.WriteString("mv -f -- " + Quote(name) + " " + Quote(u.Name) + "\n")
+		if good := moved[u.Number]; good != "" && good != name {
+			b.WriteString("mv -f -- " + Quote(good) + " " + Quote(name) + "\n")
 		}
-		if strings.Count(u.Name, "/") > 2 {
+		if strings.Count(name, "/") > 2 {
 			continue // below a directory that moves whole
 		}
-		parent := core.Parent(p.Decisions[u.Decision].Path)
+		parent := core.Parent(u.Decision.Path)
 		if _, ok := groups[parent]; !ok {
 			parents = append(parents, parent)
 		}
-		groups[parent] = append(groups[parent], u.Name)
+		groups[parent] = append(groups[parent], name)
 	}
 	commands(b, "rm -f --", torn, "")
 	for _, parent := range parents {
@@ -263,8 +206,9 @@ func (s *applyScript) chmod(p *Plan, bad map[int]bool) {
 	var on, off []string
 	modes := map[uint16][]string{}
 	var order []uint16
-	for i := len(p.Decisions) - 1; i >= 0; i-- {
-		d := &p.Decisions[i]
+	decisions := p.Decisions.Reader()
+	for i := decisions.Len() - 1; i >= 0; i-- {
+		d := decisions.At(i)
 		switch {
 		case d.Action == merge.Chmod && d.Want.Executable():
 			on = append(on, at(d.Path))

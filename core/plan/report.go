@@ -50,10 +50,11 @@ type Report struct {
 func Summarise(p *Plan, results []merge.Result) *Report {
 	r := &Report{Op: p.Op, Status: StatusOK, Flagged: p.Flagged, Kept: p.Kept, ModeOnly: p.ModeOnly,
 		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset, Waived: p.Waived,
-		Conflicts: slices.Clone(p.Conflicts), Problems: slices.Clone(p.Problems)}
+		Conflicts: slices.Clone(p.Conflicts), Problems: slices.Clone(p.Problems), Lines: make([]Line, 0, p.lines())}
 	partial := false
-	for i := range p.Decisions {
-		d := &p.Decisions[i]
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		d := decisions.At(i)
 		res := merge.Result{Status: merge.Done}
 		switch {
 		case results == nil:
@@ -88,6 +89,17 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		r.Status = StatusConflicts
 	}
 	return r
+}
+
+// lines bounds how many lines a report of the plan has.
+func (p *Plan) lines() (n int) {
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Action != merge.Keep {
+			n++
+		}
+	}
+	return n
 }
 
 func orWriteFailed(c core.ProblemCode) core.ProblemCode {

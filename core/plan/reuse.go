@@ -12,9 +12,13 @@ import (
 // where it lies is preferred, because it can be linked instead of copied. What
 // stands in the workspace there counts only if a listing can prove it.
 func (p *Plan) reuse(r *Request) {
+	if r.Remote.Snapshot.Entries.Len()+len(r.Remote.Arrived) == 0 {
+		return
+	}
 	wanted := map[core.Digest]string{}
-	for _, u := range p.Uploads {
-		if w := p.Decisions[u.Decision].Want; w.Kind == core.KindFile && w.Size > 0 {
+	uploads := p.UploadReader()
+	for i := range uploads.Len() {
+		if w := uploads.At(i).Decision.Want; w.Kind == core.KindFile && w.Size > 0 {
 			wanted[w.Digest] = ""
 		}
 	}
@@ -33,9 +37,9 @@ func (p *Plan) reuse(r *Request) {
 			wanted[a.Digest] = a.Path
 		}
 	}
-	for i := range p.Uploads {
-		if w := p.Decisions[p.Uploads[i].Decision].Want; w.Kind == core.KindFile && w.Size > 0 {
-			p.Uploads[i].From = wanted[w.Digest]
+	for i := range uploads.Len() {
+		if w := uploads.At(i).Decision.Want; w.Kind == core.KindFile && w.Size > 0 && wanted[w.Digest] != "" {
+			p.Uploads.reuse(i, wanted[w.Digest])
 		}
 	}
 }
@@ -46,8 +50,9 @@ func inRuntime(path string) bool { return core.Under(path, core.RuntimeDir) }
 
 func (p *Plan) deleted() map[string]bool {
 	out := map[string]bool{}
-	for i := range p.Decisions {
-		if d := &p.Decisions[i]; d.Action == merge.Delete {
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Action == merge.Delete {
 			out[d.Path] = true
 		}
 	}
@@ -66,12 +71,14 @@ func (s *applyScript) copyAll(p *Plan) {
 	var dirs, sources, on, off []string
 	groups := map[group][]string{}
 	made := map[string]bool{}
-	for i := range p.Uploads {
-		u := &p.Uploads[i]
+	uploads := p.UploadReader()
+	for i := range uploads.Len() {
+		u := uploads.At(i)
 		if u.From == "" {
 			continue
 		}
-		dir := core.Parent(u.Name)
+		name := u.Name()
+		dir := core.Parent(name)
 		if !made[dir] {
 			made[dir], dirs = true, append(dirs, dir)
 		}
@@ -82,14 +89,14 @@ func (s *applyScript) copyAll(p *Plan) {
 		if (deleted[u.From] || inRuntime(u.From)) && !used[u.From] {
 			tool, used[u.From] = "move", true
 		}
-		if d := &p.Decisions[u.Decision]; d.Want.Executable() {
-			on = append(on, u.Name)
+		if u.Decision.Want.Executable() {
+			on = append(on, name)
 		} else {
-			off = append(off, u.Name)
+			off = append(off, name)
 		}
 		g := group{tool, dir}
-		if core.Name(u.From) != core.Name(u.Name) {
-			s.changes.WriteString(tool + " " + Quote(at(u.From)) + ` "$I"/` + Quote(u.Name) + "\n")
+		if core.Name(u.From) != core.Name(name) {
+			s.changes.WriteString(tool + " " + Quote(at(u.From)) + ` "$I"/` + Quote(name) + "\n")
 			continue
 		}
 		if groups[g] == nil {

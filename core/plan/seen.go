@@ -86,27 +86,22 @@ func entriesOf(base *core.Base) core.Tree {
 // seenAfter tells what the sandbox holds after a plan as the difference from the
 // next base.
 func seenAfter(old core.Tree, next *core.Base, p *Plan, results []merge.Result) *core.Seen {
-	if p.Seen == nil || p.Seen.ID == "" || len(results) < len(p.Decisions) {
+	if p.Seen == nil || p.Seen.ID == "" || len(results) < p.Decisions.Len() {
 		return nil
 	}
 	out := *p.Seen
 	there := p.Seen.Entries(old)
 	if p.Op == merge.Push {
-		there = pushed(there, p.Decisions, results)
+		var made core.Entry
+		there = rewrite(there, next.Entries, p.Decisions, results, func(e *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry { return pushedOne(e, d, r, &made) })
 		out.Repos = pushedRepos(p, results)
 	}
 	out.SeenFrom(next.Entries, there)
 	return &out
 }
 
-// pushed applies the decisions of a push that were carried out.
-func pushed(there core.Tree, decisions []merge.Decision, results []merge.Result) core.Tree {
-	var made core.Entry
-	return rewrite(there, decisions, func(e *core.Entry, k int) *core.Entry { return pushedOne(e, &decisions[k], &results[k], &made) })
-}
-
-// pushedOne returns what stands at the path of a decision where e stood. What is
-// new it writes to made.
+// pushedOne returns what stands at the path of a decision of a push where e stood.
+// What is new it writes to made.
 func pushedOne(e *core.Entry, d *merge.Decision, r *merge.Result, made *core.Entry) *core.Entry {
 	if r.Status != merge.Done {
 		return e
@@ -132,8 +127,9 @@ func pushedOne(e *core.Entry, d *merge.Decision, r *merge.Result, made *core.Ent
 // where it wrote one, else what was found.
 func pushedRepos(p *Plan, results []merge.Result) []core.Repo {
 	wrote := map[string]bool{}
-	for i := range p.Decisions {
-		if d := &p.Decisions[i]; d.Action != merge.Keep && results[i].Status == merge.Done {
+	decisions := p.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Action != merge.Keep && results[i].Status == merge.Done {
 			repo, _ := core.RepoPath(d.Path + "/")
 			wrote[repo] = true
 		}
@@ -180,8 +176,9 @@ func (r *Request) fetches(p *Plan, out *merge.Outcome) bool {
 			p.Fetch = append(p.Fetch, Fetch{Path: path, Digest: d})
 		}
 	}
-	for i := range out.Decisions {
-		if d := &out.Decisions[i]; d.Want != nil && d.Merged == nil && d.Action != merge.Chmod {
+	decisions := out.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Want != nil && d.Merged == nil && d.Action != merge.Chmod {
 			need(d.Path, d.Want.Digest)
 		}
 	}

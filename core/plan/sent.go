@@ -8,101 +8,155 @@ import (
 	"github.com/paperclipai/syncplan/core/merge"
 )
 
-// sentList is what a call says of the uploads: a list, or their digests and sizes
-// in a row, with notes about the few that have more to tell.
-type sentList struct {
-	list   []Sent
+// Sent says how the uploads of a push went.
+type Sent struct {
 	packed []byte // a digest and a size, 8 bytes, of each upload; zeros where it is no file
-	notes  []sentNote
+	notes  []SentNote
 }
 
 const packedSize = 32 + 8
 
-type sentNote struct {
-	upload       int
-	name, detail string
-	problem      core.ProblemCode
+// SentNote is what is to be told of an upload beyond what was sent of it.
+type SentNote struct {
+	Upload  int              // its number
+	Name    string           // where the good copy lies in the archive if not under Upload.Name
+	Problem core.ProblemCode // says that no good copy was sent; "" is success
+	Detail  string           // of the problem, for people
 }
 
-func (l *sentList) fields(o *core.Object) {
-	core.List(o, "sent", &l.list, func(o *core.Object, s *Sent) {
-		o.OptStr("name", &s.Name)
-		core.Enum(o, "problem", &s.Problem, false, core.ProblemCodes()...)
-		o.Digest("digest", &s.Digest, false)
-	})
-	o.Bytes("packed", &l.packed)
-	core.List(o, "notes", &l.notes, func(o *core.Object, n *sentNote) {
-		o.Count("upload", &n.upload)
-		o.OptStr("name", &n.name)
-		core.Enum(o, "problem", &n.problem, false, core.ProblemCodes()...)
-		o.OptStr("detail", &n.detail)
-	})
+// NewSent returns a report of the uploads of a plan, of which none was sent.
+func NewSent(p *Plan) *Sent { return &Sent{packed: make([]byte, packedSize*p.Uploads.Len())} }
+
+// Add notes the digest and size, in bytes, of a file as it was sent. The sandbox
+// keeps the digest, so that it need not send back what is already known.
+func (s *Sent) Add(upload int, d core.Digest, size int64) {
+	r := s.packed[packedSize*upload:]
+	copy(r, d[:])
+	binary.LittleEndian.PutUint64(r[32:], uint64(size))
+}
+
+// Note adds a note.
+func (s *Sent) Note(n SentNote) { s.notes = append(s.notes, n) }
+
+func (s *Sent) record(i int) (core.Digest, int64) {
+	r := s.packed[packedSize*i:]
+	return core.Digest(r[:32]), int64(binary.LittleEndian.Uint64(r[32:]))
 }
 
 // check holds that there is a record for each upload, and that notes are about those.
-func (l *sentList) check(p *Plan) error {
-	if len(l.packed) != packedSize*len(p.Uploads) {
+func (s *Sent) check(p *Plan) error {
+	if len(s.packed) != packedSize*p.Uploads.Len() {
 		return invalid("packed", "there must be a digest and a size for each upload")
 	}
-	for i := range p.Uploads {
-		if _, size := l.record(i); size < 0 || size > core.MaxSize {
+	for i := range p.Uploads.Len() {
+		if _, size := s.record(i); size < 0 || size > core.MaxSize {
 			return invalid("packed", "the size of upload "+itoa(i)+" is too large")
 		}
 	}
-	for i := range l.notes {
-		if l.notes[i].upload >= len(p.Uploads) {
+	for i := range s.notes {
+		if s.notes[i].Upload >= p.Uploads.Len() {
 			return invalid("notes["+itoa(i)+"].upload", "there is no such upload")
 		}
 	}
 	return nil
 }
 
-func (l *sentList) record(i int) (core.Digest, int64) {
-	r := l.packed[packedSize*i:]
-	return core.Digest(r[:32]), int64(binary.LittleEndian.Uint64(r[32:]))
+// bad marks the decisions that can't be carried out, since no good copy was sent.
+func (s *Sent) bad(p *Plan) map[int]bool {
+	bad := map[int]bool{}
+	for _, n := range s.notes {
+		if n.Problem != "" {
+			bad[p.Uploads.index(n.Upload)] = true
+		}
+	}
+	return bad
 }
 
-// of returns one report for each upload of a plan.
-func (l *sentList) of(p *Plan) ([]Sent, error) {
-	if l.packed == nil {
-		return l.list, nil
+// moved returns where good copies lie that are not under their uploads' names.
+func (s *Sent) moved() map[int]string {
+	names := map[int]string{}
+	for _, n := range s.notes {
+		if n.Name != "" {
+			names[n.Upload] = n.Name
+		}
 	}
-	if err := l.check(p); err != nil {
-		return nil, err
+	return names
+}
+
+// Results returns one result a decision of the plan whose uploads s is about. A
+// file with a problem and a digest was sent all the same, so base speaks of what
+// was sent.
+func (s *Sent) Results(p *Plan) []merge.Result {
+	results := slices.Repeat([]merge.Result{{Status: merge.Done}}, p.Decisions.Len())
+	for i := range p.Uploads.Len() {
+		r := &results[p.Uploads.index(i)]
+		r.Digest, r.Size = s.record(i)
 	}
-	list := make([]Sent, len(p.Uploads))
-	for i := range list {
-		list[i].Digest, _ = l.record(i)
+	for _, n := range s.notes {
+		r := &results[p.Uploads.index(n.Upload)]
+		if n.Problem != "" && r.Digest.IsZero() {
+			*r = merge.Failure(n.Problem, n.Detail)
+		}
 	}
-	for _, n := range l.notes {
-		list[n.upload].Name, list[n.upload].Problem = n.name, n.problem
+	return results
+}
+
+// sentFields are what a call says of the uploads: a list, or their digests and
+// sizes in a row, with notes about the few that have more to tell.
+type sentFields struct {
+	list []sentNote
+	Sent
+}
+
+// sentNote is an element of the list.
+type sentNote struct {
+	SentNote
+	digest core.Digest
+}
+
+func (l *sentFields) fields(o *core.Object) {
+	core.List(o, "sent", &l.list, func(o *core.Object, s *sentNote) {
+		o.OptStr("name", &s.Name)
+		core.Enum(o, "problem", &s.Problem, false, core.ProblemCodes()...)
+		o.Digest("digest", &s.digest, false)
+	})
+	o.Bytes("packed", &l.packed)
+	core.List(o, "notes", &l.notes, func(o *core.Object, n *SentNote) {
+		o.Count("upload", &n.Upload)
+		o.OptStr("name", &n.Name)
+		core.Enum(o, "problem", &n.Problem, false, core.ProblemCodes()...)
+		o.OptStr("detail", &n.Detail)
+	})
+}
+
+// of returns the report of the uploads of a plan.
+func (l *sentFields) of(p *Plan) (*Sent, error) {
+	if l.packed != nil {
+		return &l.Sent, l.check(p)
 	}
-	return list, nil
+	if len(l.list) != p.Uploads.Len() {
+		return nil, invalid("sent", "there must be one report for each upload")
+	}
+	sent := NewSent(p)
+	for i, s := range l.list {
+		sent.Add(i, s.digest, 0)
+		if s.Upload = i; s.Name != "" || s.Problem != "" {
+			sent.Note(s.SentNote)
+		}
+	}
+	return sent, nil
 }
 
 // outcome returns the results of a plan: those that the call lists, or those that
-// follow from what it says of the uploads. A file with a problem and a digest was
-// sent all the same, so base speaks of what was sent.
+// follow from what it says of the uploads.
 func (c *call) outcome() ([]merge.Result, error) {
-	l := &c.sent
-	if l.packed == nil {
+	if c.sent.packed == nil {
 		return c.results, nil
 	}
-	if err := l.check(c.plan); err != nil {
+	if err := c.sent.check(c.plan); err != nil {
 		return nil, err
 	}
-	results := slices.Repeat([]merge.Result{{Status: merge.Done}}, len(c.plan.Decisions))
-	for i, u := range c.plan.Uploads {
-		r := &results[u.Decision]
-		r.Digest, r.Size = l.record(i)
-	}
-	for _, n := range l.notes {
-		r := &results[c.plan.Uploads[n.upload].Decision]
-		if n.problem != "" && r.Digest.IsZero() {
-			*r = merge.Failure(n.problem, n.detail)
-		}
-	}
-	return results, nil
+	return c.sent.Results(c.plan), nil
 }
 
 // shown is what an answer says of a plan: for a brief one not the long lists that
@@ -112,7 +166,7 @@ func (c *call) shown(p *Plan) *Plan {
 		return p
 	}
 	brief := *p
-	brief.Uploads, brief.Decisions = nil, nil
+	brief.Uploads, brief.Decisions = Uploads{}, merge.Decisions{}
 	return &brief
 }
 
@@ -125,10 +179,10 @@ func (c *call) uploads() (answer, error) {
 	if err := need("plan", c.plan); err != nil {
 		return answer{}, err
 	}
-	list := c.plan.Uploads[min(c.skip, len(c.plan.Uploads)):]
 	out := []byte{}
-	for _, u := range list[:min(uploadBatch, len(list))] {
-		out = appendUpload(out, &u, &c.plan.Decisions[u.Decision])
+	uploads := c.plan.UploadReader()
+	for i := c.skip; i < min(c.skip+uploadBatch, c.plan.Uploads.Len()); i++ {
+		out = appendUpload(out, uploads.At(i))
 	}
 	return answer{fields: func(o *core.Object) { o.Blob("uploads", &out) }}, nil
 }
@@ -136,7 +190,8 @@ func (c *call) uploads() (answer, error) {
 // uploadTravels marks an upload that the sandbox has not got already.
 const uploadTravels = 0x80
 
-func appendUpload(out []byte, u *Upload, d *merge.Decision) []byte {
+func appendUpload(out []byte, u *Upload) []byte {
+	d, name := u.Decision, u.Name()
 	kind := byte(d.Want.Kind)
 	if u.From == "" {
 		kind |= uploadTravels
@@ -144,11 +199,11 @@ func appendUpload(out []byte, u *Upload, d *merge.Decision) []byte {
 	le := binary.LittleEndian
 	out = append(out, kind, 0)
 	out = le.AppendUint16(out, d.Want.Mode)
-	out = le.AppendUint32(out, uint32(len(u.Name)))
+	out = le.AppendUint32(out, uint32(len(name)))
 	out = le.AppendUint32(out, uint32(len(d.Path)))
 	out = le.AppendUint32(out, uint32(len(d.Want.Target)))
 	out = le.AppendUint64(out, uint64(d.Want.Size))
-	out = append(out, u.Name...)
+	out = append(out, name...)
 	out = append(out, d.Path...)
 	return append(out, d.Want.Target...)
 }
