@@ -16,10 +16,16 @@ type TreeBuilder struct {
 }
 
 // Add appends an entry.
-func (t *TreeBuilder) Add(e *Entry) {
+func (t *TreeBuilder) Add(e *Entry) { t.AddIn("", e) }
+
+// AddIn appends an entry of a directory, whose path is its name there.
+func (t *TreeBuilder) AddIn(dir string, e *Entry) {
 	le := binary.LittleEndian
 	t.sizes = le.AppendUint64(t.sizes, uint64(e.Size))
 	t.digests = append(t.digests, e.Digest[:]...)
+	if dir != "" {
+		t.paths = append(append(t.paths, dir...), '/')
+	}
 	t.paths = append(t.paths, e.Path...)
 	t.ends = le.AppendUint32(t.ends, uint32(len(t.paths)))
 	t.modes = le.AppendUint16(t.modes, e.Mode)

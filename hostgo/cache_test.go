@@ -154,9 +154,9 @@ func FuzzCache(f *testing.F) {
 	s := &state{f.TempDir()}
 	c, err := newCacheWriter(s.cachePath(), "/w", 5)
 	require.NoError(f, err)
-	c.add("a", 1, stamp{1, 2, 3, 4}, core.Sum("a"))
-	c.add("d/b", 1, stamp{}, core.Sum("b"))
-	c.add("z", 2, stamp{}, core.Sum("b"))
+	c.add("", "a", 1, stamp{1, 2, 3, 4}, core.Sum("a"))
+	c.add("d", "b", 1, stamp{}, core.Sum("b"))
+	c.add("", "z", 2, stamp{}, core.Sum("b"))
 	require.NoError(f, c.close())
 	known := s.loadCache("/w")
 	require.Len(f, known.folders, 2)

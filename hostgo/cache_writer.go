@@ -48,12 +48,11 @@ func (c *cacheWriter) write(b []byte) {
 }
 
 // add remembers a file. Files of one folder come in the order of their names.
-func (c *cacheWriter) add(path string, dev uint64, s stamp, d core.Digest) {
-	if folder := core.Parent(path); folder != c.folder || dev != c.dev {
+func (c *cacheWriter) add(folder, name string, dev uint64, s stamp, d core.Digest) {
+	if folder != c.folder || dev != c.dev {
 		c.endFolder()
 		c.folder, c.dev = folder, dev
 	}
-	name := core.Name(path)
 	b := append(binary.LittleEndian.AppendUint16(c.records, uint16(len(name))), name...)
 	for _, n := range [4]uint64{uint64(s.size), uint64(s.mtimeNs), uint64(s.ctimeNs), s.ino} {
 		b = binary.LittleEndian.AppendUint64(b, n)

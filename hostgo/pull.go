@@ -41,8 +41,10 @@ func (s *session) pull(ctx context.Context) error {
 		return nil
 	}
 	s.enter(StageApply)
+	s.request.Remote = nil // a tree that nothing asks for again, as is the workspace's once all is applied
 	results, applyErr := Apply(ctx, ApplyRequest{Root: s.root, Run: s.run, StateDir: s.state.dir, Decisions: p.Decisions.List(),
 		Bodies: &bodies{stage: stage, root: s.root, local: &s.request.Local}})
+	s.request.Local = core.Snapshot{}
 	// Even after an error some decisions are done, and base takes those.
 	s.report.Report = plan.Summarise(p, results)
 	if results == nil && applyErr != nil {

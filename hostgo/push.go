@@ -232,7 +232,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 			u.problems = append(u.problems, core.Problem{Path: m.Entry.Path, Code: got.Problem, Detail: got.Detail})
 		}
 		if e := &m.Entry; s.first && got.Problem == "" && e.Kind == core.KindFile && !keptInRepo(e.Path) {
-			u.read.add(e.Path, got.info.Dev, stampOf(got.info), got.Digest)
+			u.read.add(core.Parent(e.Path), core.Name(e.Path), got.info.Dev, stampOf(got.info), got.Digest)
 		}
 		bytes += got.Size
 		if m.Entry.Kind == core.KindFile {

@@ -96,7 +96,8 @@ type scanner struct {
 // folder is one scanned directory: its entries in order, and what is in those
 // that are directories.
 type folder struct {
-	entries []core.Entry
+	path    string
+	entries []core.Entry // each with its name for a path: whole, they would take twice the room
 	stamps  []stamp // of the same; zero where a cache must not hold it
 	dev     uint64  // of the files that have one
 	below   map[int]*folder
@@ -120,7 +121,7 @@ func newReader() *reader { return &reader{sha256.New(), make([]byte, 128<<10)} }
 // dir scans the directory d, which it closes, at path.
 func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 	defer d.Close()
-	f, at := &folder{}, &place{d, path, s.opts.Cache.folder(path, s.clock)}
+	f, at := &folder{path: path}, &place{d, path, s.opts.Cache.folder(path, s.clock)}
 	names, err := d.Names()
 	if err != nil {
 		s.incompleteDir(path)
@@ -132,7 +133,7 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 			return f
 		}
 		if e, info, ok := s.entry(at, name, r); ok {
-			f.add(e, info)
+			f.add(e, name, info)
 			if e.Kind == core.KindDir {
 				s.enter(d, f, e.Path, name, r)
 			}
@@ -141,10 +142,11 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 	return f
 }
 
-// add appends an entry. A file of another device than the one before it, which
+// add appends an entry of a name. A file of another device than the one before it, which
 // is mounted there, is not for a cache.
-func (f *folder) add(e core.Entry, info tree.Info) {
+func (f *folder) add(e core.Entry, name string, info tree.Info) {
 	s := stampOf(info)
+	e.Path = name
 	switch {
 	case info.Kind != core.KindFile:
 		s = stamp{}
@@ -376,7 +378,7 @@ func (f *folder) addTo(tree *core.TreeBuilder) {
 	entries := f.entries
 	f.entries, f.stamps = nil, nil // so that no tree is held twice
 	for i := range entries {
-		tree.Add(&entries[i])
+		tree.AddIn(f.path, &entries[i])
 		if sub := f.below[i]; sub != nil {
 			sub.addTo(tree)
 		}
@@ -402,7 +404,7 @@ func (s *scanner) saveCache(root string, top *folder) error {
 func (f *folder) remember(c *cacheWriter) {
 	for i := range f.entries {
 		if f.stamps[i] != (stamp{}) {
-			c.add(f.entries[i].Path, f.dev, f.stamps[i], f.entries[i].Digest)
+			c.add(f.path, f.entries[i].Path, f.dev, f.stamps[i], f.entries[i].Digest)
 		}
 		if sub := f.below[i]; sub != nil {
 			sub.remember(c)
