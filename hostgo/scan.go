@@ -98,8 +98,8 @@ type scanner struct {
 type folder struct {
 	path    string
 	entries []core.Entry // each with its name for a path: whole, they would take twice the room
-	stamps  []stamp // of the same; zero where a cache must not hold it
-	dev     uint64  // of the files that have one
+	stamps  []stamp      // of the same; zero where a cache must not hold it
+	dev     uint64       // of the files that have one
 	below   map[int]*folder
 }
 
