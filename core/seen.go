@@ -50,12 +50,12 @@ func (s *Seen) SeenFrom(base, entries Tree) {
 }
 
 // Entries returns what [Seen.SeenFrom] was given, but for permissions other
-// than the executable bit.
-func (s *Seen) Entries(base Tree) Tree {
+// than the executable bit. Where the outcome is as like is, it shares that.
+func (s *Seen) Entries(base, like Tree) Tree {
 	if len(s.Changed) == 0 && len(s.Gone) == 0 {
 		return base
 	}
-	var out TreeBuilder
+	out := TreeBuilder{Like: like}
 	was, changed, gone := base.Cursor(), s.Changed, s.Gone
 	for len(changed)+len(gone) > 0 {
 		add := len(gone) == 0 || len(changed) > 0 && ComparePaths(changed[0].Path, gone[0]) <= 0

@@ -31,7 +31,7 @@ func (r *Request) assume(rules *core.Rules) *Remote {
 		return nil
 	}
 	remote := &Remote{Marker: r.Base.Marker, ID: seen.ID, Partial: true, Left: seen.Left, Repos: seen.Repos}
-	remote.Snapshot.Entries = seen.Entries(r.Base.Entries)
+	remote.Snapshot.Entries = seen.Entries(r.Base.Entries, r.Local.Entries)
 	l := newLeftovers(rules)
 	for i := range seen.Left {
 		l.left(seen.Left[i])
@@ -90,7 +90,7 @@ func seenAfter(old core.Tree, next *core.Base, p *Plan, results []merge.Result) 
 		return nil
 	}
 	out := *p.Seen
-	there := p.Seen.Entries(old)
+	there := p.Seen.Entries(old, next.Entries)
 	if p.Op == merge.Push {
 		var made core.Entry
 		there = rewrite(there, next.Entries, p.Decisions, results, func(e *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry { return pushedOne(e, d, r, &made) })

@@ -72,7 +72,7 @@ func (s *surveyReader) readSums() {
 // is not any more.
 func (s *surveyReader) readLines() error {
 	if s.seen != nil {
-		s.known = s.seen.Entries(s.req.Base.Entries)
+		s.known = s.seen.Entries(s.req.Base.Entries, s.req.Local.Entries)
 		for _, l := range s.seen.Left {
 			// Names that hold a newline are listed anew each time.
 			s.names[l] = !strings.Contains(l.Name, "\n")
