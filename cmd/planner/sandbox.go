@@ -132,7 +132,8 @@ func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
 	}
 	err := os.RemoveAll(b.top)
 	if err != nil {
-		// A directory that the command made read-only stops the removal.
+		// A directory that the command made read-only stops the removal. What the walk
+		// can't mend the second removal reports.
 		_ = filepath.WalkDir(b.top, func(p string, d os.DirEntry, err error) error {
 			if d != nil && d.IsDir() {
 				return os.Chmod(p, 0o700)

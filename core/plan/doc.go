@@ -27,7 +27,7 @@
 // On [PhaseBlocked] it writes nothing, in either tree, and shows Guard.
 //
 // On [PhaseApply] of a push it packs Uploads in order into one archive, hashing
-// what it really reads, asks [Seal] for the members that end the archive, and
+// what it really reads and noting it in a [Sent], asks [Seal] for the members that end the archive, and
 // executes Steps. Where the apply command reports that the sandbox is not as
 // the plan expects, nothing was changed: the host sets Request.Look and starts
 // again with a new run id. Before it sends the archive it notes the run id where

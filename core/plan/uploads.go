@@ -13,8 +13,8 @@ type Upload struct {
 	// From is where the content lies in the sandbox already. Such a member is not
 	// sent: the apply script makes it there.
 	From     string
-	Index    int // of the decision that it carries out
-	Decision *merge.Decision
+	Index    int             // of the decision that it carries out
+	Decision *merge.Decision // that one
 	row      *uploadRow
 }
 
