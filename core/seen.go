@@ -5,12 +5,12 @@ package core
 // comparison. It decides nothing: a sandbox that lost or forged the listing only
 // causes a full comparison, or looks as if it had made an edit.
 type Seen struct {
-	ID      string  // of the run that left the listing
-	Rules   Digest  // of the exclude rules under which it was made
-	Changed []Entry // what differs there from base in kind, content or executable bit; sorted
-	Gone    []string
-	Left    []Left // names there that are no entries; sorted
-	Repos   []Repo // states of the repositories there, sorted by path
+	ID      string   // of the run that left the listing
+	Rules   Digest   // of the exclude rules under which it was made
+	Changed []Entry  // what differs there from base in kind, content or executable bit; sorted
+	Gone    []string // paths of base that are not there; sorted
+	Left    []Left   // names there that are no entries; sorted
+	Repos   []Repo   // states of the repositories there, sorted by path
 }
 
 // Left is a name in the sandbox that is no entry. Kind is how the listing calls
@@ -18,7 +18,7 @@ type Seen struct {
 // that can't travel.
 type Left struct {
 	Name string // raw bytes, relative to the workspace
-	Kind string
+	Kind string // see above
 }
 
 // SeenFrom tells entries as the difference from base.

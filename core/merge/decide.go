@@ -26,16 +26,16 @@ type Facts struct {
 // Input is everything that decides. Nothing else does: no time, no size.
 type Input struct {
 	Direction   Direction
-	Base        *core.Base // nil: unknown (state lost, or two trees that meet first)
-	Local       *core.Snapshot
-	Remote      *core.Snapshot
-	LocalRepos  []core.Repo // sorted by path
-	RemoteRepos []core.Repo // sorted by path
-	Rules       *core.Rules // nil: nothing is excluded
-	Preserve    []string    // paths whose absence on one side is never carried to the other
-	Policy      Policy
-	Overrides   []Override // the first that matches wins
-	NoTextMerge bool
+	Base        *core.Base     // nil: unknown (state lost, or two trees that meet first)
+	Local       *core.Snapshot // the workspace
+	Remote      *core.Snapshot // the workspace in the sandbox
+	LocalRepos  []core.Repo    // sorted by path
+	RemoteRepos []core.Repo    // sorted by path
+	Rules       *core.Rules    // nil: nothing is excluded
+	Preserve    []string       // paths whose absence on one side is never carried to the other
+	Policy      Policy         // "" is [KeepBoth]
+	Overrides   []Override     // the first that matches wins
+	NoTextMerge bool           // what both sides edited is a conflict
 	// Contents holds what an earlier outcome needed, by digest; a nil value says
 	// that the host does not have it. A nil map asks.
 	Contents map[core.Digest][]byte
@@ -44,15 +44,15 @@ type Input struct {
 
 // Outcome is what was decided.
 type Outcome struct {
-	Decisions Decisions
-	Conflicts []Conflict
-	Problems  []core.Problem
-	Flagged   []string    // changed files that make tools run code, sorted
-	Needs     []Need      // contents to supply before anything may be applied
-	Repos     []core.Repo // what base takes as the states of repositories
-	ModeOnly  int         // entries that differ in other permission bits alone
-	Deletable int         // files in the target that base knows, outside .git
-	Deletes   int         // files among them that would be deleted
+	Decisions Decisions      // sorted by path
+	Conflicts []Conflict     // sorted by path
+	Problems  []core.Problem // refused or unknown, sorted by path
+	Flagged   []string       // changed files that make tools run code, sorted
+	Needs     []Need         // contents to supply before anything may be applied
+	Repos     []core.Repo    // what base takes as the states of repositories
+	ModeOnly  int            // entries that differ in other permission bits alone
+	Deletable int            // files in the target that base knows, outside .git
+	Deletes   int            // files among them that would be deleted
 	// SourceEmpty says that the source holds no file outside .git although the
 	// target holds some that base knows.
 	SourceEmpty bool

@@ -35,7 +35,7 @@ func (a Action) String() string { return core.WordOf(a, actionWords) }
 // may have two when its content and its executable bit are decided apart, or
 // when a copy is written beside it.
 type Decision struct {
-	Path string
+	Path string // in the workspace; what is decided is about this path
 	// Dest is where Want is written; equal to Path but for Copy, and for names
 	// moved by a collision.
 	Dest   string
@@ -79,7 +79,7 @@ func ConflictKindList() []ConflictKind {
 
 // Conflict is one entry of the result's conflict list.
 type Conflict struct {
-	Path   string
+	Path   string // where both versions belong
 	Kind   ConflictKind
 	Policy Policy // the policy that decided it; empty where none is involved
 	Copy   string // where the version that is not at Path lies, relative to the workspace; may be empty
@@ -88,8 +88,8 @@ type Conflict struct {
 // Need is a content that a text merge asks the host for. Base is the content
 // of the last sync, which the host keeps for small text files.
 type Need struct {
-	Path   string
-	Base   core.Digest
+	Path   string      // where the text stands
+	Base   core.Digest // of the three contents to supply
 	Local  core.Digest
 	Remote core.Digest
 }

@@ -29,5 +29,5 @@ func ParsePolicy(s string) (Policy, error) {
 // means what an exclude pattern means.
 type Override struct {
 	Glob   string
-	Policy Policy
+	Policy Policy // "" is [KeepBoth]
 }

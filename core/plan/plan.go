@@ -21,30 +21,31 @@ const (
 	PhaseApply   Phase = "apply"   // do it
 )
 
-// Plan is what a host does next.
+// Plan is what a host does next. Phase says which fields count: those that name
+// phases are empty in the others.
 type Plan struct {
-	Op    merge.Direction
-	Run   string
+	Op    merge.Direction // as in the request
+	Run   string          // as in the request
 	Phase Phase
 
-	Steps    []Step // client calls, in order
+	Steps    []Step // client calls, in order; each waits for the one before
 	Download string // survey, fetch: the file that the read step fetches, if there is one
 
-	Fetch []Fetch // fetch
+	Fetch []Fetch // fetch: the contents to bring, each once; never empty then
 
-	Needs []merge.Need // content
+	Needs []merge.Need // content: what to answer in Request.Contents; never empty then
 
-	Guard  Guard // blocked
-	Reason string
-	Hint   string
+	Guard  Guard  // blocked: what refused
+	Reason string // blocked: one sentence for people
+	Hint   string // blocked: what would unlock it
 
-	Uploads   Uploads // apply of a push: members of the archive, in order
-	Decisions merge.Decisions
-	Conflicts []merge.Conflict
-	Problems  []core.Problem
-	Flagged   []string
-	Kept      []string // first push into a sandbox that is not empty: what stays there
-	ModeOnly  int
+	Uploads   Uploads          // apply of a push: members of the archive, in order
+	Decisions merge.Decisions  // apply: what happens at each path, sorted by it
+	Conflicts []merge.Conflict // apply, blocked: sorted by path
+	Problems  []core.Problem   // apply, blocked: what was refused or could not be read, sorted by path
+	Flagged   []string         // apply, blocked: changed files that make tools run code, sorted
+	Kept      []string         // first push into a sandbox that is not empty: what stays there
+	ModeOnly  int              // entries that differ in permissions other than the executable bit
 	// BaseReset says that the stored base speaks of another sandbox, or of none,
 	// and was not used.
 	BaseReset bool
@@ -65,9 +66,9 @@ type Plan struct {
 	Seen *core.Seen
 
 	// What Commit needs to know. A host passes it through.
-	Marker    string
-	Repos     []core.Repo
-	Delivered []core.Aside
+	Marker    string       // of the sandbox, once the plan is carried out
+	Repos     []core.Repo  // the states of repositories that base takes, sorted by path
+	Delivered []core.Aside // versions set aside in the sandbox that the plan brings home
 }
 
 // StepKind is one call of the sandbox client.
@@ -87,17 +88,17 @@ const (
 
 // Step is one call of the sandbox client.
 type Step struct {
-	Do      StepKind
-	Path    string // of all kinds but run
-	Command string // run, send, receive: a whole command line for sh
-	Data    string // write, receive: the content of a script
-	Asset   string // upload, run, send: the key of the asset they are about, if any
+	Do      StepKind // which call; the other fields are its arguments
+	Path    string   // of all kinds but run
+	Command string   // run, send, receive: a whole command line for sh
+	Data    string   // write, receive: the content of a script
+	Asset   string   // upload, run, send: the key of the asset they are about, if any
 }
 
 // Fetch is a content that a pull needs and that did not come with the survey.
 type Fetch struct {
-	Path   string // where it stands in the sandbox
-	Digest core.Digest
+	Path   string      // where it stands in the sandbox
+	Digest core.Digest // of its content; what arrives is held to it
 }
 
 // Next returns what the host does next. The error is an *[core.Error].

@@ -69,8 +69,8 @@ func (p *Plan) listKept(r *Request, base *core.Base) {
 
 // Member is a file that the host adds to the archive as it is.
 type Member struct {
-	Name string
-	Data []byte
+	Name string // in the archive; relative to where the sandbox unpacks it
+	Data []byte // its content
 }
 
 // lastMember proves that an archive came whole: tools differ in what they say of

@@ -21,28 +21,30 @@ const (
 
 // Line is one path of a report with the word for what happened to it.
 type Line struct {
-	Path string
-	Word string
-	Dir  bool
+	Path string // as it is; whoever shows it escapes control characters
+	Word string // of a closed list, "new" or "deleted" for example
+	Dir  bool   // the path is a directory
 }
 
-// Report is what one push or pull did, or would do, for people and programs.
+// Report is what one push or pull did, or would do, for people and programs. What
+// has no comment here means what it means in [Plan]; after an apply Conflicts and
+// Problems also hold what happened on the way.
 type Report struct {
 	Op        merge.Direction
 	Status    Status
-	Lines     []Line
+	Lines     []Line // what changed, in the order of the decisions; none where a guard refused
 	Conflicts []merge.Conflict
 	Problems  []core.Problem
 	Flagged   []string
 	Kept      []string
 	ModeOnly  int
 	Writes    int // entries written in the tree the changes flow into
-	Deletes   int
+	Deletes   int // entries deleted there
 	Guard     Guard
 	Reason    string
 	Hint      string
 	BaseReset bool
-	Waived    []string // as in Plan
+	Waived    []string
 }
 
 // Summarise makes the report of an applied plan. A nil list of results means

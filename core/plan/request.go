@@ -10,17 +10,17 @@ import (
 // Request is all that a plan depends on.
 type Request struct {
 	Op      merge.Direction
-	Run     string // 8 to 32 of 0-9 a-z, fresh for each run; part of temporary names
-	Root    string // W: the workspace in the sandbox, absolute and normalised
-	Adapter string // one safe path segment; names the runtime directory
-	Dialect Dialect
+	Run     string  // 8 to 32 of 0-9 a-z, fresh for each run; part of temporary names
+	Root    string  // W: the workspace in the sandbox, absolute and normalised
+	Adapter string  // one safe path segment; names the runtime directory
+	Dialect Dialect // "" is hardened
 	// RemoteCwd is the folder that the caller's own spec names, if any. Classic
 	// takes /tmp and /root only where the spec says so itself.
 	RemoteCwd string
-	Preview   bool   // nothing is going to be applied: the survey leaves no marker behind
-	Marker    string // 32 hexadecimal digits, fresh and random; used where the sandbox has none that counts
-	Base      *core.Base
-	Local     core.Snapshot
+	Preview   bool          // nothing is going to be applied: the survey leaves no marker behind
+	Marker    string        // 32 hexadecimal digits, fresh and random; used where the sandbox has none that counts
+	Base      *core.Base    // what the last sync left; nil: there was none, or it is lost
+	Local     core.Snapshot // the workspace now
 	// LocalRepos holds the state of each .git directory of Local, by path.
 	LocalRepos []core.Repo
 	Remote     *Remote // nil until the sandbox was surveyed
@@ -62,16 +62,16 @@ const (
 
 // Options are the caller's choices. The zero value is the safe default.
 type Options struct {
-	Exclude     []string // globs, see core.CompileRules
-	SeedExclude []string // patterns with the seed's meaning, see core.Rules.WithSeed
-	Ignores     []core.IgnoreFile
-	Preserve    []string // exact relative paths that are never deleted on either side
-	Policy      merge.Policy
-	Overrides   []merge.Override
-	NoTextMerge bool
-	Allow       []Guard
-	MaxDelete   *MaxDelete // nil: over 50 % of the files and at least 20 of them
-	Facts       merge.Facts
+	Exclude     []string          // globs, see core.CompileRules
+	SeedExclude []string          // patterns with the seed's meaning, see core.Rules.WithSeed
+	Ignores     []core.IgnoreFile // the tree's own ignore files, with git's meaning
+	Preserve    []string          // exact relative paths that are never deleted on either side
+	Policy      merge.Policy      // "" is keep-both
+	Overrides   []merge.Override  // policies of single paths; the first that matches wins
+	NoTextMerge bool              // decide edits on both sides as conflicts, without a text merge
+	Allow       []Guard           // guards that don't stop this sync
+	MaxDelete   *MaxDelete        // nil: over 50 % of the files and at least 20 of them
+	Facts       merge.Facts       // of the workspace's file system
 }
 
 // Rules compiles all that says what is left out of a sync.
@@ -98,7 +98,7 @@ type Asset struct {
 
 // Content answers a need. Missing says that the host does not have it.
 type Content struct {
-	Digest  core.Digest
+	Digest  core.Digest // as the need names it; Data is held to it
 	Data    []byte
 	Missing bool
 }
@@ -110,8 +110,8 @@ type Remote struct {
 	// an exclude pattern of classic may have left it out of the archive.
 	MarkerHidden bool
 	Snapshot     core.Snapshot
-	Repos        []core.Repo
-	Aside        []AsideVersion
+	Repos        []core.Repo    // the state of each .git directory of Snapshot, sorted by path
+	Aside        []AsideVersion // what pushes set aside there, sorted by path and digest
 	// ID names the listing that the survey left there, or found still right; ""
 	// is none.
 	ID string
@@ -126,15 +126,15 @@ type Remote struct {
 
 // Arrival is a content that lies unused in the sandbox's runtime folder.
 type Arrival struct {
-	Path   string // relative to the workspace there
-	Digest core.Digest
+	Path   string      // relative to the workspace there
+	Digest core.Digest // as the sandbox says; the script that uses it proves it first
 }
 
 // AsideVersion is a version that an earlier push set aside in the sandbox.
 type AsideVersion struct {
-	ID      core.Digest // the name it has in the sandbox
-	Path    string      // where it stood
-	Entries []core.Entry
+	ID      core.Digest  // the name it has in the sandbox
+	Path    string       // where it stood
+	Entries []core.Entry // the version, with what is below it; paths as they were in the workspace
 }
 
 // Validate checks the form of everything in r but the snapshots that its
