@@ -73,9 +73,10 @@ Try it on a copy: planner run . -- sh -c 'echo hello >hello.txt'
 
 Sends the workspace into the sandbox, runs COMMAND in it there, and merges what
 it changed into the workspace, whatever COMMAND's exit status is. Without
---sandbox it uses a throwaway folder, removed once everything came home. The
-first Ctrl-C goes to COMMAND, the second stops. If the sync itself ended well, the
-exit status is COMMAND's own.
+--sandbox it uses a throwaway folder, removed once everything came home; where
+something stayed in it, commits for example, it is kept and its place printed.
+The first Ctrl-C goes to COMMAND, the second stops. If the sync itself ended well,
+the exit status is COMMAND's own.
 
 %FLAGS%
 

@@ -112,16 +112,21 @@ func (o *output) note(s string) {
 }
 
 // keptSandbox says where a throwaway sandbox is that holds work that did not
-// come home, and how to fetch it.
-func (o *output) keptSandbox(url, again string) {
+// come home, and the command lines that bring it.
+func (o *output) keptSandbox(url, again string, fetch []string) {
 	if o.json {
 		o.line(struct {
-			Type string `json:"type"`
-			URL  string `json:"url"`
-			Pull string `json:"pull"`
-		}{"kept_sandbox", url, again})
+			Type  string   `json:"type"`
+			URL   string   `json:"url"`
+			Pull  string   `json:"pull"`
+			Fetch []string `json:"fetch"`
+		}{"kept_sandbox", url, again, fetch})
 	}
-	o.note("not everything came home, so the sandbox is kept: " + printable(url) + "\n  try again with: " + printable(again))
+	text := "not everything came home, so the sandbox is kept: " + printable(url) + "\n  try again with: " + printable(again)
+	for _, line := range fetch {
+		text += "\n  fetch its commits with: " + printable(line)
+	}
+	o.note(text)
 }
 
 // report shows what one push or pull did, or would do, and adds it to the

@@ -74,7 +74,7 @@ func (a *app) runIn(f *syncFlags, box *sandbox, home *bool) error {
 	if err != nil {
 		return err
 	}
-	*home = r.Status == plan.StatusOK || r.Status == plan.StatusConflicts
+	*home = r.Home()
 	return execErr
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -106,6 +107,20 @@ func (b *sandbox) pullAgain(a *app, f *syncFlags) string {
 	return line
 }
 
+// fetchCommits returns the command lines that bring the commits home that the
+// pull reported: a repository's branches become those of a remote called sandbox.
+func (b *sandbox) fetchCommits(a *app, f *syncFlags) []string {
+	lines := []string{}
+	for _, p := range a.out.sum.Problems {
+		if p.Code == string(core.ProblemGitKept) {
+			repo := path.Dir(p.Path)
+			lines = append(lines, "git -C "+shellWord(filepath.Join(f.workspace, filepath.FromSlash(repo)))+
+				" fetch "+shellWord(path.Join(b.root, repo))+" '+refs/heads/*:refs/remotes/sandbox/*'")
+		}
+	}
+	return lines
+}
+
 // shellWord quotes a word for a shell where it needs it.
 func shellWord(w string) string {
 	plain := func(c rune) bool {
@@ -127,7 +142,7 @@ func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
 		return nil
 	}
 	if !home {
-		a.out.keptSandbox("dir:"+b.root, b.pullAgain(a, f))
+		a.out.keptSandbox("dir:"+b.root, b.pullAgain(a, f), b.fetchCommits(a, f))
 		return nil
 	}
 	err := os.RemoveAll(b.top)

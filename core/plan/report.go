@@ -93,6 +93,23 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 	return r
 }
 
+// Home reports whether a pull left nothing in the sandbox that somebody may miss
+// once it is removed: commits, and what was refused or could not be read. A FIFO
+// or a permission holds no work.
+func (r *Report) Home() bool {
+	if r.Status != StatusOK && r.Status != StatusConflicts {
+		return false
+	}
+	for i := range r.Problems {
+		switch r.Problems[i].Code {
+		case core.ProblemSpecial, core.ProblemGitFile, core.ProblemMode, core.ProblemStaleStaging:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // lines bounds how many lines a report of the plan has.
 func (p *Plan) lines() (n int) {
 	decisions := p.Decisions.Reader()
