@@ -45,11 +45,11 @@ func (s *session) pull(ctx context.Context) error {
 	results, applyErr := Apply(ctx, ApplyRequest{Root: s.root, Run: s.run, StateDir: s.state.dir, Decisions: p.Decisions.List(),
 		Bodies: &bodies{stage: stage, root: s.root, local: &s.request.Local}})
 	s.request.Local = core.Snapshot{}
-	// Even after an error some decisions are done, and base takes those.
-	s.report.Report = plan.Summarise(p, results)
 	if results == nil && applyErr != nil {
 		return applyErr
 	}
+	// Even after an error some decisions are done, and base takes those.
+	s.report.Report = plan.Summarise(p, results)
 	s.noteDisplaced()
 	base, err := plan.Commit(s.request.Base, p, results)
 	if err != nil {

@@ -133,8 +133,12 @@ func (o *output) keptSandbox(url, again string, fetch []string) {
 // summary.
 func (o *output) report(r *hostgo.Report, would bool) {
 	o.clear()
-	if r == nil || r.Report == nil {
+	if r == nil {
 		return
+	}
+	o.addTraffic(r)
+	if r.Report == nil {
+		return // an error came before anything was decided or done
 	}
 	if o.json {
 		for i := range r.Lines {
@@ -185,15 +189,20 @@ func (o *output) show(r *hostgo.Report, would bool) {
 	}
 }
 
-// add merges a report into the summary. Of a run the push comes first; what the
-// pull says again is not repeated.
-func (o *output) add(r *hostgo.Report) {
+// addTraffic adds what travelled, which also a sync that failed has to say.
+func (o *output) addTraffic(r *hostgo.Report) {
 	s := &o.sum
 	s.UploadedFiles += r.UploadedFiles
 	s.UploadedBytes += r.UploadedBytes
 	s.DownloadedFiles += r.DownloadedFiles
 	s.DownloadedBytes += r.DownloadedBytes
 	s.ClientCalls += r.ClientCalls
+}
+
+// add merges a report into the summary. Of a run the push comes first; what the
+// pull says again is not repeated.
+func (o *output) add(r *hostgo.Report) {
+	s := &o.sum
 	if r.Op == merge.Pull {
 		s.LocalWrites += r.Writes
 		s.LocalDeletes += r.Deletes
