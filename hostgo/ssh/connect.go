@@ -27,7 +27,6 @@ const maxJumps = 8
 // connect dials a host, through others where the configuration says so, proves
 // who it is, and logs in.
 func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
-	what := "connecting to " + core.DisplayPath(s.host) + " port " + s.port
 	hosts, err := newHosts(s)
 	if err != nil {
 		return nil, err
@@ -42,7 +41,7 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 		if errors.As(err, &known) {
 			return nil, err
 		}
-		return nil, hostgo.ClientError(ctx, what, "", err)
+		return nil, s.unreachable(ctx, err)
 	}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
@@ -56,9 +55,25 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 		if ctx.Err() == nil && strings.Contains(err.Error(), "unable to authenticate") {
 			return nil, keys.refused(s)
 		}
-		return nil, hostgo.ClientError(ctx, what, "", err)
+		return nil, s.unreachable(ctx, err)
 	}
 	return ssh.NewClient(c, channels, requests), nil
+}
+
+// unreachable is the error of a host that does not answer, or not as a server of
+// SSH.
+func (s *settings) unreachable(ctx context.Context, err error) error {
+	err = hostgo.ClientError(ctx, "connecting to "+core.DisplayPath(s.host)+" port "+s.port, "", err)
+	var e *core.Error
+	if errors.As(err, &e) {
+		e.Hint = s.byHand()
+	}
+	return err
+}
+
+// byHand is the hint that tells what is the host's fault and what is ours.
+func (s *settings) byHand() string {
+	return "try it by hand: ssh -p " + s.port + " " + s.user + "@" + s.alias
 }
 
 func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
@@ -199,7 +214,7 @@ func (k *keys) signers() ([]ssh.Signer, error) { return k.list, nil }
 
 func (k *keys) refused(s *settings) error {
 	e := &core.Error{Code: core.CodePermission, Message: "the login as " + core.DisplayPath(s.user) + " at " + core.DisplayPath(s.host) + " was refused",
-		Hint: "try it by hand: ssh -p " + s.port + " " + s.user + "@" + s.alias}
+		Hint: s.byHand()}
 	if len(k.encrypted) > 0 {
 		e.Hint = "the key " + k.encrypted[0] + " needs a passphrase, which only an agent can give: ssh-add " + k.encrypted[0]
 	} else if len(k.list) == 0 {

@@ -131,6 +131,9 @@ func TestHostsAndKeys(t *testing.T) {
 	}
 	_, err = ssh.Open(t.Context(), ssh.Target{Host: "box", Port: "1", Config: s.Config})
 	require.ErrorIs(t, err, core.CodeClient)
+	var e *core.Error
+	require.ErrorAs(t, err, &e)
+	require.Contains(t, e.Hint, "try it by hand: ssh -p 1 ")
 }
 
 func TestAgentAndJump(t *testing.T) {
