@@ -15,6 +15,7 @@ const SnapshotFormat = 1
 
 const (
 	binaryMagic  = "syncsnap"
+	checksumLen  = 8
 	binaryHeader = 32 // bytes before the lists
 	blockHeader  = 24 // bytes before the columns
 	blockEntries = 4096
@@ -53,18 +54,18 @@ func binaryParts(s *Snapshot) Section {
 		flags = flagUnread
 	}
 	le := binary.LittleEndian
-	le.PutUint32(out[8:], SnapshotFormat)
-	le.PutUint32(out[16:], flags)
-	le.PutUint32(out[20:], uint32(s.Entries.count))
-	le.PutUint32(out[24:], uint32(len(blocks)))
+	le.PutUint32(out[16:], SnapshotFormat)
+	le.PutUint32(out[20:], flags)
+	le.PutUint32(out[24:], uint32(s.Entries.count))
 	le.PutUint32(out[28:], uint32(len(lists)))
 	copy(out[binaryHeader:], lists)
-	le.PutUint32(out[12:], xxh32(out[16:]))
-	parts, sums := make(Section, 1, 1+2*len(blocks)), make([]byte, 4*len(blocks))
+	le.PutUint64(out[8:], fletcher64(out[16:]))
+	parts, sums := make(Section, 1, 1+2*len(blocks)), make([]byte, checksumLen*len(blocks))
 	parts[0] = out
 	for _, b := range blocks {
-		le.PutUint32(sums, xxh32(b.data[4:]))
-		parts, sums = append(parts, sums[:4], b.data[4:]), sums[4:]
+		rest := b.data[checksumLen:]
+		le.PutUint64(sums, fletcher64(rest))
+		parts, sums = append(parts, sums[:checksumLen], rest), sums[checksumLen:]
 	}
 	return parts
 }

@@ -37,13 +37,13 @@ func readBinary(data []byte, with *Attached) (s *Snapshot, invalid, err error) {
 	if err := d.readLists(s); err != nil {
 		return nil, nil, err
 	}
-	s.Entries = Tree{blocks: make([]*block, d.blocks), count: d.count}
+	s.Entries = Tree{blocks: make([]*block, (d.count+blockEntries-1)/blockEntries), count: d.count}
 	var known []*block
 	if with.Known.valid {
 		known = with.Known.blocks
 	}
 	check := newChecker(s.Entries, s.Unread, with.Known)
-	for i := range d.blocks {
+	for i := range s.Entries.blocks {
 		var like *block
 		if i < len(known) {
 			like = known[i]
@@ -87,10 +87,10 @@ func (t *Tree) own(known []*block) {
 
 // binaryReader is a document whose header has been read.
 type binaryReader struct {
-	count, blocks int
-	unread        bool
-	lists         []byte
-	rest          []byte // from the next block on
+	count  int
+	unread bool
+	lists  []byte
+	rest   []byte // from the next block on
 }
 
 func damaged(why string) error {
@@ -105,30 +105,28 @@ func openBinary(data []byte) (*binaryReader, error) {
 		return nil, damaged("its length is not a multiple of 8")
 	}
 	le := binary.LittleEndian
-	if err := CheckFormat("version", int64(le.Uint32(data[8:])), SnapshotFormat); err != nil {
+	// A newer version may have another checksum.
+	if err := CheckFormat("version", int64(le.Uint32(data[16:])), SnapshotFormat); err != nil {
 		return nil, err
 	}
-	flags, lists := le.Uint32(data[16:]), int64(le.Uint32(data[28:]))
+	flags, count, lists := le.Uint32(data[20:]), int64(le.Uint32(data[24:])), int64(le.Uint32(data[28:]))
 	if lists > int64(len(data)-binaryHeader) {
 		return nil, damaged("it is cut off")
 	}
 	end := binaryHeader + pad8(int(lists))
-	count, blocks := int64(le.Uint32(data[20:])), int64(le.Uint32(data[24:]))
 	switch {
-	case le.Uint32(data[12:]) != xxh32(data[16:end]):
+	case le.Uint64(data[8:]) != fletcher64(data[16:end]):
 		return nil, damaged("the header fails its checksum")
 	case flags&^flagUnread != 0:
 		return nil, damaged("it has unknown flags")
 	case count > MaxEntries:
 		return nil, &Error{Code: CodeLimit, Field: "entries", Message: "more than " + itoa(MaxEntries) + " entries"}
-	case blocks != (count+blockEntries-1)/blockEntries:
-		return nil, damaged("the number of blocks does not fit that of entries")
 	case count*entryFixed > int64(len(data)-end):
 		return nil, damaged("it is cut off")
 	case !zeros(data[binaryHeader+int(lists) : end]):
 		return nil, damaged("padding is not zero")
 	}
-	return &binaryReader{count: int(count), blocks: int(blocks), unread: flags&flagUnread != 0,
+	return &binaryReader{count: int(count), unread: flags&flagUnread != 0,
 		lists: data[binaryHeader : binaryHeader+int(lists)], rest: data[end:]}, nil
 }
 
@@ -161,24 +159,23 @@ func (d *binaryReader) block(entries int, like *block) (*block, string) {
 	if len(d.rest) < blockHeader {
 		return nil, "the block is cut off"
 	}
-	size, count := int64(le.Uint32(d.rest[4:])), int64(le.Uint32(d.rest[8:]))
-	c := counts{entries, int(le.Uint32(d.rest[12:])), int(le.Uint32(d.rest[16:])), int(le.Uint32(d.rest[20:]))}
+	links, pathBytes, targetBytes := le.Uint32(d.rest[12:]), le.Uint32(d.rest[16:]), le.Uint32(d.rest[20:])
 	switch {
-	case count != int64(entries):
+	case le.Uint32(d.rest[8:]) != uint32(entries):
 		return nil, "the block has another count than the header says"
-	case c.links > c.entries || c.pathBytes > blockEntries*MaxPath || c.targetBytes > blockEntries*MaxTarget:
+	case links > uint32(entries) || pathBytes > blockEntries*MaxPath || targetBytes > blockEntries*MaxTarget:
 		return nil, "the block has impossible counts"
-	case size != int64(c.size()):
-		return nil, "the block's length does not fit its counts"
-	case size > int64(len(d.rest)):
+	}
+	c := counts{entries, int(links), int(pathBytes), int(targetBytes)}
+	if c.size() > len(d.rest) {
 		return nil, "the block is cut off"
 	}
-	data := d.rest[:size]
-	d.rest = d.rest[size:]
+	data := d.rest[:c.size()]
+	d.rest = d.rest[len(data):]
 	if like != nil && len(data) == len(like.data) && commonPrefix(data, like.data) == len(data) {
 		return like, ""
 	}
-	if le.Uint32(data) != xxh32(data[4:]) {
+	if le.Uint64(data) != fletcher64(data[checksumLen:]) {
 		return nil, "the block fails its checksum"
 	}
 	b := columnsOf(data, c)

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -10,14 +12,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestXXH32 holds the checksum to values of the reference implementation.
-func TestXXH32(t *testing.T) {
-	for text, want := range map[string]uint32{
-		"":    0x02cc5d05,
-		"abc": 0x32d153ff,
-		"Nobody inspects the spammish repetition": 0xe2293b2f,
+// TestFletcher64 holds the checksum to sums by hand: 1+2+3 and 1+3+6 of three words,
+// 2^32-1 less the modulus for a word of ones, and the words after a whole row.
+func TestFletcher64(t *testing.T) {
+	words := func(of ...uint32) (out []byte) {
+		for _, w := range of {
+			out = binary.LittleEndian.AppendUint32(out, w)
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		data []byte
+		want uint64
+	}{
+		{nil, 0},
+		{words(0, 0), 0},
+		{words(1, 2, 3), 10<<32 | 6},
+		{words(1<<32 - 1), 4<<32 | 4},
+		{words(1<<32-6, 1), (1<<32 - 6) << 32},
+		{words(1, 1, 1, 1, 1, 1, 1, 1, 1, 1), 55<<32 | 10},
+		{[]byte("abcdefgh"), 0x312e2b2c_cccac8c6}, // modulo 2^32-1 it is 0x312e2b28_cccac8c6
 	} {
-		require.Equal(t, want, xxh32([]byte(text)), text)
+		require.Equal(t, tt.want, fletcher64(tt.data), "%x", tt.data)
+	}
+}
+
+// TestFletcher64OfManyWords compares with sums that are reduced after each word, of
+// the largest words, where the sums would overflow first.
+func TestFletcher64OfManyWords(t *testing.T) {
+	data := bytes.Repeat([]byte{0xff}, 4*(3*fletcherWords+13))
+	for n := range 7 {
+		data := data[:len(data)-4*n*7919]
+		a, b := uint64(0), uint64(0)
+		for range len(data) / 4 {
+			a = (a + 1<<32 - 1) % fletcherModulus
+			b = (b + a) % fletcherModulus
+		}
+		require.Equal(t, b<<32|a, fletcher64(data))
 	}
 }
 
@@ -120,28 +151,20 @@ func reseal(data []byte) {
 	if len(data) < binaryHeader {
 		return
 	}
-	end := int64(binaryHeader) + int64(pad8(int(readU32(data[28:]))))
-	if end > int64(len(data)) {
+	le := binary.LittleEndian
+	end := binaryHeader + pad8(int(le.Uint32(data[28:])))
+	if end > len(data) {
 		return
 	}
-	putU32(data[12:], xxh32(data[16:end]))
+	le.PutUint64(data[8:], fletcher64(data[16:end]))
 	for rest := data[end:]; len(rest) >= blockHeader; {
-		n := int64(readU32(rest[4:]))
-		if n < blockHeader || n > int64(len(rest)) {
+		of := func(at int) int { return int(le.Uint32(rest[at:])) }
+		n := counts{of(8), of(12), of(16), of(20)}.size()
+		if n > len(rest) {
 			return
 		}
-		putU32(rest, xxh32(rest[4:n]))
+		le.PutUint64(rest, fletcher64(rest[checksumLen:n]))
 		rest = rest[n:]
-	}
-}
-
-func readU32(b []byte) uint32 {
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-}
-
-func putU32(b []byte, v uint32) {
-	for i := range 4 {
-		b[i] = byte(v >> (8 * i))
 	}
 }
 
@@ -168,7 +191,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		"decode-binary":   func() error { _, err := DecodeBinary(data); return err },
 		"decode-json":     func() error { _, err := DecodeSnapshot(text); return err },
 		"validate":        s.Validate,
-		"decode-checksum": func() error { xxh32(data); return nil },
+		"decode-checksum": func() error { fletcher64(data); return nil },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -172,7 +172,7 @@ func (b *block) columnList() [8]*[]byte {
 
 // equal compares all but the checksum, which a tree that was not decoded lacks.
 func (b *block) equal(other *block) bool {
-	return b == other || bytes.Equal(b.data[4:], other.data[4:])
+	return b == other || bytes.Equal(b.data[checksumLen:], other.data[checksumLen:])
 }
 
 func (b *block) kind(i int) Kind { return Kind(b.kinds[i]) }

@@ -129,8 +129,8 @@ func (t *TreeBuilder) alike(c counts) *block {
 // block makes a block of what is collected.
 func (t *TreeBuilder) block(c counts) *block {
 	data := make([]byte, c.size())
-	for i, v := range [5]int{len(data), c.entries, c.links, c.pathBytes, c.targetBytes} {
-		binary.LittleEndian.PutUint32(data[4+4*i:], uint32(v))
+	for i, v := range [4]int{c.entries, c.links, c.pathBytes, c.targetBytes} {
+		binary.LittleEndian.PutUint32(data[checksumLen+4*i:], uint32(v))
 	}
 	at := blockHeader
 	for _, column := range t.columns() {

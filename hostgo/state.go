@@ -53,15 +53,20 @@ func (s *state) loadBase() (*core.Base, error) {
 	if err != nil {
 		return nil, ioError("the stored base can't be read", path, err)
 	}
+	damaged := &core.Error{Code: core.CodeCorrupt, Path: path, Message: "the stored base is damaged",
+		Hint: "move the file away to compare the trees afresh; then nothing is deleted and differences become conflicts"}
 	head, body, ok := bytes.Cut(data, []byte("\n"))
 	sum := sha256.Sum256(body)
 	if !ok || string(head) != stateHead+hex.EncodeToString(sum[:]) {
-		return nil, &core.Error{Code: core.CodeCorrupt, Path: path, Message: "the stored base is damaged",
-			Hint: "move the file away to compare the trees afresh; then nothing is deleted and differences become conflicts"}
+		return nil, damaged
 	}
 	base, err := core.DecodeBase(body)
-	if err != nil {
+	switch {
+	case errors.Is(err, core.CodeNewerVersion):
 		return nil, err
+	case err != nil:
+		damaged.Err = err
+		return nil, damaged
 	}
 	return base, nil
 }

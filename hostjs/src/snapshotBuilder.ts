@@ -1,6 +1,6 @@
+import { seal } from "./fletcher64.js";
 import { comparePaths } from "./order.js";
 import type { Kind, Problem } from "./types.js";
-import { xxh32 } from "./xxh32.js";
 
 // The binary form of a snapshot; wasm/ABI.md describes every byte.
 const magic = [0x73, 0x79, 0x6e, 0x63, 0x73, 0x6e, 0x61, 0x70];
@@ -97,13 +97,9 @@ export class SnapshotBuilder {
     const out = new Uint8Array(this.blocks.reduce((n, b) => n + b.length, start));
     const words = new Uint32Array(out.buffer);
     out.set(magic);
-    words[2] = format;
-    words[4] = lists.unread ? 1 : 0;
-    words[5] = this.count;
-    words[6] = this.blocks.length;
-    words[7] = text.length;
+    words.set([format, lists.unread ? 1 : 0, this.count, text.length], 4);
     out.set(text, header);
-    words[3] = xxh32(words.subarray(4, start / 4));
+    seal(words.subarray(2, start / 4));
     let at = start;
     for (const block of this.blocks) {
       out.set(block, at);
@@ -126,7 +122,7 @@ export class SnapshotBuilder {
     const end = targets + align(this.targets.length);
     const block = new Uint8Array(end);
     const words = new Uint32Array(block.buffer);
-    words.set([0, end, n, links, this.paths.length, this.targets.length]);
+    words.set([n, links, this.paths.length, this.targets.length], 2);
     words.set(this.sizes.subarray(0, 2 * n), sizes / 4);
     block.set(this.digests.subarray(0, 32 * n), digests);
     words.set(this.ends.subarray(0, n), ends / 4);
@@ -135,7 +131,7 @@ export class SnapshotBuilder {
     words.set(this.targetEnds, targetEnds / 4);
     block.set(this.paths.bytes.subarray(0, this.paths.length), paths);
     block.set(this.targets.bytes.subarray(0, this.targets.length), targets);
-    words[0] = xxh32(words.subarray(1));
+    seal(words);
     this.blocks.push(block);
     this.digests.fill(0);
     this.used = this.paths.length = this.targets.length = this.targetEnds.length = 0;

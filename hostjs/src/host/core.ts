@@ -67,9 +67,9 @@ export class Core implements ScanRules {
     return this.planner.keepsData(name);
   }
 
-  keepBase(document: Buffer | undefined): void {
-    this.has.base = document !== undefined;
-    if (document) this.planner.keepBase(document, "base");
+  keepBase(document: Buffer): void {
+    this.planner.keepBase(document, "base");
+    this.has.base = true;
   }
 
   /** Takes the workspace as it was scanned; unread says that its files were not read. */

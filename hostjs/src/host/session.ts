@@ -116,7 +116,7 @@ export class Session {
     const sends = this.request.op === "push" && !this.dryRun;
     if (sends) this.request.resume = this.state.sending();
     this.first = sends && this.comparesWithNothing();
-    this.core.keepBase(this.state.loadBase());
+    this.state.loadBase((document) => this.core.keepBase(document));
   }
 
   /** Whether a push need not read files before it sends them. One in classic never compares. */

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
+import { PlannerError } from "../errors.js";
 import { codeOf, hostError, ioError } from "./errors.js";
 import { writeAll } from "./stage.js";
 
@@ -39,17 +40,26 @@ export class State {
   }
 
   /**
-   * The document of the stored base, or undefined if there is none. A damaged one
+   * Hands the document of the stored base to keep, if there is one. A damaged one
    * is an error of code corrupt, and stays as it is.
    */
-  loadBase(): Buffer | undefined {
+  loadBase(keep: (document: Buffer) => void): void {
     const data = readIfThere("the stored base can't be read", this.file("base"));
-    if (!data) return undefined;
+    if (!data) return;
     const body = sealed(data, baseHead);
-    if (body) return body;
-    throw hostError("corrupt", "the stored base is damaged", {
+    if (!body) throw this.damagedBase();
+    try {
+      keep(body);
+    } catch (error) {
+      throw error instanceof PlannerError && error.code !== "newer_version" ? this.damagedBase(error) : error;
+    }
+  }
+
+  private damagedBase(cause?: PlannerError): PlannerError {
+    return hostError("corrupt", "the stored base is damaged", {
       path: this.file("base"),
       hint: "move the file away to compare the trees afresh; then nothing is deleted and differences become conflicts",
+      cause,
     });
   }
 

@@ -23,6 +23,11 @@ test("a damaged base is refused and stays, a newer one is never downgraded", asy
   assert.equal(error?.code, "corrupt");
   assert.match(error.hint ?? "", /move the file away/);
   assert.equal(fs.statSync(state.file("base")).size, good.length - 1);
+  const body = good.subarray(good.indexOf("\n") + 1);
+  body[body.indexOf("syncsnap") + 8]! ^= 1;
+  state.saveBase(body);
+  const below = await p.run("pull");
+  assert.deepEqual([below.error?.code, below.error?.hint], ["corrupt", error.hint], "sealed with another checksum in it");
   state.saveBase(Buffer.from(`{"format_version":99,"marker":"${"0".repeat(32)}"}`));
   assert.equal((await p.run("push")).error?.code, "newer_version");
   assert.match(fs.readFileSync(state.file("base"), "utf8"), /"format_version":99/);
