@@ -24,10 +24,10 @@ interface Round {
   pull: Cost;
 }
 
-/** A first push, then in a second process a push of nothing and a pull of three files. */
-function play(system: Job["system"], source: string, top: string): Round {
+/** A first push, then in a second process a push of nothing and right after it a pull of three files. */
+function play(system: Job["system"], source: string, top: string, before?: string): Round {
   const folder = (name: string) => path.join(top, name);
-  const job: Job = { system, local: folder("local"), remote: folder("box"), scratch: folder("scratch"), stateDir: folder("state"), edits: [] };
+  const job: Job = { system, local: folder("local"), remote: folder("box"), scratch: folder("scratch"), stateDir: folder("state"), edits: [], ...(before !== undefined && { before }) };
   for (const dir of [job.remote, job.scratch]) fs.mkdirSync(dir, { recursive: true });
   execFileSync("cp", ["-a", source, job.local]);
   execFileSync("sleep", ["2"]); // so that the times of the files are older than the first look at them
@@ -40,16 +40,35 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-function print(seed: Round[], ours: Round[], bare: number): void {
-  const row = (what: string, goal: number, unit: string, of: (round: Round) => number) => {
-    const [theirs, mine] = [median(seed.map(of)), median(ours.map(of))];
+/** The rounds of both systems in processes of one kind. */
+class Table {
+  private readonly seed: Round[] = [];
+  private readonly ours: Round[] = [];
+
+  /** before is a folder that each process syncs first; without one it is a fresh process. */
+  constructor(
+    private readonly kind: string,
+    private readonly before?: string,
+  ) {}
+
+  play(source: string, top: string): void {
+    this.seed.push(play("seed", source, path.join(top, "seed"), this.before));
+    this.ours.push(play("syncplan", source, path.join(top, "syncplan"), this.before));
+  }
+
+  /** Of fresh processes it tells the memory too, above that of a process of Node. */
+  print(bare: number): void {
+    console.log(`\n| ${this.kind} in a process | the seed's way | syncplan | of the seed's | goal |\n|---|---|---|---|---|`);
+    for (const [name, step, goal] of [["cold push", "cold", 0.25], ["push of nothing", "unchanged", 0.1], ["then a pull of three files", "pull", 0.1]] as const) {
+      this.row(name, goal, "ms", (r) => r[step].wall);
+      this.row(`${name}, CPU`, goal, "ms", (r) => r[step].cpu);
+      if (this.before === undefined) this.row(`${name}, peak above Node's own`, 0.25, "MB", (r) => (r[step].peak - bare) / 1e6);
+    }
+  }
+
+  private row(what: string, goal: number, unit: string, of: (round: Round) => number): void {
+    const [theirs, mine] = [median(this.seed.map(of)), median(this.ours.map(of))];
     console.log(`| ${what} | ${theirs.toFixed(0)} ${unit} | ${mine.toFixed(0)} ${unit} | ${(mine / theirs).toFixed(3)} | ${goal} |`);
-  };
-  console.log("| | the seed's way | syncplan | of the seed's | goal |\n|---|---|---|---|---|");
-  for (const [name, step, goal] of [["cold push", "cold", 0.25], ["push of nothing", "unchanged", 0.1], ["pull of three files", "pull", 0.1]] as const) {
-    row(name, goal, "ms", (r) => r[step].wall);
-    row(`${name}, CPU`, goal, "ms", (r) => r[step].cpu);
-    row(`${name}, peak above Node's own`, 0.25, "MB", (r) => (r[step].peak - bare) / 1e6);
   }
 }
 
@@ -57,12 +76,9 @@ const top = fs.mkdtempSync(path.join(os.tmpdir(), "syncplan-bench-"));
 try {
   const source = path.join(execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim(), "src");
   const bare = measure({ system: "nothing", local: top, remote: top, scratch: top, stateDir: top, edits: [] })[0]!.peak;
-  const [seed, ours]: [Round[], Round[]] = [[], []];
-  for (let n = 0; n < rounds; n++) {
-    seed.push(play("seed", source, path.join(top, `seed-${n}`)));
-    ours.push(play("syncplan", source, path.join(top, `syncplan-${n}`)));
-  }
-  print(seed, ours, bare);
+  const tables = [new Table("first"), new Table("later", path.join(source, "net"))];
+  for (let n = 0; n < rounds; n++) tables.forEach((table, i) => table.play(source, path.join(top, `${n}-${i}`)));
+  for (const table of tables) table.print(bare);
 } finally {
   fs.rmSync(top, { recursive: true, force: true });
 }
