@@ -208,40 +208,35 @@ show() {
   if [ -n "$FEW" ]; then for s do while IFS= read -r l; do printf '%s\n' "$l"; done <"$s" && echo . || exit 1; done
   else echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1; fi
 }
-survey() {
-  [ -d "$R" ] || mkdir -p "$R" || exit 1
-  begin
-  if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi
-  now
-  S=0 P=0 G= H= N= FEW=1 Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
-  ! have sha256sum || H=1
-  if known && differ && revise; then
-    [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
-    [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
-  else
-    X= G=1 FEW= Y=$NOW; : >"$D.sums"; : >"$D.want"
-    again
-    [ -n "$V" ] || sweep
-    if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D.sums" 2>/dev/null || S=1; fi
-    if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
-    elif [ $MODE = pull ] && [ ! -f "$R/sums" ]; then pack ! -path "*$NL*" ! -path '*/.git/*' \( -type f -o -type l \)
-    else pack ! -path "*$NL*" -type l; fi
-    [ $MODE != pull ] || [ ! -s "$D.sums" ] || [ ! -f "$R/sums" ] || fresh
-  fi
-  [ ! -s "$D.want" ] || wanted
-  read -r l <"$NOW"; [ "$l" != '0 0 !' ] || odd
-  [ -z "$G" ] || [ -z "$H" ] || pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f
-  if [ -d "$R/displaced" ]; then tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; fi
-  [ $F = 0 ] || FEW=
-  [ $F = 0 ] || walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D.blind" 2>/dev/null
-  if [ -z "$V" ] && [ $LIST != plain ]; then
-    if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
-    elif [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; then N=$ID; fi
-    [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests" &
-  fi
-  [ -z "$OLD" ] || [ -z "$H" ] || held || { FEW=; arrived; }
+bind() { if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi; }
+changed() {
+  [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
+  [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
+}
+everything() {
+  X= G=1 FEW= Y=$NOW; : >"$D.sums"; : >"$D.want"
+  again
+  [ -n "$V" ] || sweep
+  if [ -n "$H" ]; then walk ! -path "*$NL*" -type f -exec sha256sum {} + >"$D.sums" 2>/dev/null || S=1; fi
+  if [ -z "$H" ]; then pack ! -path "*$NL*" \( -type f -o -type l \)
+  elif [ $MODE = pull ] && [ ! -f "$R/sums" ]; then pack ! -path "*$NL*" ! -path '*/.git/*' \( -type f -o -type l \)
+  else pack ! -path "*$NL*" -type l; fi
+  [ $MODE != pull ] || [ ! -s "$D.sums" ] || [ ! -f "$R/sums" ] || fresh
+}
+repos() { pack ! -path "*$NL*" -path '*/.git/objects' -prune -o -path '*/.git/lfs' -prune -o -path '*/.git/hooks' -prune -o -path '*/.git/*' -type f; }
+displaced() { [ ! -d "$R/displaced" ] || tar -cf - ` + core.RuntimeDir + `/"$A"/displaced >>"$O" 2>/dev/null || P=1; }
+blind() { FEW=; walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] || printf "%s\n" "$d"; done' sh {} + >"$D.blind" 2>/dev/null; }
+remember() {
+  [ -z "$V" ] && [ $LIST != plain ] || return 0
+  if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
+  elif [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; then N=$ID; fi
+  [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests" &
+}
+report() {
   [ -s "$O" ] || [ -s "$Y" ] || [ -s "$D.sums" ] || [ -s "$D.blind" ] || BRIEF=1
   { echo "` + surveyHead + `$MODE $ID"; echo "with ${X:--} left ${N:--} by $LIST"; echo "marker ${m:--}"; show "$Y" "$D.sums" "$D.blind"; echo "find $F hash $S pack $P"; echo end; } >>"$O" || exit 1
+}
+seal() {
   T=` + zeroSum + `
   [ "$N" = "$ID" ] && set -- "$NOW" || set --
   if [ -n "$H" ]; then
@@ -251,7 +246,26 @@ survey() {
   else set --; fi
   [ "$N" != "$ID" ] || keep "$@" || exit 1
   printf '%s\n' "$T" >>"$O" && wait || exit 1
-  if [ -n "$OUT" ]; then { tidy "down-$ID.tar" & out; wait; } <"$O"; else parts; tidy; fi
+}
+hand() { if [ -n "$OUT" ]; then { tidy "down-$ID.tar" & out; wait; } <"$O"; else parts; tidy; fi; }
+survey() {
+  [ -d "$R" ] || mkdir -p "$R" || exit 1
+  begin
+  bind
+  now
+  S=0 P=0 G= H= N= FEW=1 Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
+  ! have sha256sum || H=1
+  if known && differ && revise; then changed; else everything; fi
+  [ ! -s "$D.want" ] || wanted
+  read -r l <"$NOW"; [ "$l" != '0 0 !' ] || odd
+  [ -z "$G" ] || [ -z "$H" ] || repos
+  displaced
+  [ $F = 0 ] || blind
+  remember
+  [ -z "$OLD" ] || [ -z "$H" ] || held || { FEW=; arrived; }
+  report
+  seal
+  hand
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
