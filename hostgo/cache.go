@@ -1,13 +1,15 @@
 package hostgo
 
 import (
-	"bytes"
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/paperclipai/syncplan/core"
@@ -20,6 +22,9 @@ import (
 // of the scan that read it by a margin: what is younger may have changed again
 // in the same tick of the clock.
 //
+// It serves one scan, and lets go of each folder that was handed out: whole it is
+// as large as the snapshot that grows meanwhile.
+//
 // It is kept as the bytes that are stored, some 80 for each file. All numbers are
 // little-endian:
 //
@@ -27,17 +32,18 @@ import (
 //	for each folder, once or more: path (as root), device (8), bytes of records (4)
 //	for each file in it, by name: name (2 bytes of length, then text), size, mtime, ctime, inode (8 each), digest (32)
 type ScanCache struct {
-	root    string
-	clock   int64 // of the host, in nanoseconds, when the earlier scan began
-	body    []byte
+	root  string
+	clock int64 // of the host, in nanoseconds, when the earlier scan began
+	files int
+
+	mu      sync.Mutex
 	folders map[string][]records
-	files   int
 }
 
-// records are the files of one folder, from and to an offset of the body.
+// records are the files of one folder, of one device, as they are stored.
 type records struct {
-	dev      uint64
-	from, to int
+	dev  uint64
+	data []byte
 }
 
 // stamp is what tells that a file changed.
@@ -71,49 +77,60 @@ func (s stamp) settled(clock int64) bool {
 // cachedFolder hands out what a cache knows of the files of one folder, which
 // are asked for in the order of their names.
 type cachedFolder struct {
-	cache *ScanCache
-	list  []records
-	at    int // offset in the first of list
+	clock int64
+	list  []records // without what was passed
 }
 
-// folder returns what is known of a folder. now is when this scan began: a clock
-// that was set back proves nothing.
+// folder takes what is known of a folder out of the cache. now is when this scan
+// began: a clock that was set back proves nothing.
 func (c *ScanCache) folder(path string, now int64) *cachedFolder {
-	if c == nil || now < c.clock || len(c.folders[path]) == 0 {
+	if c == nil || now < c.clock {
 		return nil
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	list := c.folders[path]
-	return &cachedFolder{c, list, list[0].from}
+	delete(c.folders, path)
+	return &cachedFolder{c.clock, list}
 }
 
 // find returns the digest of an unchanged file.
 func (f *cachedFolder) find(name string, dev uint64, now stamp) (core.Digest, bool) {
 	for f != nil && len(f.list) > 0 {
-		if f.at == f.list[0].to {
-			if f.list = f.list[1:]; len(f.list) > 0 {
-				f.at = f.list[0].from
-			}
+		r := &f.list[0]
+		if len(r.data) == 0 {
+			f.list = f.list[1:]
 			continue
 		}
-		was, s, d, size := f.cache.record(f.at)
+		was, s, d, rest := cutRecord(r.data)
 		if string(was) > name {
 			break
 		}
-		f.at += size
+		r.data = rest
 		if string(was) == name {
-			return d, s == now && f.list[0].dev == dev && s.settled(f.cache.clock)
+			return d, s == now && r.dev == dev && s.settled(f.clock)
 		}
 	}
 	return core.Digest{}, false
 }
 
-// record reads the record at an offset that is known to hold one.
-func (c *ScanCache) record(at int) (name []byte, s stamp, d core.Digest, size int) {
-	b := c.body[at:]
-	size = cacheRecord + int(binary.LittleEndian.Uint16(b))
-	name, b = b[2:size-cacheRecord+2], b[size-cacheRecord+2:]
+// cutRecord reads the first of records, which is known to be whole, and returns the others.
+func cutRecord(b []byte) (name []byte, s stamp, d core.Digest, rest []byte) {
+	end := 2 + int(binary.LittleEndian.Uint16(b))
+	name, b = b[2:end], b[end:]
 	n := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
-	return name, stamp{int64(n(0)), int64(n(1)), int64(n(2)), n(3)}, core.Digest(b[32:64]), size
+	return name, stamp{int64(n(0)), int64(n(1)), int64(n(2)), n(3)}, core.Digest(b[32:64]), b[64:]
+}
+
+// countRecords returns how many records there are, or false where one is not whole.
+func countRecords(b []byte) (n int, ok bool) {
+	for ; len(b) > 0; n++ {
+		if len(b) < cacheRecord || len(b) < cacheRecord+int(binary.LittleEndian.Uint16(b)) {
+			return 0, false
+		}
+		b = b[cacheRecord+int(binary.LittleEndian.Uint16(b)):]
+	}
+	return n, true
 }
 
 // cachePath is where the cache of a state lies.
@@ -122,60 +139,65 @@ func (s *state) cachePath() string { return filepath.Join(s.dir, "scan") }
 // loadCache returns the stored cache of a tree. One that is missing, damaged,
 // newer or about another tree is empty: it is never trusted and soon replaced.
 func (s *state) loadCache(root string) *ScanCache {
-	data, err := os.ReadFile(s.cachePath())
-	if err == nil {
-		if got, ok := decodeCache(data); ok && got.root == root {
-			return got
-		}
+	if got, ok := s.storedCache(); ok && got.root == root {
+		return got
 	}
 	return &ScanCache{root: root, clock: math.MaxInt64}
 }
 
-// decodeCache reports false for anything but a whole cache of this version.
-func decodeCache(data []byte) (*ScanCache, bool) {
-	head, body, ok := bytes.Cut(data, []byte("\n"))
-	sum := sha256.Sum256(body)
-	if !ok || string(head) != cacheHead+hex.EncodeToString(sum[:]) {
+func (s *state) storedCache() (*ScanCache, bool) {
+	f, err := os.Open(s.cachePath())
+	if err != nil {
 		return nil, false
 	}
-	r := cacheReader{rest: body}
-	c := &ScanCache{root: string(r.text(4)), clock: int64(r.number(8)), folders: map[string][]records{}}
-	c.body = r.rest
-	for len(r.rest) > 0 && !r.short {
-		path, dev, size := string(r.text(4)), r.number(8), int(r.number(4))
-		from := len(c.body) - len(r.rest)
-		end := len(r.rest) - size
-		for len(r.rest) > end && !r.short {
-			r.text(2)
-			r.take(cacheRecord - 2)
-			c.files++
-		}
-		if r.short || len(r.rest) != end {
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, false
+	}
+	return readCache(f, info.Size())
+}
+
+// readCache reads a cache of so many bytes, and reports false for anything but a whole
+// one of this version.
+func readCache(f io.Reader, size int64) (*ScanCache, bool) {
+	head, sum := make([]byte, len(cacheHead)+2*sha256.Size+1), sha256.New()
+	if _, err := io.ReadFull(f, head); err != nil {
+		return nil, false
+	}
+	r := cacheReader{r: bufio.NewReaderSize(io.TeeReader(f, sum), 64<<10), left: size - int64(len(head))}
+	c := &ScanCache{root: string(r.text()), clock: int64(r.number(8)), folders: map[string][]records{}}
+	for r.left > 0 && !r.short {
+		path, of := string(r.text()), records{dev: r.number(8), data: r.text()}
+		n, ok := countRecords(of.data)
+		if !ok {
 			return nil, false
 		}
-		c.folders[path] = append(c.folders[path], records{dev, from, from + size})
+		c.folders[path], c.files = append(c.folders[path], of), c.files+n
 	}
-	return c, !r.short
+	return c, !r.short && string(head) == cacheHead+hex.EncodeToString(sum.Sum(nil))+"\n"
 }
 
 // cacheReader cuts bytes. Past their end it hands out nothing, and says so.
 type cacheReader struct {
-	rest  []byte
+	r     io.Reader
+	left  int64
 	short bool
 }
 
-func (r *cacheReader) take(n int) []byte {
-	if n > len(r.rest) {
-		r.short, r.rest = true, nil
+func (r *cacheReader) take(n int64) []byte {
+	if n > r.left || r.short {
+		r.short = true
 		return nil
 	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
+	b := make([]byte, n)
+	_, err := io.ReadFull(r.r, b)
+	r.left, r.short = r.left-n, err != nil
 	return b
 }
 
 // number reads a number of some bytes.
-func (r *cacheReader) number(size int) (n uint64) {
+func (r *cacheReader) number(size int64) (n uint64) {
 	b := r.take(size)
 	for i := len(b) - 1; i >= 0; i-- {
 		n = n<<8 | uint64(b[i])
@@ -183,5 +205,5 @@ func (r *cacheReader) number(size int) (n uint64) {
 	return n
 }
 
-// text reads a text behind its length, a number of some bytes.
-func (r *cacheReader) text(size int) []byte { return r.take(int(r.number(size))) }
+// text reads bytes behind their length, a number of 4 bytes.
+func (r *cacheReader) text() []byte { return r.take(int64(r.number(4))) }

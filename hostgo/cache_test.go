@@ -1,6 +1,7 @@
 package hostgo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -44,13 +45,24 @@ func rescan(t *testing.T, root string, s *state, later time.Duration) *ScanCache
 // store replaces the stored cache.
 func (s *state) store(t *testing.T, c *ScanCache) {
 	t.Helper()
-	body := c.bytes()
-	require.NoError(t, os.WriteFile(s.cachePath(), append([]byte(cacheHead+core.Sum(string(body)).String()+"\n"), body...), 0o600))
+	require.NoError(t, os.WriteFile(s.cachePath(), stored(c.bytes()), 0o600))
 }
 
-// bytes are what stands in the file behind its first line.
+// stored puts the first line before what stands in the file behind it.
+func stored(body []byte) []byte {
+	return append([]byte(cacheHead+core.Sum(string(body)).String()+"\n"), body...)
+}
+
+// bytes are what stands in the file behind its first line, but for the order of folders.
 func (c *ScanCache) bytes() []byte {
-	return append(binary.LittleEndian.AppendUint64(appendText(nil, c.root), uint64(c.clock)), c.body...)
+	b := binary.LittleEndian.AppendUint64(appendText(nil, c.root), uint64(c.clock))
+	for path, list := range c.folders {
+		for _, r := range list {
+			b = binary.LittleEndian.AppendUint64(appendText(b, path), r.dev)
+			b = appendText(b, string(r.data))
+		}
+	}
+	return b
 }
 
 // poison gives every record a digest that no content has, so that its use shows.
@@ -60,14 +72,19 @@ func poison(t *testing.T, root string, s *state) {
 	bad := core.Sum("poison")
 	for _, list := range c.folders {
 		for _, r := range list {
-			for at := r.from; at < r.to; {
-				_, _, _, size := c.record(at)
-				at += size
-				copy(c.body[at-len(bad):], bad[:])
+			for b := r.data; len(b) > 0; {
+				_, _, _, rest := cutRecord(b)
+				copy(b[len(b)-len(rest)-len(bad):], bad[:])
+				b = rest
 			}
 		}
 	}
 	s.store(t, c)
+}
+
+// decode reads a cache as it is stored.
+func decode(data []byte) (*ScanCache, bool) {
+	return readCache(bytes.NewReader(data), int64(len(data)))
 }
 
 func entriesWith(t *testing.T, root string, c *ScanCache) []core.Entry {
@@ -142,7 +159,7 @@ func TestDamagedCacheIsNotTrusted(t *testing.T) {
 		require.Empty(t, s.loadCache(root).folders, "cut at %d", i)
 		bad := append([]byte{}, data...)
 		bad[i] ^= 1 << (i % 8)
-		_, ok := decodeCache(bad)
+		_, ok := decode(bad)
 		require.False(t, ok, "damaged at %d", i)
 	}
 	require.NoError(t, os.WriteFile(s.cachePath(), data, 0o600))
@@ -162,12 +179,16 @@ func FuzzCache(f *testing.F) {
 	require.Len(f, known.folders, 2)
 	f.Add(known.bytes())
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sum := core.Sum(string(body))
-		if c, ok := decodeCache(append([]byte(cacheHead+sum.String()+"\n"), body...)); ok {
-			require.Equal(t, body, c.bytes())
-			for path := range c.folders {
-				c.folder(path, math.MaxInt64).find("\xff", 0, stamp{})
-			}
+		c, ok := decode(stored(body))
+		if !ok {
+			return
+		}
+		again, ok := decode(stored(c.bytes()))
+		require.True(t, ok)
+		require.Equal(t, c, again)
+		require.Len(t, c.bytes(), len(body))
+		for path := range c.folders {
+			c.folder(path, math.MaxInt64).find("\xff", 0, stamp{})
 		}
 	})
 }
