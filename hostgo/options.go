@@ -267,11 +267,16 @@ func (s *session) begin(ctx context.Context) error {
 	}
 	ctx, s.stop = context.WithCancel(ctx)
 	s.rules, s.recovered = rules, recovered.Problems
-	scan := make(chan scanResult, 1)
+	scan, base := make(chan scanResult, 1), make(chan core.Tree, 1)
 	s.scan = scan
-	go func() { scan <- s.scanWorkspace(ctx) }()
+	go func() { scan <- s.scanWorkspace(ctx, func() core.Tree { return <-base }) }()
 	s.enter(StageBase)
-	if s.request.Base, err = s.state.loadBase(); err != nil || s.request.Op != merge.Push {
+	s.request.Base, err = s.state.loadBase()
+	if s.request.Base != nil {
+		base <- s.request.Base.Entries
+	}
+	close(base)
+	if err != nil || s.request.Op != merge.Push {
 		return err
 	}
 	return s.prove(ctx)
@@ -318,10 +323,11 @@ type scanResult struct {
 }
 
 // scanWorkspace reads the workspace while the sandbox is looked at. It changes
-// nothing of the session: the request is in use meanwhile.
-func (s *session) scanWorkspace(ctx context.Context) scanResult {
+// nothing of the session: the request is in use meanwhile. base returns the tree
+// that most of the workspace is like.
+func (s *session) scanWorkspace(ctx context.Context, base func() core.Tree) scanResult {
 	clock := time.Now().UnixNano()
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(), NoDigests: s.first, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(), NoDigests: s.first, Like: base, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	return scanResult{scanned, clock, err}
 }
 
@@ -359,7 +365,7 @@ func (s *session) rescan(ctx context.Context) error {
 	}
 	s.first = false
 	s.enter(StageScan)
-	return s.take(s.scanWorkspace(ctx))
+	return s.take(s.scanWorkspace(ctx, nil)) // it had no base
 }
 
 // scanned waits for the scan of the workspace.

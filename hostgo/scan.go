@@ -31,6 +31,9 @@ type ScanOptions struct {
 	NextCache string
 	// NoDigests leaves files unread, for a first push, which hashes what it sends.
 	NoDigests bool
+	// Like returns a tree of which the snapshot shares what is the same, such as
+	// base. It is asked once all is read; nil is none.
+	Like func() core.Tree
 }
 
 // Scanned is a tree and the states of the repositories in it.
@@ -362,6 +365,9 @@ func (s *scanner) occupy(path string) {
 func (s *scanner) result(top *folder) *Scanned {
 	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
 	var tree core.TreeBuilder
+	if s.opts.Like != nil {
+		tree.Like = s.opts.Like()
+	}
 	top.addTo(&tree)
 	out.Snapshot.Entries = tree.Tree()
 	out.Snapshot.Problems = core.SortProblems(s.problems)
