@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -327,8 +328,18 @@ type scanResult struct {
 // that most of the workspace is like.
 func (s *session) scanWorkspace(ctx context.Context, base func() core.Tree) scanResult {
 	clock := time.Now().UnixNano()
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(), NoDigests: s.first, Like: base, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Workers: s.scanWorkers(), Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(),
+		NoDigests: s.first, Like: base, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	return scanResult{scanned, clock, err}
+}
+
+// scanWorkers leaves a processor to a near sandbox that is looked at meanwhile: that
+// takes longer.
+func (s *session) scanWorkers() int {
+	if s.first || CapabilitiesOf(s.client).Far {
+		return 0
+	}
+	return max(1, min(runtime.GOMAXPROCS(0)-1, 8))
 }
 
 // take puts a scan into the request.

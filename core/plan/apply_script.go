@@ -67,7 +67,7 @@ link() { for p do [ -L "$p" ] || stale; done; }
 none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
 from() { lines "$@" -maxdepth 0 >>"$D.sources" 2>/dev/null || stale; }
 at() { lines "$@" -maxdepth 0 >>"$D.before" 2>/dev/null || stale; }
-new() { lines "$@" >>"$D.after" 2>/dev/null; }
+new() { lines "$@" 2>/dev/null; }
 `
 }
 
@@ -118,22 +118,26 @@ ticked() {
   n=0
   while : >"$D.c2"; t=$(stamp "$D.c1" "$D.c2"); [ "${t%"$NL"*}" = "${t#*"$NL"}" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
 }
+rows() { written || : >"$D.fail"; }
+marked() { case $LIST$late in
+  find0) rows ;; # GNU find has marked it
+  *0) rows | sort >"$D.is" && mark m "$D.is" "$C0" ;;
+  *) rows | say "?$ID" ;;
+esac; }
 listed() {
-  ! first || ! have comm || probe
+  ! first || ! have comm || { wait $asked; told; }
   [ $LIST != plain ] || return 1
-  : >"$D.after"; ticked; late=$?
+  ticked; late=$?
   NEWER=-newermt
-  written || return 1
-  case $LIST$late in
-    find0) ;; # GNU find has marked it
-    *0) sort "$D.after" >"$D.is" && mark m "$D.is" "$C0" >"$D.after" ;;
-    *) mv -f "$D.after" "$D.is" && say "?$ID" <"$D.is" >"$D.after" ;;
-  esac || return 1
   [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
-  sort -o "$NOW" "$K" "$D.after" && wait $settling && keep
+  { marked || : >"$D.fail"; } | sort -o "$NOW" "$K" - && [ ! -f "$D.fail" ] && N=$ID
 }
-if [ -z "$LISTED" ] || ! listed; then wait $settling; rm -f "$NOW" "$NOW.clock"; fi
-tidy "in-$ID" lock
+[ -z "$LISTED" ] || listed
+wait $settling || N=
+trap - EXIT
+tidy "in-$ID" lock &
+[ "$N" != "$ID" ] || keep
+wait
 `
 
 func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {

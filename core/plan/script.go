@@ -31,21 +31,21 @@ import (
 // file whose ctime that is; what is as new as C0 is looked for among the differences,
 // where it is sure to be, and found, it has everything listed again.
 //
+// Where a command began early, the listing goes straight into the comparison, and is
+// put together again from the earlier one and the differences if there are any.
+//
 // A listing lies at RT/seen-<run>, and counts once RT/seen-<run>.clock tells when
 // it was begun, and its digest.
 //
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
 // ID run, X run that left the listing to compare with, Q what sha256sum said of
-// the script and that listing, MODE, and for a survey M a new marker, V=1 to
-// leave nothing behind, O and B where the download goes (parts.go), OLD the runs
-// whose uploads were cut off; for a check MARKER.
-const script = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
-L=` + core.RuntimeDir + `/$A/run-$ID D=$R/run-$ID NOW=$R/seen-$ID
-NL='
-' TAB='	'
-leave() { rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit "$2"; }
+// the script and that listing, EARLY the comparison that was begun meanwhile,
+// MODE, and for a survey M a new marker, V=1 to leave nothing behind, O and B where
+// the download goes (parts.go), OLD the runs whose uploads were cut off; for a check
+// MARKER.
+const script = listing + `L=` + core.RuntimeDir + `/$A/run-$ID NOW=$R/seen-$ID TAB='	'
+leave() { wait; rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
-have() { command -v "$1" >/dev/null 2>&1; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
 sweep() {
   for s in "$R"/in-* "$R"/run-* "$R"/up-* "$R"/down-* "$R"/why-*; do
@@ -62,30 +62,29 @@ before() {
   esac
   case $PAST in 1?????????) PAST=@${C0%.*}.${PAST#1} ;; *) PAST=@$((${C0%.*}-1)).$PAST ;; esac
 }
-probe() {
-  if C0=$(find "$D.c0" -printf '%C@' 2>/dev/null); then LIST=find; before
-  elif C0=$(stat -c %z "$D.c0" 2>/dev/null); then LIST=stat; fi
+ask() { find "$D.c0" -printf '%C@\n' >"$D.t" 2>/dev/null || stat -c %z "$D.c0" >"$D.t" 2>/dev/null || rm -f "$D.t"; }
+told() {
+  LIST=plain
+  [ ! -s "$D.t" ] || read -r C0 <"$D.t" || return 0
+  case $C0 in '') ;; *' '*) LIST=stat ;; *) LIST=find; before ;; esac
 }
 recall() { [ $MODE != apply ] && claim && case $c in *' '*) return 1 ;; *) LIST=find NEWER=-newercc PAST=$D.c0 ;; esac; }
 first() { [ $MODE = apply ] && [ -n "$ALL" ] && [ -z "$X" ]; }
 begin() {
-  cd "$W" && : >"$D.c0" && : >"$D.none" || exit 1
+  [ -n "$EARLY" ] || { cd "$W" && : >"$D.c0" || exit 1; }
   LIST=plain C0=
-  first || ! have comm || recall || probe
+  if ! have comm; then :; elif first; then ask & asked=$!; else recall || { ask; told; }; fi
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
 }
-FILE='%T@ %C@ %i %s %y%m %p\n'
-NEWER=-newerct KEPT= TRIED= U=
+NEWER=-newerct N= TRIED= U=
 lines() { case $LIST in
-  find) find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "$PAST" -printf "?$ID $FILE" -o -printf "$FILE" ;;
+  find) gnulines "$@" ;;
   *) find "$@" -path "*$NL*" -exec stat -c '0 0 !' {} + -o -type d -exec stat -c '0 0 d%a %n' {} + -o -exec stat -c '%y %z %i %s %f %n' {} + ;;
 esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
 say() { while IFS= read -r l; do printf '%s %s\n' "$1" "$l"; done; }
 whole() { case $LIST in
-  find) set -- . -path . -o
-     [ -n "$C0" ] || set -- "$D.c0" . -path . -o -path '/*' -fprintf "$D.t" '%C@\n' -o
-     lines "$@" -path "*$NL*" -printf '0 0 !\n' -o \( @PRUNES@ \) -prune -printf '0 0 x %p\n' -o ;;
+  find) gnuwhole ;;
   stat) lines . -path . -o -path "*$NL*" -exec stat -c '0 0 !' {} + -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
   *) find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
      walk ! -path "*$NL*" -type d -print | say '0 0 d755'
@@ -97,9 +96,13 @@ whole() { case $LIST in
      walk -type d -print >/dev/null ;;
 esac; }
 now() {
+  if [ -n "$EARLY" ]; then
+    if wait "$EARLY" && [ $NEWER = -newercc ] && [ ! -f "$D.fail" ] && [ -f "$D.t" ]; then F=0; read -r C0 <"$D.t"; return; fi
+    EARLY=; rm -f "$D.fail" "$D.t"
+  fi
   list
   if [ $LIST = find ] && [ -z "$C0" ]; then
-    if [ -f "$D.t" ]; then read -r C0 <"$D.t"; else LIST=plain NEWER=-newerct; probe; list; fi
+    if [ -f "$D.t" ]; then read -r C0 <"$D.t"; else NEWER=-newerct; ask; told; list; fi
   fi
 }
 list() {
@@ -109,10 +112,11 @@ list() {
   { whole && rm -f "$D.fail"; } 2>/dev/null | sort -u >"$NOW" || exit 1
   [ ! -f "$D.fail" ] || F=1
 }
-same() { [ $F = 0 ] && comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ]; }
+differ() { [ -n "$EARLY" ] || comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null; }
+same() { [ $F = 0 ] && differ && [ ! -s "$D.diff" ]; }
 sum() { if have sha256sum; then sha256sum <"$1"; else echo -; fi; }
 claim() {
-  K=$R/seen-$X c='' s='' k=${Q#*"$NL"}
+  c='' s='' k=${Q#*"$NL"}
   k=${k:+${k%% *}  -}
   [ -n "$X" ] && [ -f "$K" ] && [ -f "$K.clock" ] && { read -r c && read -r s; } <"$K.clock" && [ "${k:-$(sum "$K")}" = "$s" ]
 }
@@ -122,18 +126,18 @@ mark() {
   sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
   if [ -s "$D.young" ]; then sort "$D.young" | comm -23 "$2" -; say "?$ID" <"$D.young"; else cat "$2"; fi
 }
-keep() { { echo "$C0"; if [ $# = 0 ]; then sum "$NOW"; else echo "$1  -"; fi; } >"$NOW.clock" && KEPT=1; }
+keep() { { echo "$C0"; if [ $# = 0 ]; then sum "$NOW"; else echo "$1  -"; fi; } >"$NOW.clock"; }
 tidy() {
   cd "$R" || return 1
-  [ -f "$NOW.clock" ] || set -- "$@" "seen-$ID"
-  [ -z "$KEPT" ] || for s in seen-*; do case $s in "seen-$ID"|"seen-$ID.clock"|"seen-$X"|"seen-$X.clock") ;; *) set -- "$@" "$s" ;; esac; done
+  if [ "$N" != "$ID" ]; then set -- "$@" "seen-$ID"
+  else for s in seen-*; do case $s in "seen-$ID"|"seen-$ID.clock"|"seen-$X"|"seen-$X.clock") ;; *) set -- "$@" "$s" ;; esac; done; fi
   rm -rf "run-$ID" "run-$ID".* "$@"
 }
 learn() { [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o "$R/sums" "$@"; }
 tars() {
   [ -z "$TRIED" ] || return 0
   TRIED=1
-  if tar --no-unquote -cf - "$D.none" >/dev/null 2>&1; then U=--no-unquote; fi
+  if tar --no-unquote -cf - "$D.c0" >/dev/null 2>&1; then U=--no-unquote; fi
 }
 digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D.sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D.want"; fi; }
 pick() {
@@ -142,6 +146,7 @@ pick() {
   : >"$D.sums"; : >"$D.want"
   while IFS= read -r l; do
     [ $((n+=1)) -lt 9 ] || FEW=
+    case $l in "$TAB"*) printf '%s\n' "${l#?}" >&4 ;; *) printf '%s\n' "$l" >&3 ;; esac
     p=./${l#*' ./'}
     case $p in */.git/objects/*|*/.git/lfs/*) ;; */.git/*) G=1 ;; esac
     case $l in "${TAB}0 0 "*) continue ;; "$TAB"*" $C0 "*) EVEN=1 ;; "$TAB"*) ;; *) continue ;; esac
@@ -151,18 +156,32 @@ pick() {
       set -- "$@" "$p"
       [ $# -lt 200 ] || { digest "$@"; set --; }
     fi
-  done <"$D.diff"
+  done <"$D.diff" 3>"$D.gone" 4>"$D.come"
   [ $# = 0 ] || digest "$@"
 }
-differ() { comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null; }
-again() { [ $NEWER = -newerct ] || { NEWER=-newerct; before; list; }; }
+again() { EARLY=; [ $NEWER = -newerct ] || { NEWER=-newerct; before; list; }; }
+rebuild() { comm -23 "$K" "$D.gone" | sort - "$D.come" >"$NOW"; }
 revise() {
   [ -s "$D.diff" ] || return 0
   pick
   [ -z "$EVEN" ] || [ $NEWER = -newerct ] || { again; differ && pick; }
 }
+order() {
+  [ -n "$FEW" ] || { sort; return; }
+  set --
+  while IFS= read -r l; do
+    n=$#
+    while [ $n -gt 0 ]; do
+      if [ -z "$l" ] || [ "$l" \> "$1" ]; then set -- "$@" "$1"; else set -- "$@" "$l" "$1"; l=; fi
+      shift
+      n=$((n-1))
+    done
+    [ -z "$l" ] || set -- "$@" "$l"
+  done
+  printf '%s\n' "$@"
+}
 fresh() {
-  sort "$D.sums" >"$D.sorted"
+  order <"$D.sums" >"$D.sorted"
   d=
   while IFS= read -r l; do case $l in '\'*|"$d "*) ;; *) d=${l%% *}; echo "$d" ;; esac; done <"$D.sorted" >"$D.digests"
   if [ -f "$R/sums" ]; then comm -13 "$R/sums" "$D.digests"; else cat "$D.digests"; fi >"$D.fresh"
@@ -173,6 +192,7 @@ fresh() {
     case $l in */.git/*) continue ;; esac
     [ "$d" != "$f" ] || { printf '%s\n' "./${l#*' ./'}" >>"$D.want"; f=$f.; }
   done 3<"$D.sorted" 4<"$D.fresh"
+  if [ -z "$V" ] && [ $LIST != plain ]; then learn "$D.digests" & fi
 }
 wanted() {
   set --
@@ -212,6 +232,7 @@ bind() { if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || 
 changed() {
   [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
   [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
+  if [ -n "$EARLY" ] && [ -s "$D.diff" ]; then { rebuild || : >"$D.fail"; } & fi
 }
 everything() {
   X= G=1 FEW= Y=$NOW; : >"$D.sums"; : >"$D.want"
@@ -230,7 +251,6 @@ remember() {
   [ -z "$V" ] && [ $LIST != plain ] || return 0
   if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
   elif [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; then N=$ID; fi
-  [ $MODE != pull ] || [ ! -s "$D.digests" ] || learn "$D.digests" &
 }
 report() {
   [ -s "$O" ] || [ -s "$Y" ] || [ -s "$D.sums" ] || [ -s "$D.blind" ] || BRIEF=1
@@ -240,32 +260,35 @@ seal() {
   T=` + zeroSum + `
   [ "$N" = "$ID" ] && set -- "$NOW" || set --
   if [ -n "$H" ]; then
-    s=$(sha256sum - "$@" <"$O") || exit 1
+    s=$(sha256sum - "$@") || exit 1
     T=${s%% *} s=${s#*"$NL"} s=${s#\\}
     [ $# = 0 ] || set -- "${s%% *}"
   else set --; fi
   [ "$N" != "$ID" ] || keep "$@" || exit 1
-  printf '%s\n' "$T" >>"$O" && wait || exit 1
+  wait
 }
-hand() { if [ -n "$OUT" ]; then { tidy "down-$ID.tar" & out; wait; } <"$O"; else parts; tidy; fi; }
+answer() {
+  if [ -n "$OUT" ]; then { { out <&3; tidy "down-$ID.tar"; } & seal; } <"$O" 3<"$O" && printf '%s\n' "$T" || exit 1
+  else seal <"$O" && printf '%s\n' "$T" >>"$O" || exit 1; parts; tidy; fi
+}
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
   begin
   bind
   now
-  S=0 P=0 G= H= N= FEW=1 Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
+  S=0 P=0 G= H= FEW=1 Y=$D.diff; : >"$D.sums"; : >"$D.want"; : >"$D.blind"; into
   ! have sha256sum || H=1
   if known && differ && revise; then changed; else everything; fi
   [ ! -s "$D.want" ] || wanted
-  read -r l <"$NOW"; [ "$l" != '0 0 !' ] || odd
   [ -z "$G" ] || [ -z "$H" ] || repos
   displaced
+  if [ -s "$Y" ]; then wait; [ $F = 1 ] || [ ! -f "$D.fail" ] || exit 1; read -r l <"$NOW"; else read -r l <"$K"; fi
+  [ "$l" != '0 0 !' ] || odd
   [ $F = 0 ] || blind
   remember
   [ -z "$OLD" ] || [ -z "$H" ] || held || { FEW=; arrived; }
   report
-  seal
-  hand
+  answer
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
@@ -278,13 +301,45 @@ check() {
 case $MODE in push|pull) survey ;; check) check ;; esac
 `
 
+// listing is the part of the script that lists with GNU find. A command of a later run
+// brings it along, to list while it makes sure that the script and the earlier listing
+// are what they were.
+const listing = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
+D=$R/run-$ID K=$R/seen-$X C0= FILE='%T@ %C@ %i %s %y%m %p\n' NL='
+'
+have() { command -v "$1" >/dev/null 2>&1; }
+gnulines() { find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "$PAST" -printf "?$ID $FILE" -o -printf "$FILE"; }
+gnuwhole() {
+  set -- . -path . -o
+  [ -n "$C0" ] || set -- "$D.c0" . -path . -o -path '/*' -fprintf "$D.t" '%C@\n' -o
+  gnulines "$@" \( @PRUNES@ \) ! -path "*$NL*" -prune -printf '0 0 x %p\n' -o
+}
+`
+
+// early begins to compare with the earlier listing, if that one was made with GNU find,
+// which gives a time as a number. Nothing relies on it before [script] has made sure of
+// that listing.
+const early = `early() {
+  { read -r c <"$K.clock"; } 2>/dev/null && have comm || return 0
+  case $c in *' '*) return 0 ;; esac
+  cd "$W" && : >"$D.c0" || exit 1
+  NEWER=-newercc PAST=$D.c0
+  { gnuwhole || : >"$D.fail"; } 2>/dev/null | sort -u | comm -3 "$K" - >"$D.diff" 2>/dev/null & EARLY=$!
+}
+early
+`
+
 const zeroSum = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // scriptFor returns the script with what the rules exclude for sure, and the
 // name that it has in the runtime directory.
 func scriptFor(rules *core.Rules) (text, name string) {
-	text = strings.ReplaceAll(script, "@PRUNES@", pruneTests(rules))
+	text = withPrunes(script, rules)
 	return text, "script-" + core.Sum(text).String()
+}
+
+func withPrunes(script string, rules *core.Rules) string {
+	return strings.ReplaceAll(script, "@PRUNES@", pruneTests(rules))
 }
 
 // pruneTests returns the find expression of what the exclude rules leave out

@@ -73,14 +73,26 @@ func WhyFile(r *Request) string { return RuntimeDir(r.Root, r.Adapter) + "/why-"
 
 // variables sets what all scripts know.
 func variables(r *Request, mode string) string {
-	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` Q=`
+	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` Q= EARLY=`
 }
 
 // byName runs the script that an earlier run left, if it is still what it was.
-func byName(r *Request, vars, name string) string {
-	return shc(vars + ` S=` + Quote(name) + `
-if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
+func byName(r *Request, rules *core.Rules, vars, name string) string {
+	return shc(vars + ` S=` + Quote(name) + "\n" + begun(rules) + `if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else wait; rm -f "$R/run-$ID".*; mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
 `)
+}
+
+// maxBegun bounds what a command brings along to begin early with, in bytes, since
+// little may travel where nothing changed.
+const maxBegun = 4096
+
+// begun returns what compares with the earlier listing while the script is checked.
+// Under long exclude rules that waits for the script.
+func begun(rules *core.Rules) string {
+	if text := withPrunes(listing+early, rules); len(text) <= maxBegun {
+		return text
+	}
+	return ""
 }
 
 // byText brings the script along and leaves it there.
@@ -128,14 +140,14 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	if r.Stream {
 		do = StepReceive
 	}
-	steps := []Step{{Do: do, Command: byName(r, vars, name)}}
+	steps := []Step{{Do: do, Command: byName(r, rules, vars, name)}}
 	if seen == nil {
 		steps[0].Command = byText(r, vars, text, name)
 		if r.Preview { // which leaves nothing behind
 			steps[0].Command = shc(vars + "\numask 077; mkdir -p \"$R\" || exit 1\n" + text)
 		}
 		if len(steps[0].Command) > maxCommand {
-			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(r, vars, name)}}
+			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(r, rules, vars, name)}}
 		}
 	}
 	p := &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey, Steps: steps}
@@ -152,7 +164,7 @@ const maxCommand = 120_000
 // checkCommand proves that the sandbox is as it was seen.
 func checkCommand(r *Request, rules *core.Rules) string {
 	_, name := scriptFor(rules)
-	return byName(r, variables(r, "check")+` X=`+Quote(r.Base.Seen.ID)+` MARKER=`+Quote(r.Base.Marker), name)
+	return byName(r, rules, variables(r, "check")+` X=`+Quote(r.Base.Seen.ID)+` MARKER=`+Quote(r.Base.Marker), name)
 }
 
 // fetch returns the steps that bring contents which a survey did not: because a
