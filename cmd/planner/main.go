@@ -69,8 +69,7 @@ func commands() []command {
 // planner runs one command and returns the exit status.
 func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, signals: make(chan os.Signal, 4)}
-	a.listen()
-	defer signal.Stop(a.signals)
+	go a.listen() // beside the rest, since it waits for other threads
 	a.out = newOutput(a, wantsJSON(args))
 	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
 		args[0] = "help"
@@ -94,10 +93,9 @@ func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // listen asks for the signals that stop a program, but not for one that it was
 // started to ignore, as under nohup.
 func (a *app) listen() {
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(a.signals, s)
-		}
+	list := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	if len(list) > 0 { // none would be all
+		signal.Notify(a.signals, list...)
 	}
 }
 
