@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/paperclipai/syncplan/core"
@@ -61,7 +62,9 @@ func (s *session) pushOnce(ctx context.Context) error {
 		}
 		defer u.read.drop()
 	}
-	if err := u.steps(ctx); err != nil {
+	err = u.steps(ctx)
+	u.ending.Wait()
+	if err != nil {
 		return err
 	}
 	if s.first {
@@ -69,24 +72,24 @@ func (s *session) pushOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	results := u.sent.Results(p)
-	u.sent = nil // all is said, and for many files it is large
-	if err := u.keepReused(results); err != nil {
+	if u.sent != nil { // nothing went on its way
+		u.end()
+	}
+	if u.failed != nil {
+		return u.failed
+	}
+	if err := u.keepReused(u.results); err != nil {
 		return err
 	}
-	err = s.commit(p, results, contents)
+	err = s.commit(p, u.base, contents)
 	// Last, since a line for each file takes as much memory as base.
-	s.report.Report = plan.Summarise(p, results)
+	s.report.Report = plan.Summarise(p, u.results)
 	s.report.Problems = core.SortProblems(append(s.report.Problems, u.problems...))
 	return err
 }
 
 // commit stores what a push ends with.
-func (s *session) commit(p *plan.Plan, results []merge.Result, contents *contents) error {
-	base, err := plan.Commit(s.request.Base, p, results)
-	if err != nil {
-		return err
-	}
+func (s *session) commit(p *plan.Plan, base *core.Base, contents *contents) error {
 	if err := contents.close(base); err != nil {
 		return err
 	}
@@ -125,6 +128,19 @@ type upload struct {
 	sent     *plan.Sent
 	problems []core.Problem // of assets, and of files that were sent while they changed
 	read     *cacheWriter   // of a first push, what was read while it was sent
+
+	// What the push ends with if all steps succeed, made while the sandbox applies.
+	ending  sync.WaitGroup
+	results []merge.Result
+	base    *core.Base
+	failed  error
+}
+
+// end works out what the push ends with.
+func (u *upload) end() {
+	u.results = u.sent.Results(u.plan)
+	u.sent = nil // all is said, and for many files it is large
+	u.base, u.failed = plan.Commit(u.session.request.Base, u.plan, u.results)
 }
 
 func (u *upload) steps(ctx context.Context) error {
@@ -174,6 +190,9 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 		}
 		pipe.w.CloseWithError(err)
 		s.report.work(WorkPack, time.Since(start)-pipe.writes.total())
+		if err == nil && asset == "" {
+			u.ending.Go(u.end)
+		}
 		made <- err
 	}()
 	err := take(pipe)
