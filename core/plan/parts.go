@@ -45,11 +45,12 @@ func (r *Request) validateTransfer() error {
 }
 
 // unpack returns the command that unpacks an upload into a folder. A stream is
-// read to its end, so that nobody is left writing to a closed pipe.
+// read to its end, so that nobody is left writing to a closed pipe, and by GNU tar in
+// pieces larger than its own: each costs both sides a wait.
 func unpack(r *Request, file, dir string) string {
 	switch {
 	case r.Stream:
-		return `tar -xof - -C "` + dir + `" && { ! read -r x || cat >/dev/null; }`
+		return `TAR_OPTIONS=-b128 tar -xof - -C "` + dir + `" && { ! read -r x || cat >/dev/null; }`
 	case r.Part == 0:
 		return `tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
 	}

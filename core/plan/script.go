@@ -18,8 +18,10 @@ import (
 //	0 0 x ./path                                             excluded, and nothing below it is listed
 //	0 0 !                                                    some name holds a newline; see the NUL lists
 //
-// RT/sums holds the digests of contents that the host has, sorted: those are
-// never sent, under whatever name they stand.
+// RT/sums holds the digests of contents that the host has, sorted: those are not
+// sent, under whatever name they stand, unless all that differs is so SMALL that it
+// can be packed sooner than looked up. It is hashed all the same, while it is packed:
+// what was packed and what was hashed must be one content.
 //
 // Two equal lines mean one unchanged file, because a file that is written gets
 // a new ctime, which nobody can set. That fails for a write in the same tick of
@@ -142,7 +144,7 @@ tars() {
 digest() { if [ -n "$H" ]; then sha256sum "$@" >>"$D.sums" 2>/dev/null || S=1; else printf '%s\n' "$@" >>"$D.want"; fi; }
 pick() {
   set --
-  FEW=1 n=0 EVEN= G=
+  FEW=1 SMALL=1 n=0 b=0 EVEN= G=
   : >"$D.sums"; : >"$D.want"
   while IFS= read -r l; do
     [ $((n+=1)) -lt 9 ] || FEW=
@@ -152,12 +154,16 @@ pick() {
     case $l in "${TAB}0 0 "*) continue ;; "$TAB"*" $C0 "*) EVEN=1 ;; "$TAB"*) ;; *) continue ;; esac
     if [ -L "$p" ]; then printf '%s\n' "$p" >>"$D.want"
     elif [ -f "$p" ]; then
-      case $p in *\\*) printf '%s\n' "$p" >>"$D.want" ;; esac
+      case $p in *\\*) SMALL=; printf '%s\n' "$p" >>"$D.want" ;; */.git/*) SMALL= ;; esac
+      [ -z "$FEW" ] || { s=${l%% ./*} s=${s% *}; b=$((b+${s##* })); }
       set -- "$@" "$p"
       [ $# -lt 200 ] || { digest "$@"; set --; }
     fi
   done <"$D.diff" 3>"$D.gone" 4>"$D.come"
-  [ $# = 0 ] || digest "$@"
+  [ -n "$FEW" ] && [ -z "$EVEN" ] && [ $b -le 8192 ] && [ $MODE = pull ] && [ -n "$H" ] || SMALL=
+  if [ $# = 0 ]; then :
+  elif [ -n "$SMALL" ]; then printf '%s\n' "$@" >>"$D.want"; digest "$@" &
+  else digest "$@"; fi
 }
 again() { EARLY=; [ $NEWER = -newerct ] || { NEWER=-newerct; before; list; }; }
 rebuild() { comm -23 "$K" "$D.gone" | sort - "$D.come" >"$NOW"; }
@@ -231,7 +237,7 @@ show() {
 bind() { if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi; }
 changed() {
   [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
-  [ $MODE != pull ] || [ ! -s "$D.sums" ] || fresh
+  [ $MODE != pull ] || [ -n "$SMALL" ] || [ ! -s "$D.sums" ] || fresh
   if [ -n "$EARLY" ] && [ -s "$D.diff" ]; then { rebuild || : >"$D.fail"; } & fi
 }
 everything() {
