@@ -29,6 +29,7 @@ type contents struct {
 	path  string
 	index map[prefix]record
 	size  int64
+	found int64    // size before this run
 	read  bool     // the index was; only a merge or a change needs it
 	added *os.File // open while contents are added
 	w     *bufio.Writer
@@ -84,6 +85,7 @@ func (c *contents) load() error {
 		}
 		c.index[prefixOf(core.Digest(head[:32]))] = record{offset: c.size + recordHead, size: int32(n)}
 		c.size += recordHead + n
+		c.found = c.size
 	}
 }
 
@@ -164,23 +166,32 @@ func worthKeeping(data []byte) bool {
 	return len(data) <= maxContent && bytes.IndexByte(data[:min(len(data), 8000)], 0) < 0
 }
 
-// close writes out what was added, and drops what base does not refer to once
-// that is more than half. The index goes as well: it is large, and nothing asks for
-// a content any more.
+// flush writes out what was added; nothing may be added any more. Where nothing had
+// been kept before, all is in use. Then the index, which is large, goes as well.
+func (c *contents) flush() error {
+	if c.found == 0 {
+		c.index = nil
+	}
+	if c.added == nil {
+		return nil
+	}
+	err := c.w.Flush()
+	if e := c.added.Close(); err == nil {
+		err = e
+	}
+	c.added = nil
+	if err != nil {
+		return ioError("contents can't be kept", c.path, err)
+	}
+	return nil
+}
+
+// close flushes, and drops what base does not refer to once that is more than
+// half. The index goes in any case: nothing asks for a content any more.
 func (c *contents) close(base *core.Base) error {
 	defer func() { c.index = nil }()
-	if c.added != nil {
-		err := c.w.Flush()
-		if e := c.added.Close(); err == nil {
-			err = e
-		}
-		c.added = nil
-		if err != nil {
-			return ioError("contents can't be kept", c.path, err)
-		}
-	}
-	if base == nil || !c.read {
-		return nil
+	if err := c.flush(); err != nil || base == nil || c.found == 0 {
+		return err
 	}
 	used := int64(0)
 	for e := range base.Entries.All() {

@@ -78,9 +78,6 @@ func (s *session) pushOnce(ctx context.Context) error {
 	if u.failed != nil {
 		return u.failed
 	}
-	if err := u.keepReused(u.results); err != nil {
-		return err
-	}
 	err = s.commit(p, u.base, contents)
 	// Last, since a line for each file takes as much memory as base.
 	s.report.Report = plan.Summarise(p, u.results)
@@ -263,6 +260,12 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	})
 	s.report.work(WorkHash, a.hashing.total())
 	if err != nil {
+		return err
+	}
+	if err := u.keepReused(); err != nil {
+		return err
+	}
+	if err := u.contents.flush(); err != nil {
 		return err
 	}
 	last, err := plan.Seal(s.request, u.plan, u.sent)

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
-	"github.com/paperclipai/syncplan/core/merge"
 	"github.com/paperclipai/syncplan/core/plan"
 )
 
@@ -139,12 +138,12 @@ func (u *upload) noteSending(asset string) error {
 
 // keepReused stores the contents that did not travel because the sandbox had
 // them, for text merges to come.
-func (u *upload) keepReused(results []merge.Result) error {
+func (u *upload) keepReused() error {
 	uploads := u.plan.UploadReader()
 	for i := range uploads.Len() {
 		up := uploads.At(i)
 		d := up.Decision
-		if up.From == "" || d.Want.Size > maxContent || results[up.Index].Status != merge.Done {
+		if up.From == "" || d.Want.Size > maxContent {
 			continue
 		}
 		if kept, err := u.contents.has(d.Want.Digest); err != nil || kept {
