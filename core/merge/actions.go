@@ -87,7 +87,9 @@ func (w *walker) wantBit(b, s, t *core.Entry) bool {
 func (w *walker) takeSource(path string, row Row, b, s, t *core.Entry) {
 	switch {
 	case s == nil && isDir(t):
-		w.frames = append(w.frames, frame{path: path, kind: frameDoomed, entry: t, stays: w.tGap.pins(path)})
+		// Before what is decided below it, so that the decisions need no sorting.
+		w.frames = append(w.frames, frame{path: path, kind: frameDoomed, entry: t, stays: w.tGap.pins(path), at: w.out.Decisions.Len()})
+		w.emit(Decision{Path: path, Row: RowTargetUnchanged, Action: Keep, Dest: path, Advance: true})
 	case s == nil:
 		w.remove(path, row, t)
 	case t == nil && w.in.Direction == Push:

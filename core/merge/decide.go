@@ -102,6 +102,7 @@ type frame struct {
 	kind  frameKind
 	entry *core.Entry // the target's for doomed, the source's for missing
 	stays bool        // doomed: something in it stays; missing: made already
+	at    int         // doomed: number of its decision
 }
 
 type compiledOverride struct {
@@ -291,12 +292,9 @@ func (w *walker) leave(path string) {
 		if path != "" && core.Under(path, f.path) {
 			return
 		}
-		if f.kind == frameDoomed {
-			d := Decision{Path: f.path, Row: RowTargetUnchanged, Action: Keep, Dest: f.path, Advance: true}
-			if !f.stays {
-				d.Action, d.Expect = Delete, f.entry
-			}
-			w.emit(d)
+		if f.kind == frameDoomed && !f.stays {
+			d := w.out.Decisions.listed(f.at)
+			d.Action, d.Expect = Delete, f.entry
 		}
 		w.frames = w.frames[:len(w.frames)-1]
 	}

@@ -88,6 +88,25 @@ func (l *Decisions) join(other Decisions) {
 	}
 }
 
+// listed returns decision number i, which was added, to be changed.
+func (l *Decisions) listed(i int) *Decision {
+	s := &l.parts[l.part(i)]
+	return &s.list[i-s.first]
+}
+
+// part returns the number of the part that holds decision number i.
+func (l *Decisions) part(i int) int {
+	low, high := 0, len(l.parts)-1
+	for low < high {
+		if mid := (low + high + 1) / 2; l.parts[mid].first <= i {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return low
+}
+
 // Sort brings the decisions into path order; those of one path stay in theirs.
 func (l *Decisions) Sort() {
 	before, decisions := "", l.Reader()
@@ -140,14 +159,7 @@ func (r *DecisionReader) At(i int) *Decision {
 
 // find goes to the part of a decision.
 func (r *DecisionReader) find(i int) *part {
-	low, high := 0, len(r.of.parts)-1
-	for low < high {
-		if mid := (low + high + 1) / 2; r.of.parts[mid].first <= i {
-			low = mid
-		} else {
-			high = mid - 1
-		}
-	}
-	r.at, r.entries = low, r.of.parts[low].made.Reader()
-	return &r.of.parts[low]
+	r.at = r.of.part(i)
+	r.entries = r.of.parts[r.at].made.Reader()
+	return &r.of.parts[r.at]
 }
