@@ -166,10 +166,14 @@ func worthKeeping(data []byte) bool {
 	return len(data) <= maxContent && bytes.IndexByte(data[:min(len(data), 8000)], 0) < 0
 }
 
-// flush writes out what was added; nothing may be added any more. Where nothing had
-// been kept before, all is in use. Then the index, which is large, goes as well.
+// mostlyNew reports whether half of what is kept or more was added in this run, so
+// that there is too little out of use to drop.
+func (c *contents) mostlyNew() bool { return 2*c.found <= c.size }
+
+// flush writes out what was added; nothing may be added any more. The index, which is
+// large, goes where close does not need it.
 func (c *contents) flush() error {
-	if c.found == 0 {
+	if c.mostlyNew() {
 		c.index = nil
 	}
 	if c.added == nil {
@@ -190,7 +194,7 @@ func (c *contents) flush() error {
 // half. The index goes in any case: nothing asks for a content any more.
 func (c *contents) close(base *core.Base) error {
 	defer func() { c.index = nil }()
-	if err := c.flush(); err != nil || base == nil || c.found == 0 {
+	if err := c.flush(); err != nil || base == nil || c.mostlyNew() {
 		return err
 	}
 	used := int64(0)
