@@ -54,6 +54,7 @@ func (s *session) pushOnce(ctx context.Context) error {
 		s.report.Report = plan.Summarise(p, nil)
 		return nil
 	}
+	s.request.Remote = nil // a tree that nothing asks for again
 	contents := s.state.openContents()
 	u := &upload{session: s, plan: p, contents: contents, sent: plan.NewSent(p)}
 	if s.first {

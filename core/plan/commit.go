@@ -30,18 +30,18 @@ func Commit(base *core.Base, p *Plan, results []merge.Result) (*core.Base, error
 	if base != nil && !p.BaseReset && !p.DropBase {
 		old = base.Entries
 	}
-	next.Entries = advance(old, p.Decisions, results)
+	next.Entries = advance(old, p.like, p.Decisions, results)
 	next.Repos = keepRepos(next.Repos, next.Entries)
 	next.Seen = seenAfter(old, next, p, results)
 	return next, next.Validate()
 }
 
 // advance merges the sorted decisions that have results into the sorted entries.
-func advance(old core.Tree, decisions merge.Decisions, results []merge.Result) core.Tree {
+func advance(old, like core.Tree, decisions merge.Decisions, results []merge.Result) core.Tree {
 	if len(results) == 0 {
 		return old
 	}
-	return settle(rewrite(old, core.Tree{}, decisions, results, advanceOne), old)
+	return settle(rewrite(old, like, decisions, results, advanceOne), old)
 }
 
 // rewrite gives each path that has decisions with results the entry that one after

@@ -69,6 +69,8 @@ type Plan struct {
 	Marker    string       // of the sandbox, once the plan is carried out
 	Repos     []core.Repo  // the states of repositories that base takes, sorted by path
 	Delivered []core.Aside // versions set aside in the sandbox that the plan brings home
+
+	like core.Tree // a push: what most of the next base is; empty in a plan that was decoded
 }
 
 // StepKind is one call of the sandbox client.
@@ -165,6 +167,9 @@ func Next(r *Request) (*Plan, error) {
 		p.Delivered = base.Delivered
 	}
 	p.Seen = r.describe(base)
+	if r.Op == merge.Push {
+		p.like = r.Local.Entries
+	}
 	switch {
 	case r.Op == merge.Pull:
 		p.deliver(r)
