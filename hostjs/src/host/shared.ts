@@ -7,9 +7,14 @@ export function sharedPlanner(): Planner {
   return (planner ??= createPlanner());
 }
 
-/** Gives this thread the planner that it shares, where another thread has compiled the module. */
-export function share(made: Planner): void {
-  planner = made;
+/**
+ * The planner that this thread shares, for its next task, from a module that another thread has compiled. It keeps nothing, but its
+ * memory is that of the task before: to fill a new one costs more than many a task.
+ */
+export function plannerForTask(module: WebAssembly.Module): Planner {
+  planner ??= createPlanner({ wasm: module, frugal: true });
+  planner.drop();
+  return planner;
 }
 
 /** A path as a person may safely see it (promise S8). */

@@ -5,8 +5,11 @@ import type { FromWorker, Start, ToWorker } from "./messages.js";
 /** By default young objects alone may take 48 MB before V8 looks which of them are still needed. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
-/** How long a thread waits for another task, in milliseconds, and how many do. Starting one takes a fifth of a second of CPU, which most small syncs need less than. */
-const patience = 10_000;
+/**
+ * How long a thread waits for another task, in milliseconds, and how many do. A new one makes a small sync take half as long again, and
+ * between two syncs an agent works for minutes; a thread that waits takes some 30 MB.
+ */
+const patience = 5 * 60_000;
 const maxIdle = 2;
 
 const idle: Thread[] = [];

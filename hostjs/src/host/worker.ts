@@ -4,13 +4,12 @@
 import { parentPort, type MessagePort } from "node:worker_threads";
 
 import { PlannerError } from "../errors.js";
-import { createPlanner } from "../planner.js";
 import { RemoteSandbox, sliceLength, stoppedCall, type ClientCall } from "./bridge.js";
 import { Core } from "./core.js";
 import { hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, ToWorker, WireError } from "./messages.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
-import { share } from "./shared.js";
+import { plannerForTask } from "./shared.js";
 import { preview } from "./preview.js";
 import { pull } from "./pull.js";
 import { push } from "./push.js";
@@ -77,8 +76,7 @@ async function sync(options: SyncOptions, around: Surroundings, calls: Calls): P
 }
 
 async function outcomeOf({ task, stop: memory, module }: Start, calls: Calls, progress: Surroundings["progress"]): Promise<Outcome> {
-  const planner = createPlanner({ wasm: module, frugal: true });
-  share(planner);
+  const planner = plannerForTask(module);
   const stop = new Stop(memory);
   switch (task.task) {
     case "sync": {
@@ -126,8 +124,8 @@ async function work(start: Start, calls: Calls, send: (message: FromWorker) => v
   send({ kind: "end", outcome, fit: !outcome.error && process.memoryUsage().external < maxHeld });
 }
 
-/** What a thread may hold outside of its heap while it waits for another task, in bytes: the module of the last one, and parts of archives. */
-const maxHeld = 32 << 20;
+/** What a thread may hold outside of its heap while it waits for another task, in bytes: the memory of its module, and parts of archives. */
+const maxHeld = 64 << 20;
 
 function main(port: MessagePort): void {
   let calls: Calls | undefined;
