@@ -8,11 +8,12 @@ import type { ProgressEvent, SyncOptions } from "./host/options.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
 import { sharedPlanner } from "./host/shared.js";
 import { defaultStateDir } from "./host/state.js";
+import type { CommandStreams, RunStream } from "./host/streams.js";
 import { sync } from "./host/sync.js";
 import type { ConflictPolicy } from "./types.js";
 
 export { mirrorDirectory } from "./host/mirror.js";
-export type { ProgressEvent, RuntimeReport };
+export type { CommandStreams, ProgressEvent, RuntimeReport, RunStream };
 
 /** How a server reaches a sandbox. */
 export interface SandboxRemoteExecutionSpec {
@@ -40,6 +41,11 @@ export interface SandboxManagedRuntimeClient {
   listFiles(remotePath: string): Promise<string[]>;
   remove(remotePath: string): Promise<void>;
   run(command: string, options: { timeoutMs: number }): Promise<void>;
+  /**
+   * May be left out. Where a client has it, archives go straight into the commands that unpack them and come straight
+   * out of those that pack them, in one call each way. It is run with streams; timeoutMs counts from the last byte that moved.
+   */
+  runStream?: RunStream;
 }
 
 /** A workspace that is in a sandbox. */
@@ -177,5 +183,6 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
       ...(exclude && { exclude }),
     })),
     part: maxPart,
+    stream: typeof input.client.runStream === "function",
   };
 }

@@ -1,6 +1,7 @@
 import { hostError } from "./errors.js";
 import type { PlannerError } from "../errors.js";
 import type { PlanReport } from "../types.js";
+import type { StreamCall } from "./streams.js";
 import type { SnapshotEntry } from "./tasks.js";
 
 /** A client call that a worker asks for. */
@@ -8,6 +9,10 @@ export type ClientCall =
   | { name: "makeDir" | "readFile" | "remove"; path: string }
   | { name: "writeFile"; path: string; bytes: ArrayBuffer }
   | { name: "run"; command: string; timeoutMs: number }
+  | StreamCall
+  | { name: "give"; stream: number; bytes: ArrayBuffer }
+  | { name: "take"; stream: number }
+  | { name: "close"; stream: number; whole: boolean }
   | { name: "beforeApply" }
   | Slice;
 
@@ -46,6 +51,8 @@ export interface Counts {
 export class RemoteSandbox implements Sandbox {
   readonly counts: Counts = { calls: 0, sent: 0, received: 0 };
 
+  private streams = 0;
+
   constructor(private readonly ask: (call: ClientCall) => Promise<unknown>) {}
 
   private call(call: ClientCall, sent = 0): Promise<unknown> {
@@ -59,9 +66,7 @@ export class RemoteSandbox implements Sandbox {
   }
 
   async writeFile(path: string, data: Buffer): Promise<void> {
-    const whole = data.byteOffset === 0 && data.byteLength === data.buffer.byteLength;
-    const bytes = whole ? data.buffer : data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
-    await this.call({ name: "writeFile", path, bytes: bytes as ArrayBuffer }, data.length);
+    await this.call({ name: "writeFile", path, bytes: bufferOf(data) }, data.length);
   }
 
   async readFile(path: string): Promise<Buffer> {
@@ -77,9 +82,88 @@ export class RemoteSandbox implements Sandbox {
   async run(command: string, timeoutMs: number): Promise<void> {
     await this.call({ name: "run", command, timeoutMs }, Buffer.byteLength(command));
   }
+
+  /** Runs a command whose stdin is given to the result. */
+  send(command: string, timeoutMs: number): StreamedCommand {
+    return this.stream({ name: "send", stream: ++this.streams, command, timeoutMs });
+  }
+
+  /** Runs a command whose stdout is taken from the result; data is its whole stdin. */
+  receive(command: string, data: string | undefined, timeoutMs: number): StreamedCommand {
+    return this.stream({ name: "receive", stream: ++this.streams, command, timeoutMs, data });
+  }
+
+  private stream(call: StreamCall): StreamedCommand {
+    const ended = this.call(call, Buffer.byteLength(call.command) + Buffer.byteLength(call.data ?? ""));
+    return new StreamedCommand(call.stream, ended, this.counts, this.ask);
+  }
 }
 
-const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "reading", remove: "removing", run: "a command in the sandbox", beforeApply: "what the caller does before a merge", takeLines: "a report", takeEntries: "a snapshot", giveEntries: "a snapshot" } as const;
+/** The memory of some bytes, or a copy where they do not fill theirs. */
+function bufferOf(data: Buffer): ArrayBuffer {
+  const { buffer, byteOffset: from, byteLength: length } = data;
+  return (length === buffer.byteLength ? buffer : buffer.slice(from, from + length)) as ArrayBuffer;
+}
+
+/** A command that runs in the sandbox, and one of its streams. */
+export class StreamedCommand {
+  /** Whether the other side has closed the stream. */
+  private closed = false;
+
+  constructor(
+    private readonly stream: number,
+    /** Settles when the command ended. */
+    readonly ended: Promise<unknown>,
+    private readonly counts: Counts,
+    private readonly ask: (call: ClientCall) => Promise<unknown>,
+  ) {
+    ended.catch(() => undefined); // whoever uses the stream waits for the end as well
+  }
+
+  /** Gives a piece of stdin away, and returns its memory once the client has all of it. */
+  async give(data: Buffer): Promise<Buffer> {
+    const { length } = data;
+    const used = (await this.use({ name: "give", stream: this.stream, bytes: bufferOf(data) })) as ArrayBuffer;
+    this.counts.sent += length;
+    return Buffer.from(used);
+  }
+
+  /** The next piece of stdout, or undefined at its end. */
+  async take(): Promise<Buffer | undefined> {
+    const data = (await this.use({ name: "take", stream: this.stream })) as ArrayBuffer | undefined;
+    this.closed = !data;
+    this.counts.received += data?.byteLength ?? 0;
+    return data && Buffer.from(data);
+  }
+
+  private async use(call: ClientCall): Promise<unknown> {
+    try {
+      return await this.ask(call);
+    } catch (error) {
+      this.closed = true;
+      throw error;
+    }
+  }
+
+  /** Says that stdin is complete. */
+  async close(): Promise<void> {
+    await this.ask({ name: "close", stream: this.stream, whole: true });
+  }
+
+  /** Waits for the end of a command whose stream failed on either side, and throws the error that came first. */
+  async fail(error: unknown): Promise<never> {
+    const { closed } = this;
+    if (!closed) await this.ask({ name: "close", stream: this.stream, whole: false });
+    try {
+      await this.ended;
+    } catch (cause) {
+      if (closed) throw cause;
+    }
+    throw error;
+  }
+}
+
+const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "reading", remove: "removing", run: "a command in the sandbox", send: "a command in the sandbox", receive: "a command in the sandbox", give: "a stream", take: "a stream", close: "a stream", beforeApply: "what the caller does before a merge", takeLines: "a report", takeEntries: "a snapshot", giveEntries: "a snapshot" } as const;
 
 /** The error of one call of a client. It never carries a payload or the text of a command (promise S6). */
 export function clientError(call: ClientCall, cause: unknown): PlannerError {

@@ -28,6 +28,8 @@ export interface SyncOptions {
   assets: AssetOptions[];
   /** The longest body of one client call, in bytes. In classic a body is one file of any length. */
   part: number;
+  /** Whether the client runs commands with streams, so that bodies are no calls of their own. Not in classic. */
+  stream?: boolean;
   /** Where the sandbox is a folder of this machine: its path. */
   localRoot?: string;
 }

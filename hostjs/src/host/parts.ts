@@ -5,6 +5,7 @@
 export class PartWriter {
   private buffer: Buffer | undefined; // of a part that was begun
   private used = 0;
+  private spare: Buffer | undefined; // memory for the next part
   private full: Buffer[] = [];
   private sending: Promise<void> | undefined;
   private failed: unknown;
@@ -12,7 +13,8 @@ export class PartWriter {
   /** limit is the length of a part in bytes; 0 is no bound. */
   constructor(
     private readonly limit: number,
-    private readonly send: (part: Buffer) => Promise<void>,
+    /** May return memory for a part to come, where it needs that of this one no more. */
+    private readonly send: (part: Buffer) => Promise<Buffer | void>,
   ) {}
 
   /** Whether a part is full, so that the caller shall drain before it writes on. */
@@ -49,7 +51,8 @@ export class PartWriter {
   /** The buffer of this part, where it has no bound with room for n more bytes. */
   private room(n: number): Buffer {
     // Memory that was not written to yet costs nothing, and copies of a part that grows would all wait for the collector.
-    const buffer = (this.buffer ??= Buffer.allocUnsafeSlow(this.limit > 0 ? this.limit : firstSize));
+    const buffer = (this.buffer ??= this.spare ?? Buffer.allocUnsafeSlow(this.limit > 0 ? this.limit : firstSize));
+    if (buffer === this.spare) this.spare = undefined;
     let size = buffer.length;
     while (this.limit === 0 && size - this.used < n) size *= 2;
     if (size === buffer.length) return buffer;
@@ -77,9 +80,10 @@ export class PartWriter {
     while (this.full.length > 0) {
       await this.settle();
       const part = this.full.shift()!;
-      this.sending = this.send(part).catch((error: unknown) => {
-        this.failed = error;
-      });
+      this.sending = this.send(part).then(
+        (memory) => void (this.spare = memory ?? undefined),
+        (error: unknown) => void (this.failed = error),
+      );
     }
   }
 

@@ -15,6 +15,9 @@ import { meanwhile, runAndScan, survey, why } from "./survey.js";
 /** Bounds how often a push plans again because the sandbox changed between the survey and the apply step. */
 const maxTries = 3;
 
+/** The length of the pieces in which an archive is given to a command, in bytes. */
+const pieceSize = 256 << 10;
+
 /** Sends the workspace into the sandbox. What changed only there stays and comes home with the next pull. */
 export async function push(s: Session): Promise<SyncReport> {
   for (let left = maxTries; ; ) {
@@ -126,48 +129,79 @@ class Send {
           await s.sandbox.makeDir(step.path);
           break;
         case "upload":
-          s.enter("sending");
-          await this.upload(step.path, step.asset);
+          await this.sending(() => this.upload(step.path, step.asset));
           break;
         case "run":
           await this.run(step.command);
           break;
+        case "send":
+          await this.sending(() => this.send(step.command, step.asset));
+          break;
       }
+    }
+  }
+
+  /** Brings an archive into the sandbox, and counts its bytes. */
+  private async sending(transfer: () => Promise<void>): Promise<void> {
+    const { s } = this;
+    s.enter("sending");
+    const before = s.sandbox.counts.sent;
+    try {
+      await transfer();
+    } finally {
+      s.counts.uploadedBytes += s.sandbox.counts.sent - before;
     }
   }
 
   /** Runs a command. While the sandbox works this thread finds out what that will have come to, and stores nothing that says it has. */
   private async run(command: string): Promise<void> {
-    const { s } = this;
-    s.enter("applying in the sandbox");
-    if (this.dropsBase) s.state.dropBase();
-    const running = s.sandbox.run(command, s.options.timeoutMs);
+    if (this.dropsBase) this.s.state.dropBase();
+    await this.end(this.s.sandbox.run(command, this.s.options.timeoutMs));
+  }
+
+  /** Waits for the end of a command that has all it needs. */
+  private async end(running: Promise<unknown>): Promise<void> {
+    this.s.enter("applying in the sandbox");
     await meanwhile(running, () => void this.outcome);
     try {
       await running;
     } catch (error) {
-      throw await explain(s, error);
+      throw await explain(this.s, error);
     }
   }
 
-  /** Sends the archive of the workspace, or of one asset, in parts. */
+  /** Runs a command that reads the archive of the workspace, or of one asset, while it is made. */
+  private async send(command: string, asset: string | undefined): Promise<void> {
+    const running = this.s.sandbox.send(command, this.s.options.timeoutMs);
+    try {
+      await this.pack(new PartWriter(pieceSize, (piece) => running.give(piece)), asset);
+      await running.close();
+    } catch (error) {
+      await running.fail(error).catch(async (cause: unknown) => {
+        throw await explain(this.s, cause);
+      });
+    }
+    await this.end(running.ended);
+  }
+
+  /** Sends an archive in parts. */
   private async upload(path: string, asset: string | undefined): Promise<void> {
     const { s } = this;
-    const before = s.sandbox.counts.sent;
     let n = 0;
-    const out = new PartWriter(s.classic ? 0 : s.options.part, (part) => s.sandbox.writeFile(s.core.partPath(path, n++), part));
+    await this.pack(new PartWriter(s.classic ? 0 : s.options.part, (part) => s.sandbox.writeFile(s.core.partPath(path, n++), part)), asset);
+  }
+
+  /** Writes the archive of the workspace, or of one asset. */
+  private async pack(out: PartWriter, asset: string | undefined): Promise<void> {
+    const { s } = this;
     const archive = new ArchiveWriter(out, s.stop, s.classic);
-    try {
-      if (asset !== undefined) {
-        this.problems.push(...(await writeAsset(s, archive, asset)));
-        return;
-      }
-      // In classic nothing of one that was cut off can be used.
-      if (!this.dropsBase) s.state.noteSending(s.request.run);
-      await this.workspace(archive);
-    } finally {
-      s.counts.uploadedBytes += s.sandbox.counts.sent - before;
+    if (asset !== undefined) {
+      this.problems.push(...(await writeAsset(s, archive, asset)));
+      return;
     }
+    // In classic nothing of one that was cut off can be used.
+    if (!this.dropsBase) s.state.noteSending(s.request.run);
+    await this.workspace(archive);
   }
 
   private async workspace(archive: ArchiveWriter): Promise<void> {

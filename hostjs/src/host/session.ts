@@ -229,6 +229,6 @@ function newRequest(options: SyncOptions): Request {
     marker: randomBytes(16).toString("hex"),
     options: options.plan,
     assets: options.assets.map(({ key }) => ({ key })),
-    ...(options.dialect === "hardened" && { part: options.part }),
+    ...(options.dialect === "hardened" && (options.stream ? { stream: true } : { part: options.part })),
   };
 }

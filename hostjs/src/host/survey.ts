@@ -19,9 +19,9 @@ const maxSurveyText = 2 ** 31;
 export async function survey(s: Session, stage?: Stage): Promise<void> {
   for (;;) {
     try {
-      return await look(s, s.core.next(s.request), async (path) => {
-        if (s.classic) return receiveClassic(s, path, stage);
-        const { members, text, digest } = await receive(s, path, stage);
+      return await look(s, s.core.next(s.request), async (next) => {
+        if (s.classic) return receiveClassic(s, next, stage);
+        const { members, text, digest } = await receive(s, next, stage);
         s.core.readSurvey(s.request, members, text, digest);
       });
     } catch (error) {
@@ -52,7 +52,7 @@ export async function why(s: Session, error: unknown): Promise<string> {
 }
 
 /** Executes the steps of a survey or a fetch. */
-async function look(s: Session, plan: Plan, read: (path: string) => Promise<void>): Promise<void> {
+async function look(s: Session, plan: Plan, read: (next: NextPiece) => Promise<void>): Promise<void> {
   for (const step of "steps" in plan ? (plan.steps ?? []) : []) {
     switch (step.do) {
       case "make_dir":
@@ -66,7 +66,10 @@ async function look(s: Session, plan: Plan, read: (path: string) => Promise<void
         break;
       case "read":
         s.enter("receiving");
-        await read(step.path);
+        await read(s.classic ? whole(s, step.path) : parts(s, step.path));
+        break;
+      case "receive":
+        await receiveFrom(s, step.command, step.data, read);
         break;
       case "remove":
         // What stays there is swept by a later push; it is not worth failing for.
@@ -74,6 +77,22 @@ async function look(s: Session, plan: Plan, read: (path: string) => Promise<void
         break;
     }
   }
+}
+
+/** The pieces of a download, one after another; undefined after the last. */
+type NextPiece = () => Promise<Buffer | undefined>;
+
+/** Runs a command whose stdout is the download, and reads the workspace until that comes. */
+async function receiveFrom(s: Session, command: string, data: string | undefined, read: (next: NextPiece) => Promise<void>): Promise<void> {
+  const running = s.sandbox.receive(command, data, s.options.timeoutMs);
+  await meanwhile(running.ended, () => s.scan());
+  s.enter("surveying");
+  try {
+    await read(() => running.take());
+  } catch (error) {
+    await running.fail(error);
+  }
+  await running.ended;
 }
 
 /** Runs a command, and reads the workspace while the sandbox works. */
@@ -106,8 +125,8 @@ async function ignoring(call: Promise<unknown>): Promise<void> {
 export async function fetch(s: Session, plan: FetchPlan, stage: Stage): Promise<void> {
   const wanted = plan.fetch.map(({ digest }) => digest);
   s.request.fetched = [...(s.request.fetched ?? []), ...wanted];
-  await look(s, plan, async (path) => {
-    const { text, digest } = await receive(s, path, stage);
+  await look(s, plan, async (next) => {
+    const { text, digest } = await receive(s, next, stage);
     s.core.readFetch(s.request, text, digest);
   });
 }
@@ -119,10 +138,10 @@ interface Download {
   digest: string;
 }
 
-async function receive(s: Session, path: string, stage: Stage | undefined): Promise<Download> {
+async function receive(s: Session, next: NextPiece, stage: Stage | undefined): Promise<Download> {
   const before = s.sandbox.counts.received;
   const { survey_tail, survey_text } = s.core.about;
-  const tail = new Tail(survey_tail, parts(s, path));
+  const tail = new Tail(survey_tail, next);
   const source = new Source(() => tail.read());
   const collector = new Collector(s, stage);
   await readArchives(source, { text: survey_text }, (member) => collector.member(member), s.stop);
@@ -134,21 +153,26 @@ async function receive(s: Session, path: string, stage: Stage | undefined): Prom
 const noDigest = "0".repeat(64);
 
 /** Reads the one archive of the whole workspace. */
-async function receiveClassic(s: Session, path: string, stage: Stage | undefined): Promise<void> {
-  let whole: Buffer | undefined = await s.sandbox.readFile(path);
-  s.counts.downloadedBytes += whole.length;
-  const source = new Source(async () => {
-    const part = whole;
-    whole = undefined;
-    return part;
-  });
+async function receiveClassic(s: Session, next: NextPiece, stage: Stage | undefined): Promise<void> {
+  const before = s.sandbox.counts.received;
   const collector = new Collector(s, stage);
-  await readArchives(source, { single: true }, (member) => collector.member(member), s.stop);
+  await readArchives(new Source(next), { single: true }, (member) => collector.member(member), s.stop);
+  s.counts.downloadedBytes += s.sandbox.counts.received - before;
   s.core.readSurvey(s.request, collector.members, Buffer.alloc(0), noDigest);
 }
 
+/** Reads a file of the sandbox at once. */
+function whole(s: Session, path: string): NextPiece {
+  let read = false;
+  return async () => {
+    if (read) return undefined;
+    read = true;
+    return s.sandbox.readFile(path);
+  };
+}
+
 /** Reads a file of the sandbox, or a row of parts that a short one ends. */
-function parts(s: Session, path: string): () => Promise<Buffer | undefined> {
+function parts(s: Session, path: string): NextPiece {
   let n = 0;
   let ended = false;
   return async () => {

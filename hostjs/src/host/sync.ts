@@ -7,6 +7,7 @@ import type { ProgressEvent, SyncOptions } from "./options.js";
 import type { SyncReport } from "./session.js";
 import type { SnapshotEntry } from "./tasks.js";
 import { Stop } from "./stop.js";
+import { Streams, type RunStream } from "./streams.js";
 import { Thread } from "./threads.js";
 
 /** The sandbox of a server, with whole buffers in and out. */
@@ -20,14 +21,16 @@ export interface SandboxClient {
 
 /** What a worker may ask the thread that started it for. */
 export interface Callee extends Partial<SandboxClient> {
+  runStream?: RunStream;
   beforeApply?: (() => void | Promise<void>) | undefined;
   baseline?: [string, SnapshotEntry][];
 }
 
-/** What comes in slices, ahead of the outcome. */
-interface Collected {
+/** What a task has on this side: what came in slices, ahead of the outcome, and open streams. */
+interface Held {
   lines: ReportLine[];
   entries: [string, SnapshotEntry][];
+  streams: Streams;
 }
 
 /** How a sync is watched and stopped. */
@@ -47,7 +50,7 @@ export interface Ended {
 }
 
 /** Runs one sync in a thread of its own and makes the client's calls in this one, which nothing blocks. */
-export function sync(client: SandboxClient, options: SyncOptions, control: SyncControl = {}): Promise<Ended> {
+export function sync(client: SandboxClient & { runStream?: RunStream }, options: SyncOptions, control: SyncControl = {}): Promise<Ended> {
   return inWorker({ task: "sync", options }, client, control);
 }
 
@@ -58,18 +61,18 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
   const stop = new Stop();
   const start = (): Start => ({ task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined });
   const failures = new Map<number, unknown>();
-  const collected: Collected = { lines: [], entries: [] };
+  const held: Held = { lines: [], entries: [], streams: new Streams() };
   return new Promise<Ended>((resolve) => {
     const message = (message: FromWorker) => {
       switch (message.kind) {
         case "call":
-          void answer(message.id, message.call, () => make(callee, message.call, collected), failures, tell);
+          void answer(message.id, message.call, () => make(callee, message.call, held), failures, tell);
           break;
         case "progress":
           onProgress?.(message.event);
           break;
         case "end":
-          end(ended(message.outcome, collected, failures, signal), message.fit);
+          end(ended(message.outcome, held, failures, signal), message.fit);
           break;
       }
     };
@@ -80,11 +83,13 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
     const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => over || thread.tell(message, transfer);
     const abort = () => {
       stop.stop();
+      held.streams.abort();
       tell({ kind: "abort" });
     };
     signal?.addEventListener("abort", abort, { once: true });
     const end = (outcome: Ended, fit: boolean) => {
       over = true;
+      held.streams.abort();
       signal?.removeEventListener("abort", abort);
       thread.end(fit);
       resolve(outcome);
@@ -110,7 +115,7 @@ async function answer(
   }
 }
 
-async function make(client: Callee, call: ClientCall, collected: Collected): Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined> {
+async function make(client: Callee, call: ClientCall, held: Held): Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined> {
   switch (call.name) {
     case "makeDir":
       await client.makeDir!(call.path);
@@ -124,11 +129,22 @@ async function make(client: Callee, call: ClientCall, collected: Collected): Pro
     case "run":
       await client.run!(call.command, { timeoutMs: call.timeoutMs });
       return undefined;
+    case "send":
+    case "receive":
+      await held.streams.run(client.runStream!.bind(client), call);
+      return undefined;
+    case "give":
+      return held.streams.give(call.stream, call.bytes);
+    case "take":
+      return held.streams.take(call.stream);
+    case "close":
+      held.streams.close(call.stream, call.whole);
+      return undefined;
     case "takeLines":
-      collected.lines.push(...call.list);
+      held.lines.push(...call.list);
       return undefined;
     case "takeEntries":
-      collected.entries.push(...call.list);
+      held.entries.push(...call.list);
       return undefined;
     case "giveEntries":
       return client.baseline!.slice(call.from, call.to);
@@ -147,7 +163,7 @@ function copyOf(bytes: unknown): ArrayBuffer {
   throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
 }
 
-function ended(outcome: Outcome, { lines, entries }: Collected, failures: Map<number, unknown>, signal: AbortSignal | undefined): Ended {
+function ended(outcome: Outcome, { lines, entries }: Held, failures: Map<number, unknown>, signal: AbortSignal | undefined): Ended {
   const { report, push, error } = outcome;
   if (report && lines.length > 0) report.lines = lines;
   return { entries, ...(report && { report }), ...(push && { push }), ...(error && { error: errorOf(error, failures, signal) }) };

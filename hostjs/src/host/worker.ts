@@ -32,7 +32,7 @@ class Calls {
     const message: FromWorker = { kind: "call", id, call };
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { call, resolve, reject });
-      this.port.postMessage(message, call.name === "writeFile" ? [call.bytes] : []);
+      this.port.postMessage(message, "bytes" in call ? [call.bytes] : []);
     });
   }
 

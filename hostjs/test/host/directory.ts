@@ -1,1 +1,1 @@
-export { DirectoryClient } from "../../examples/directoryClient.js";
+export { DirectoryClient, StreamingDirectoryClient } from "../../examples/directoryClient.js";

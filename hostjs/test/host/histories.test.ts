@@ -1,4 +1,5 @@
-// Generated histories, played three times: synced by this host, by the Go host, and by both in turn over one state.
+// Generated histories, played three times: synced by this host, by the Go host, and by both in turn over one state,
+// this one with streams then.
 // Whatever was edited on which side, with times set back, renames, and what a sync left in the sandbox lost or forged,
 // each step ends with the same trees and the same words. SYNCPLAN_HISTORIES plays more than the few of every run.
 import assert from "node:assert/strict";
@@ -42,6 +43,7 @@ for (let seed = 1; seed <= Number(process.env["SYNCPLAN_HISTORIES"] ?? 20); seed
   test(`history ${seed} ends the same with every host`, async (t) => {
     const any = random(seed);
     const pairs = hosts.map(() => new Pair(t));
+    pairs[2]!.stream();
     const story: string[] = [];
     for (let step = 0, steps = 2 + any(5); step < steps; step++) {
       for (let i = any(6); i > 0; i--) {

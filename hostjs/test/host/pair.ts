@@ -6,7 +6,8 @@ import type { PlanOptions } from "../../src/types.js";
 import type { SyncOptions } from "../../src/host/options.js";
 import type { SyncReport } from "../../src/host/session.js";
 import { sync, type Ended, type SandboxClient, type SyncControl } from "../../src/host/sync.js";
-import { DirectoryClient } from "./directory.js";
+import type { RunStream } from "../../src/host/streams.js";
+import { DirectoryClient, StreamingDirectoryClient } from "./directory.js";
 import { put, tempDir } from "./world.js";
 
 export const runtimeDir = ".paperclip-runtime";
@@ -39,6 +40,14 @@ export class Pair {
       part: 16 << 20,
       localRoot: this.sandbox,
     };
+  }
+
+  /** From now on the client runs commands with streams, as given or as it should. */
+  stream(runStream?: RunStream): void {
+    const client = new StreamingDirectoryClient();
+    if (runStream) client.runStream = runStream;
+    this.client = client;
+    this.options.stream = true;
   }
 
   get plan(): PlanOptions {

@@ -1,0 +1,69 @@
+/** Hands bytes from one side to the other, a piece at a time: whoever gives one waits until it was used. */
+export class Channel {
+  private given: Given | undefined;
+  private asking: Asking | undefined;
+  private ended = false;
+  private failure: Error | undefined;
+
+  /** Resolves when the other side has used the whole piece. */
+  give(piece: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.failure) return reject(this.failure);
+      if (piece.length === 0) return resolve();
+      this.given = { rest: piece, resolve, reject };
+      this.meet();
+    });
+  }
+
+  /** What is left of a piece, or undefined at the end. One at a time may ask. */
+  next(): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.failure) return reject(this.failure);
+      if (this.ended) return resolve(undefined);
+      this.asking = { resolve, reject };
+      this.meet();
+    });
+  }
+
+  /** Says that the first n bytes of what next returned were used. */
+  used(n: number): void {
+    const { given } = this;
+    if (!given) return; // it broke off
+    given.rest = given.rest.subarray(n);
+    if (given.rest.length > 0) return;
+    this.given = undefined;
+    given.resolve();
+  }
+
+  /** Says that nothing more comes. */
+  end(): void {
+    this.ended = true;
+    this.asking?.resolve(undefined);
+    this.asking = undefined;
+  }
+
+  /** Breaks off: both sides get the error from now on. */
+  fail(error: Error): void {
+    this.failure ??= error;
+    this.given?.reject(this.failure);
+    this.asking?.reject(this.failure);
+    this.given = this.asking = undefined;
+  }
+
+  private meet(): void {
+    if (!this.given || !this.asking) return;
+    this.asking.resolve(this.given.rest);
+    this.asking = undefined;
+  }
+}
+
+interface Given {
+  rest: Uint8Array;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+interface Asking {
+  resolve(rest: Uint8Array | undefined): void;
+  reject(error: Error): void;
+}

@@ -1,0 +1,196 @@
+// A client that runs commands with streams: one call each way, and an end of either side is never taken for the whole.
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+import { setTimeout } from "node:timers/promises";
+
+import { Channel } from "../../src/host/channel.js";
+import type { RunStream } from "../../src/host/streams.js";
+import { StreamingDirectoryClient } from "./directory.js";
+import { goHost } from "./goHost.js";
+import { listing, Pair, read, runtimeDir } from "./pair.js";
+
+/** A pair whose client runs commands with streams as given. */
+function streaming(t: TestContext, runStream?: RunStream): Pair {
+  const p = new Pair(t);
+  p.stream(runStream);
+  return p;
+}
+
+const plain = new StreamingDirectoryClient();
+
+/** What each of some syncs cost, the run's own names apart: a first push, a push and a pull of changes, and of nothing. */
+async function costs(p: Pair, sync: (op: "push" | "pull") => Promise<[calls: unknown, up: unknown, down: unknown]>): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (let i = 0; i < 50; i++) p.here(`d${i % 5}/f${i}`, `content ${i} `.repeat(1000));
+  p.here("large", Buffer.alloc(3 << 20, "large"));
+  found.push(await sync("push"), await sync("push"));
+  p.there("d1/f1", "edited");
+  p.there("new", Buffer.alloc(1 << 20, "new"));
+  await setTimeout(50); // in the tick of the survey they would be doubtful, and the push would look again
+  found.push(await sync("pull"), await sync("pull"));
+  p.here("d2/f2", "edited here");
+  found.push(await sync("push"));
+  assert.deepEqual(listing(p.local), listing(p.sandbox));
+  return found;
+}
+
+test("a client that streams gets one call each way, as many calls and bytes as in the Go host", async (t) => {
+  const ours = streaming(t);
+  const names = ours.calls();
+  const cost = await costs(ours, async (op) => {
+    const { clientCalls, uploadedBytes, downloadedBytes } = await ours[op]();
+    return [clientCalls, uploadedBytes, downloadedBytes];
+  });
+  assert.deepEqual(names, ["runStream", "run", "runStream", "runStream", "run", "runStream"]);
+  const theirs = new Pair(t);
+  const same = await costs(theirs, async (op) => {
+    const { client_calls, uploaded_bytes, downloaded_bytes } = await goHost(theirs, op);
+    return [client_calls, uploaded_bytes, downloaded_bytes];
+  });
+  assert.deepEqual(cost, same);
+  assert.ok(!fs.readdirSync(path.join(ours.sandbox, runtimeDir, "planner")).some((name) => /^(up|down|in)-/.test(name)));
+});
+
+test("an asset travels as a stream, too", async (t) => {
+  const p = streaming(t);
+  const dir = path.join(p.top, "asset");
+  fs.mkdirSync(dir);
+  fs.writeFileSync(path.join(dir, "skill.md"), "skill");
+  p.options.assets = [{ key: "skills", dir }];
+  p.here("a", "1");
+  const { clientCalls } = await p.push();
+  assert.equal(clientCalls, 2);
+  assert.equal(read(p.sandbox, `${runtimeDir}/planner/skills/skill.md`), "skill");
+});
+
+test("an input that is stopped on its way applies nothing, and the next push completes it", async (t) => {
+  const abort = new AbortController();
+  const p = streaming(t, (command, streams) => {
+    const { stdin } = streams;
+    let pieces = 0;
+    return plain.runStream(command, {
+      ...streams,
+      stdin: (into) => {
+        if (++pieces === 20) abort.abort();
+        return stdin!(into);
+      },
+    });
+  });
+  const large = randomBytes(8 << 20);
+  p.here("a", "1");
+  p.here("large", large);
+  const { error } = await p.run("push", { signal: abort.signal });
+  assert.equal(error?.code, "cancelled");
+  assert.deepEqual(listing(p.sandbox), {});
+  p.stream();
+  await p.push();
+  assert.deepEqual(listing(p.sandbox), listing(p.local));
+});
+
+const broken: Record<string, RunStream> = {
+  "fails at once": () => Promise.reject(new Error("no such sandbox")),
+  "fails while it reads": async (_, { stdin }) => {
+    await stdin!(new Uint8Array(1000));
+    throw new Error("no such sandbox");
+  },
+};
+for (const [what, runStream] of Object.entries(broken)) {
+  test(`a command that ${what} is the client's error`, async (t) => {
+    const p = streaming(t, runStream);
+    p.here("large", Buffer.alloc(4 << 20, "l"));
+    const { error } = await p.run("push");
+    assert.equal(error?.code, "client_failed");
+    assert.equal((error?.cause as Error).message, "no such sandbox");
+  });
+}
+
+test("a command that ends well before it has read its input has not applied it", async (t) => {
+  const p = streaming(t, async () => undefined);
+  p.here("a", "1");
+  const { error } = await p.run("push");
+  assert.equal(error?.code, "client_failed");
+  p.stream();
+  assert.equal((await p.push()).uploadedFiles, 1, "nothing was taken for sent");
+});
+
+test("a sandbox that changed is looked at again, and its edit comes home", async (t) => {
+  const p = streaming(t);
+  p.here("a", "1");
+  await p.push();
+  p.here("b", "2");
+  p.there("a", "edited");
+  assert.equal((await p.push()).status, "ok");
+  await p.pull();
+  assert.equal(read(p.local, "a"), "edited");
+  assert.equal(read(p.sandbox, "b"), "2");
+});
+
+test("D5: an output that ends early changes nothing, and one that is lost is the client's error", async (t) => {
+  const p = streaming(t);
+  p.here("a", "1");
+  await p.push();
+  p.there("b", randomBytes(200_000));
+  const before = listing(p.local);
+  const cut = (fail: boolean): RunStream => async (command, streams) => {
+    let left = 100_000;
+    await plain.runStream(command, {
+      ...streams,
+      stdout: async (piece) => {
+        const part = piece.subarray(0, left);
+        left -= part.length;
+        if (part.length > 0) await streams.stdout!(part);
+      },
+    });
+    if (fail) throw new Error("the connection was lost");
+  };
+  p.stream(cut(false));
+  assert.equal((await p.run("pull")).error?.code, "corrupt");
+  p.stream(cut(true));
+  const { error } = await p.run("pull");
+  assert.equal((error?.cause as Error | undefined)?.message, "the connection was lost");
+  assert.deepEqual(listing(p.local), before);
+  p.stream();
+  await p.pull();
+  assert.deepEqual(listing(p.local), listing(p.sandbox));
+});
+
+test("R6: a command with streams that hangs is stopped by the signal", async (t) => {
+  const p = streaming(t);
+  p.here("a", "1");
+  await p.push();
+  p.here("b", "2");
+  for (const op of ["push", "pull"] as const) {
+    const abort = new AbortController();
+    p.stream(() => new Promise(() => abort.abort(new Error("enough"))));
+    const { error } = await p.run(op, { signal: abort.signal });
+    assert.equal(error?.code, "cancelled", op);
+    assert.equal((error?.cause as Error).message, "enough");
+  }
+});
+
+test("a channel hands on every byte in order, and each side learns of the other's end", async () => {
+  const channel = new Channel();
+  const given = channel.give(Uint8Array.of(1, 2, 3));
+  assert.deepEqual([...(await channel.next())!], [1, 2, 3]);
+  channel.used(2);
+  assert.deepEqual([...(await channel.next())!], [3], "what was left comes again");
+  channel.used(1);
+  await given;
+  await channel.give(new Uint8Array());
+  const waiting = channel.next();
+  channel.end();
+  assert.equal(await waiting, undefined);
+  assert.equal(await channel.next(), undefined);
+
+  const failing = new Channel();
+  const lost = failing.give(Uint8Array.of(1));
+  const why = new Error("why");
+  failing.fail(why);
+  failing.fail(new Error("later"));
+  await assert.rejects(lost, why);
+  await assert.rejects(failing.give(Uint8Array.of(2)), why);
+  await assert.rejects(failing.next(), why);
+});
