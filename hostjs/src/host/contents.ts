@@ -42,6 +42,7 @@ const sizeUnit = 2 ** 20;
 export class Contents {
   private index: Map<number, number> | undefined; // places by keys; only a merge or a change needs it
   private size = 0;
+  private found = 0; // of it, what was there before
   private added: number | undefined; // open while contents are added
   private waiting: Buffer | undefined; // records that are not written yet
   private waitingSize = 0;
@@ -63,6 +64,7 @@ export class Contents {
         fs.closeSync(fd);
       }
     }
+    this.found = this.size;
     return (this.index = index);
   }
 
@@ -157,13 +159,14 @@ export class Contents {
 
   /**
    * Writes out what was added, and drops what base does not refer to once that is
-   * more than half. base is the document of a new one, if there is one.
+   * more than half. base is the document of a new one, if there is one, and refers to
+   * what was added.
    */
   close(base: Uint8Array | undefined): void {
     this.flush();
     if (this.added !== undefined) fs.closeSync(this.added);
     this.added = undefined;
-    if (!base || !this.index || this.size < 1 << 20) return;
+    if (!base || !this.index || this.found < 1 << 20) return;
     const used = spokenOf(base, this.index);
     let bytes = 0;
     for (const place of used) bytes += recordHead + (place % sizeUnit);

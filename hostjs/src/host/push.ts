@@ -16,7 +16,7 @@ import { meanwhile, runAndScan, survey, why } from "./survey.js";
 const maxTries = 3;
 
 /** The length of the pieces in which an archive is given to a command, in bytes. */
-const pieceSize = 256 << 10;
+const pieceSize = 512 << 10;
 
 /** Sends the workspace into the sandbox. What changed only there stays and comes home with the next pull. */
 export async function push(s: Session): Promise<SyncReport> {
