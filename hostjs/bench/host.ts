@@ -1,6 +1,6 @@
 // Whole syncs of the Go source tree into a folder, beside the seed's way: "make
 // bench-js". Each run is a process of its own, so that its peak of memory counts.
-// The two take turns, each in fresh folders, and nothing is removed before the end:
+// They take turns, each in fresh folders, and nothing is removed before the end:
 // ext4 creates files several times slower soon after similar ones were deleted.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -40,10 +40,12 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-/** The rounds of both systems in processes of one kind. */
+/** What syncs: the seed's way, and this package with a client of whole buffers and with one that runs commands with streams. */
+const systems = ["seed", "syncplan", "streams"] as const;
+
+/** The rounds of all systems in processes of one kind. */
 class Table {
-  private readonly seed: Round[] = [];
-  private readonly ours: Round[] = [];
+  private readonly rounds = { seed: [] as Round[], syncplan: [] as Round[], streams: [] as Round[] };
 
   /** before is a folder that each process syncs first; without one it is a fresh process. */
   constructor(
@@ -52,13 +54,12 @@ class Table {
   ) {}
 
   play(source: string, top: string): void {
-    this.seed.push(play("seed", source, path.join(top, "seed"), this.before));
-    this.ours.push(play("syncplan", source, path.join(top, "syncplan"), this.before));
+    for (const system of systems) this.rounds[system].push(play(system, source, path.join(top, system), this.before));
   }
 
   /** Of fresh processes it tells the memory too, above that of a process of Node. */
   print(bare: number): void {
-    console.log(`\n| ${this.kind} in a process | the seed's way | syncplan | of the seed's | goal |\n|---|---|---|---|---|`);
+    console.log(`\n| ${this.kind} in a process | the seed's way | syncplan | of the seed's | with streams | of the seed's | goal |\n|---|---|---|---|---|---|---|`);
     for (const [name, step, goal] of [["cold push", "cold", 0.25], ["push of nothing", "unchanged", 0.1], ["then a pull of three files", "pull", 0.1]] as const) {
       this.row(name, goal, "ms", (r) => r[step].wall);
       this.row(`${name}, CPU`, goal, "ms", (r) => r[step].cpu);
@@ -67,8 +68,9 @@ class Table {
   }
 
   private row(what: string, goal: number, unit: string, of: (round: Round) => number): void {
-    const [theirs, mine] = [median(this.seed.map(of)), median(this.ours.map(of))];
-    console.log(`| ${what} | ${theirs.toFixed(0)} ${unit} | ${mine.toFixed(0)} ${unit} | ${(mine / theirs).toFixed(3)} | ${goal} |`);
+    const [seed, ...ours] = systems.map((system) => median(this.rounds[system].map(of))) as [number, ...number[]];
+    const cells = ours.map((mine) => `${mine.toFixed(0)} ${unit} | ${(mine / seed).toFixed(3)}`);
+    console.log(`| ${[what, `${seed.toFixed(0)} ${unit}`, ...cells, goal].join(" | ")} |`);
   }
 }
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 
 import { prepareSandboxManagedRuntime } from "../src/sandbox-managed-runtime.js";
-import { DirectoryClient } from "../test/host/directory.js";
+import { DirectoryClient, StreamingDirectoryClient } from "../test/host/directory.js";
 import { Seed } from "./seed.js";
 
 /** What one step cost. */
@@ -20,7 +20,7 @@ export interface Cost {
 
 /** What a process is told: who syncs what into where, and the edits to make in the sandbox after the push, which are then pulled. */
 export interface Job {
-  system: "seed" | "syncplan" | "nothing";
+  system: "seed" | "syncplan" | "streams" | "nothing";
   local: string;
   remote: string;
   /** A folder of this job alone. */
@@ -46,7 +46,7 @@ async function cost(step: () => Promise<unknown>): Promise<Cost> {
 /** The push and the pull of a job. */
 function stepsOf(job: Job): { push(): Promise<unknown>; pull(): Promise<unknown> } {
   const { local, remote, scratch, stateDir } = job;
-  const client = new DirectoryClient();
+  const client = job.system === "streams" ? new StreamingDirectoryClient() : new DirectoryClient();
   switch (job.system) {
     case "nothing":
       return { push: async () => undefined, pull: async () => undefined };
@@ -54,7 +54,8 @@ function stepsOf(job: Job): { push(): Promise<unknown>; pull(): Promise<unknown>
       const seed = new Seed(client, local, remote, scratch);
       return { push: () => seed.push(), pull: () => seed.pull() };
     }
-    case "syncplan": {
+    case "syncplan":
+    case "streams": {
       const spec = { transport: "sandbox", provider: "directory", sandboxId: "bench", remoteCwd: remote, timeoutMs: 600_000, apiKey: null } as const;
       let prepared: Awaited<ReturnType<typeof prepareSandboxManagedRuntime>>;
       return {
