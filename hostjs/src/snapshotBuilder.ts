@@ -8,34 +8,42 @@ const format = 1;
 const blockEntries = 4096;
 const header = 32;
 const blockHeader = 24;
-const kinds: Record<Kind, number> = { file: 1, dir: 2, link: 3 };
 const align = (n: number): number => (n + 7) & ~7;
 const encoder = new TextEncoder();
 
-/** A buffer of text that grows. */
-class Text {
-  bytes = new Uint8Array(1 << 18);
-  length = 0;
+/** Texts one behind the other, and where each ends. They are encoded together, since each call of an encoder costs more than its work. */
+class Texts {
+  private all = "";
+  private readonly ends: number[] = [];
+  private room = new Uint8Array(1 << 18);
 
-  add(s: string): void {
-    if (this.length + 3 * s.length > this.bytes.length) this.grow(3 * s.length);
-    const { bytes } = this;
-    let at = this.length;
-    for (let i = 0; i < s.length; i++) {
-      const c = s.charCodeAt(i);
-      if (c > 0x7f) {
-        this.length += encoder.encodeInto(s, bytes.subarray(this.length)).written;
-        return;
-      }
-      bytes[at++] = c;
-    }
-    this.length = at;
+  add(text: string): void {
+    this.all += text;
+    this.ends.push(this.all.length);
   }
 
-  private grow(more: number): void {
-    const old = this.bytes;
-    this.bytes = new Uint8Array(2 * old.length + more);
-    this.bytes.set(old);
+  /** The bytes of all, until the next call, and the end of each in them. Others are collected from now on. */
+  take(): { bytes: Uint8Array; ends: Uint32Array } {
+    const { all } = this;
+    const ends = new Uint32Array(this.ends);
+    this.all = "";
+    this.ends.length = 0;
+    if (this.room.length < 3 * all.length) this.room = new Uint8Array(6 * all.length);
+    let length = encoder.encodeInto(all, this.room).written;
+    if (length > all.length) length = this.encodeEach(all, ends); // not all is ASCII
+    return { bytes: this.room.subarray(0, length), ends };
+  }
+
+  /** Brings the ends from characters to bytes. */
+  private encodeEach(all: string, ends: Uint32Array): number {
+    let start = 0;
+    let length = 0;
+    ends.forEach((end, i) => {
+      length += encoder.encodeInto(all.slice(start, end), this.room.subarray(length)).written;
+      ends[i] = length;
+      start = end;
+    });
+    return length;
   }
 }
 
@@ -60,12 +68,11 @@ export class SnapshotBuilder {
   private used = 0;
   private readonly sizes = new Uint32Array(2 * blockEntries);
   private readonly digests = new Uint8Array(32 * blockEntries);
-  private readonly ends = new Uint32Array(blockEntries);
   private readonly modes = new Uint16Array(blockEntries);
   private readonly kindOf = new Uint8Array(blockEntries);
-  private readonly paths = new Text();
-  private readonly targets = new Text();
-  private readonly targetEnds: number[] = [];
+  private readonly paths = new Texts();
+  private readonly links: number[] = [];
+  private readonly targets = new Texts();
 
   constructor() {
     if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) throw new Error("this processor is big-endian, which is not supported");
@@ -76,15 +83,14 @@ export class SnapshotBuilder {
     const i = this.used++;
     this.count++;
     this.paths.add(path);
-    this.ends[i] = this.paths.length;
-    this.kindOf[i] = kinds[kind];
+    this.kindOf[i] = kind === "file" ? 1 : kind === "dir" ? 2 : kind === "link" ? 3 : 0;
     this.modes[i] = mode;
     this.sizes[2 * i] = size;
     this.sizes[2 * i + 1] = size / 0x100000000;
     if (digest) this.digests.set(digest, 32 * i);
     if (target) {
+      this.links.push(i);
       this.targets.add(target);
-      this.targetEnds.push(i, this.targets.length);
     }
     if (this.used === blockEntries) this.flush();
   }
@@ -110,31 +116,32 @@ export class SnapshotBuilder {
 
   private flush(): void {
     const n = this.used;
-    const links = this.targetEnds.length / 2;
-    const sizes = blockHeader;
-    const digests = sizes + 8 * n;
-    const ends = digests + 32 * n;
-    const modes = ends + align(4 * n);
-    const kindsAt = modes + align(2 * n);
-    const targetEnds = kindsAt + align(n);
-    const paths = targetEnds + 8 * links;
-    const targets = paths + align(this.paths.length);
-    const end = targets + align(this.targets.length);
-    const block = new Uint8Array(end);
+    const m = this.links.length;
+    const paths = this.paths.take();
+    const targets = this.targets.take();
+    const sizesAt = blockHeader;
+    const digestsAt = sizesAt + 8 * n;
+    const endsAt = digestsAt + 32 * n;
+    const modesAt = endsAt + align(4 * n);
+    const kindsAt = modesAt + align(2 * n);
+    const linksAt = kindsAt + align(n);
+    const pathsAt = linksAt + 8 * m;
+    const targetsAt = pathsAt + align(paths.bytes.length);
+    const block = new Uint8Array(targetsAt + align(targets.bytes.length));
     const words = new Uint32Array(block.buffer);
-    words.set([n, links, this.paths.length, this.targets.length], 2);
-    words.set(this.sizes.subarray(0, 2 * n), sizes / 4);
-    block.set(this.digests.subarray(0, 32 * n), digests);
-    words.set(this.ends.subarray(0, n), ends / 4);
-    new Uint16Array(block.buffer).set(this.modes.subarray(0, n), modes / 2);
+    words.set([n, m, paths.bytes.length, targets.bytes.length], 2);
+    words.set(this.sizes.subarray(0, 2 * n), sizesAt / 4);
+    block.set(this.digests.subarray(0, 32 * n), digestsAt);
+    words.set(paths.ends, endsAt / 4);
+    new Uint16Array(block.buffer).set(this.modes.subarray(0, n), modesAt / 2);
     block.set(this.kindOf.subarray(0, n), kindsAt);
-    words.set(this.targetEnds, targetEnds / 4);
-    block.set(this.paths.bytes.subarray(0, this.paths.length), paths);
-    block.set(this.targets.bytes.subarray(0, this.targets.length), targets);
+    this.links.forEach((entry, k) => words.set([entry, targets.ends[k]!], linksAt / 4 + 2 * k));
+    block.set(paths.bytes, pathsAt);
+    block.set(targets.bytes, targetsAt);
     seal(words);
     this.blocks.push(block);
     this.digests.fill(0);
-    this.used = this.paths.length = this.targets.length = this.targetEnds.length = 0;
+    this.used = this.links.length = 0;
   }
 }
 
