@@ -125,16 +125,16 @@ export class CachedFolder {
     this.from = list[0]!.from;
   }
 
-  /** The record of an unchanged file, -1 where there is none. Names are asked for in their order, as they were recorded. */
-  find(name: string, info: Stats): number {
+  /** The record of a file, -1 where there is none. Names are asked for in their order, as they were recorded. */
+  find(name: string): number {
     for (; this.next < this.list.length; this.from = this.list[++this.next]?.from ?? 0) {
-      const { dev, to } = this.list[this.next]!;
+      const { to } = this.list[this.next]!;
       while (this.from < to) {
         const record = this.from;
         const order = compareName(name, this.body, record + 2, this.stamp(record));
         if (order < 0) return -1;
         this.from = this.end(record);
-        if (order === 0) return Number(dev) === info.dev && this.isTrue(this.stamp(record), info) ? record : -1;
+        if (order === 0) return record;
       }
     }
     return -1;
@@ -160,9 +160,12 @@ export class CachedFolder {
     return record + 2 + this.view.getUint16(record, true);
   }
 
-  private isTrue(at: number, info: Stats): boolean {
+  /** Whether something is the file of the record that was found last, unchanged. */
+  isTrue(record: number, info: Stats): boolean {
+    const at = this.stamp(record);
     const [mtime, ctime] = [this.time(at + 8), this.time(at + 16)];
-    const same = this.number(at) === info.size && this.number(at + 24) === info.ino && isTime(mtime, info.mtimeMs) && isTime(ctime, info.ctimeMs);
+    const isFile = this.number(at + 24) === info.ino && Number(this.list[this.next]!.dev) === info.dev;
+    const same = isFile && this.number(at) === info.size && isTime(mtime, info.mtimeMs) && isTime(ctime, info.ctimeMs);
     const coarse = mtime % second === 0 && ctime % second === 0;
     return same && Math.max(mtime, ctime) < this.clock - (coarse ? coarseMargin : fineMargin);
   }

@@ -91,9 +91,14 @@ interface Found {
   kind: Kind | null;
   info: fs.Stats | undefined;
   failed: unknown;
+  /** Of a file that need not be read, its record in the cache of the folder; else -1. */
+  record: number;
 }
 
+const noError = { throwIfNoEntry: false } as const;
+
 class Scanner {
+  private readonly prefix: string;
   private readonly entries: ScannedEntry[] = [];
   private readonly problems: Problem[] = [];
   private readonly incomplete = new Set<string>();
@@ -112,6 +117,7 @@ class Scanner {
     root: string,
     private readonly options: ScanOptions,
   ) {
+    this.prefix = `${root}/`;
     this.cache = new CacheBuilder(root, this.clock);
   }
 
@@ -119,8 +125,8 @@ class Scanner {
   dir(dir: Dir, path: string): void {
     try {
       this.options.stop.throwIfStopped("stopped while the workspace was scanned");
-      const found = this.find(dir, path);
       const cached = this.options.cache?.folder(path, this.clock);
+      const found = this.find(dir, path, cached);
       const verdicts = this.options.rules.scanDir(path, found.map(asWord));
       for (let i = 0; i < found.length; i++) {
         if (verdicts[i] === Verdict.excluded) this.occupied.add(path);
@@ -132,19 +138,39 @@ class Scanner {
   }
 
   /** The names of a directory that can be paths, in their order, and what stands there. */
-  private find(dir: Dir, parent: string): Found[] {
+  private find(dir: Dir, parent: string, cached: CachedFolder | undefined): Found[] {
     const found: Found[] = [];
     for (const name of sorted(this.names(dir, parent))) {
       const path = this.pathOf(parent, name);
       if (path === undefined) continue;
-      try {
-        const info = dir.glance(name);
-        if (info) found.push({ name: name as string, path, kind: kindOf(info.mode), info, failed: undefined });
-      } catch (failed) {
-        found.push({ name: name as string, path, kind: null, info: undefined, failed });
-      }
+      const record = cached?.find(name as string) ?? -1;
+      const unchanged = record >= 0 ? this.unchanged(path, cached!, record) : undefined;
+      if (unchanged) found.push({ name: name as string, path, kind: kindOf(unchanged.mode), info: unchanged, failed: undefined, record });
+      else this.glance(dir, name as string, path, found);
     }
     return found;
+  }
+
+  /**
+   * What is at a path, if that is the file of a record, unchanged. A handle costs the kernel twice as much as a path. A path may lead
+   * elsewhere by now, through a link, but not to another file with that inode and these times (promise S1).
+   */
+  private unchanged(path: string, cached: CachedFolder, record: number): fs.Stats | undefined {
+    try {
+      const info = fs.lstatSync(this.prefix + path, noError);
+      return info && cached.isTrue(record, info) ? info : undefined;
+    } catch {
+      return undefined; // the handle tells
+    }
+  }
+
+  private glance(dir: Dir, name: string, path: string, found: Found[]): void {
+    try {
+      const info = dir.glance(name);
+      if (info) found.push({ name, path, kind: kindOf(info.mode), info, failed: undefined, record: -1 });
+    } catch (failed) {
+      found.push({ name, path, kind: null, info: undefined, failed, record: -1 });
+    }
   }
 
   private names(dir: Dir, path: string): Name[] {
@@ -249,15 +275,15 @@ class Scanner {
 
   /** Adds a file that need not be read. */
   private known(f: Found, info: fs.Stats, cached: CachedFolder | undefined): boolean {
-    const known = cached ? cached.find(f.name, info) : -1;
-    if (known >= 0) {
+    const isKnown = f.record >= 0;
+    if (isKnown) {
       this.reused++;
-      this.cache.reuse(cached!, known);
+      this.cache.reuse(cached!, f.record);
     } else {
       this.fresh++;
       if (!this.options.noDigests) return false;
     }
-    this.add(f, "file", info.size, known >= 0 ? cached!.digest(known) : undefined, "");
+    this.add(f, "file", info.size, isKnown ? cached!.digest(f.record) : undefined, "");
     this.count(info.size);
     return true;
   }

@@ -159,3 +159,36 @@ test("R1: what can't be read is a problem, and what is below it not known", (t) 
   assert.deepEqual(found.problems, [{ path: "secret", code: "unreadable", detail: "permission denied" }]);
   assert.deepEqual([...found.incomplete], ["locked"]);
 });
+
+test("S1: a directory that a link replaces while it is scanned is read itself", async (t) => {
+  const { root, file } = await warm(t);
+  const outside = tempDir(t);
+  const [, second = "", ...others] = fs.readdirSync(path.join(root, "d0")).sort(); // the first one is not there at all
+  fs.mkdirSync(path.join(outside, second));
+  for (const name of others) put(outside, name, "not of this tree");
+  const before = entries(run(root));
+  let swaps = 0;
+  const swapping: ScanRules = {
+    ...rules,
+    // It is asked for between the list of the names in a directory and the look at each of them.
+    get maxPath() {
+      if (fs.existsSync(path.join(root, "away")) || fs.readdirSync("/proc/self/fd").every((fd) => linkOf(fd) !== path.join(root, "d0"))) return 4095;
+      fs.renameSync(path.join(root, "d0"), path.join(root, "away"));
+      fs.symlinkSync(outside, path.join(root, "d0"));
+      swaps++;
+      return 4095;
+    },
+  };
+  const found = scan(root, { rules: swapping, stop: new Stop(), cache: ScanCache.load(file, root) });
+  assert.equal(swaps, 1);
+  assert.deepEqual(entries(found), before);
+});
+
+/** Where an open file of this process lies, if it is still open. */
+function linkOf(fd: string): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
