@@ -83,8 +83,9 @@ soak: ## 5,000 generated histories, incremental beside full (some ten minutes)
 	$(GO) test ./hostgo -run TestHistories -histories 5000 -timeout 60m
 
 .PHONY: soak-js
-soak-js: build js ## 10,000 runs of a planner in one process, whose memory stays flat, and 600 histories played by both hosts (some ten minutes)
+soak-js: build js ## 10,000 runs of a planner and 480 syncs out and home in one process, whose memory stays flat, and 600 histories played by both hosts (some twelve minutes)
 	cd hostjs && node build/bench/soak.js
+	cd hostjs && node build/bench/soakSyncs.js
 	cd hostjs && SYNCPLAN_HISTORIES=600 node --test build/test/host/histories.test.js
 
 .PHONY: fuzz
