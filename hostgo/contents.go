@@ -61,9 +61,10 @@ func (c *contents) load() error {
 	if c.read {
 		return nil
 	}
-	c.read, c.index = true, map[prefix]record{}
+	c.index, c.size, c.found = map[prefix]record{}, 0, 0
 	f, err := os.Open(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
+		c.read = true
 		return nil
 	}
 	if err != nil {
@@ -76,17 +77,22 @@ func (c *contents) load() error {
 	}
 	var head [recordHead]byte
 	for {
-		if _, err := f.ReadAt(head[:], c.size); err != nil {
-			return nil // the end, or a head that was not written whole
+		if _, err := f.ReadAt(head[:], c.size); err == io.EOF {
+			break // the end, or a head that was not written whole
+		} else if err != nil {
+			// Of what could not be read nothing is known, so it must not be cut off.
+			return ioError("the stored contents can't be read", c.path, err)
 		}
 		n := int64(binary.LittleEndian.Uint64(head[32:]))
 		if n < 0 || n > maxContent || c.size+recordHead+n > info.Size() {
-			return nil
+			break
 		}
 		c.index[prefixOf(core.Digest(head[:32]))] = record{offset: c.size + recordHead, size: int32(n)}
 		c.size += recordHead + n
 		c.found = c.size
 	}
+	c.read = true
+	return nil
 }
 
 // get returns a content, or nil if it is not kept or not what it should be.

@@ -56,3 +56,26 @@ func (s *state) sizeOf(t *testing.T) int64 {
 	require.NoError(t, err)
 	return info.Size()
 }
+
+// What could not be read is not cut off by what is added later in the same run.
+func TestContentsThatCouldNotBeReadStay(t *testing.T) {
+	s := &state{dir: t.TempDir()}
+	early, late := core.Sum("early"), core.Sum("late")
+	c := s.openContents()
+	require.NoError(t, c.add(early, []byte("early")))
+	require.NoError(t, c.close(nil))
+
+	require.NoError(t, os.Rename(c.path, c.path+".away"))
+	require.NoError(t, os.Mkdir(c.path, 0o700)) // opens, but nobody can read it
+	c = s.openContents()
+	require.Nil(t, c.get(early))
+	require.Error(t, c.add(late, []byte("late")))
+	require.NoError(t, os.Remove(c.path))
+	require.NoError(t, os.Rename(c.path+".away", c.path))
+	require.NoError(t, c.add(late, []byte("late")))
+	require.NoError(t, c.close(nil))
+
+	c = s.openContents()
+	require.Equal(t, "early", string(c.get(early)))
+	require.Equal(t, "late", string(c.get(late)))
+}
