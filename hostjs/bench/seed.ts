@@ -80,9 +80,9 @@ export class Seed {
     await this.run(`mkdir -p '${this.runtimeDir}' && tar -cf '${there}' -C '${this.remote}' --exclude '._*' --exclude '${runtime}' .`);
     const bytes = Buffer.from((await this.client.readFile(there)) as Buffer);
     await this.client.remove(there);
-    const [archive, unpacked] = [path.join(this.temporary, "down.tar"), path.join(this.temporary, "unpacked")];
+    const archive = path.join(this.temporary, "down.tar");
     await fs.writeFile(archive, bytes);
-    await fs.mkdir(unpacked);
+    const unpacked = await fs.mkdtemp(path.join(this.temporary, "unpacked-"));
     await execFile("tar", ["-xf", archive, "-C", unpacked]);
     await this.merge(unpacked);
   }
