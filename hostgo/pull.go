@@ -1,12 +1,10 @@
 package hostgo
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
@@ -71,13 +69,7 @@ func (s *session) pull(ctx context.Context) error {
 func (s *session) planPull(ctx context.Context, stage *Stage, contents *contents) (*plan.Plan, error) {
 	var err error
 	s.request.Fetched = stage.Digests()
-	// What comes is going to be kept, so the index is read while the rest comes.
-	var index sync.WaitGroup
-	var unread error
-	stage.came = func() { index.Go(func() { unread = contents.load() }) }
-	s.request.Remote, err = s.survey(ctx, stage)
-	index.Wait()
-	if err = cmp.Or(err, unread); err != nil {
+	if s.request.Remote, err = s.survey(ctx, stage); err != nil {
 		return nil, err
 	}
 	p, err := plan.Next(s.request)

@@ -15,7 +15,6 @@ import (
 type Stage struct {
 	dir   string
 	sizes map[core.Digest]int64
-	came  func() // called once, when a content comes; may be nil
 }
 
 // NewStage returns a stage in a folder that belongs to it alone, with what an
@@ -28,7 +27,7 @@ func NewStage(dir string) (*Stage, error) {
 	if !info.IsDir() {
 		return nil, &core.Error{Code: core.CodeIO, Path: dir, Message: "the folder for downloads is no folder"}
 	}
-	s := &Stage{dir: dir, sizes: map[core.Digest]int64{}}
+	s := &Stage{dir, map[core.Digest]int64{}}
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, ioError("the folder for downloads can't be used", dir, err)
@@ -96,7 +95,7 @@ func (s *Stage) PutUnless(r io.Reader, size int64, known func(core.Digest) bool)
 	if err := os.Rename(f.Name(), s.path(d)); err != nil {
 		return d, false, ioError("a download can't be kept", s.dir, err)
 	}
-	s.note(d, size)
+	s.sizes[d] = size
 	return d, true, nil
 }
 
@@ -112,16 +111,8 @@ func (s *Stage) putSmall(r io.Reader, size int64, known func(core.Digest) bool) 
 	if err := os.WriteFile(s.path(d), b.Bytes(), 0o600); err != nil {
 		return d, false, ioError("a download can't be kept", s.dir, err)
 	}
-	s.note(d, size)
-	return d, true, nil
-}
-
-func (s *Stage) note(d core.Digest, size int64) {
 	s.sizes[d] = size
-	if s.came != nil {
-		s.came()
-		s.came = nil
-	}
+	return d, true, nil
 }
 
 // fileWriter remembers a failure to write, to tell it from one to read.
