@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"sort"
+
 	"github.com/paperclipai/syncplan/core"
 )
 
@@ -96,15 +98,7 @@ func (l *Decisions) listed(i int) *Decision {
 
 // part returns the number of the part that holds decision number i.
 func (l *Decisions) part(i int) int {
-	low, high := 0, len(l.parts)-1
-	for low < high {
-		if mid := (low + high + 1) / 2; l.parts[mid].first <= i {
-			low = mid
-		} else {
-			high = mid - 1
-		}
-	}
-	return low
+	return sort.Search(len(l.parts), func(part int) bool { return l.parts[part].first > i }) - 1
 }
 
 // Sort brings the decisions into path order; those of one path stay in theirs.

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"sort"
+
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
 )
@@ -57,15 +59,7 @@ func (l *Uploads) add(index int, prefix string, cut int) {
 
 // row returns the row that holds an upload.
 func (l *Uploads) row(upload int) *uploadRow {
-	low, high := 0, len(l.rows)-1
-	for low < high {
-		if mid := (low + high + 1) / 2; l.rows[mid].first <= upload {
-			low = mid
-		} else {
-			high = mid - 1
-		}
-	}
-	return &l.rows[low]
+	return &l.rows[sort.Search(len(l.rows), func(row int) bool { return l.rows[row].first > upload })-1]
 }
 
 // index returns that of the decision that an upload carries out.
