@@ -269,6 +269,9 @@ func TestD9_ClassicSendsAFileThatKeepsChanging(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	r := b.push()
+	for pushes := 1; len(problemCodes(r)) == 0 && pushes < 20; pushes++ {
+		r = b.push() // on a busy machine the writer had no turn while the file was read
+	}
 	close(stop)
 	<-done
 	require.Equal(t, []string{"log changing"}, problemCodes(r))
