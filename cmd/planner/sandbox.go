@@ -102,7 +102,7 @@ func (b *sandbox) pullAgain(a *app, f *syncFlags) string {
 	}
 	line := "planner pull"
 	for _, w := range append(words, untilDashes(a.args)...) {
-		line += " " + shellWord(w)
+		line += " " + plan.Word(w)
 	}
 	return line
 }
@@ -114,22 +114,11 @@ func (b *sandbox) fetchCommits(a *app, f *syncFlags) []string {
 	for _, p := range a.out.sum.Problems {
 		if p.Code == string(core.ProblemGitKept) {
 			repo := path.Dir(p.Path)
-			lines = append(lines, "git -C "+shellWord(filepath.Join(f.workspace, filepath.FromSlash(repo)))+
-				" fetch "+shellWord(path.Join(b.root, repo))+" '+refs/heads/*:refs/remotes/sandbox/*'")
+			lines = append(lines, "git -C "+plan.Word(filepath.Join(f.workspace, filepath.FromSlash(repo)))+
+				" fetch "+plan.Word(path.Join(b.root, repo))+" '+refs/heads/*:refs/remotes/sandbox/*'")
 		}
 	}
 	return lines
-}
-
-// shellWord quotes a word for a shell where it needs it.
-func shellWord(w string) string {
-	plain := func(c rune) bool {
-		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.ContainsRune("_-./+,:@%=", c)
-	}
-	if w != "" && !strings.ContainsFunc(w, func(c rune) bool { return !plain(c) }) {
-		return w
-	}
-	return plan.Quote(w)
 }
 
 // release ends a connection. It removes a throwaway sandbox if everything came

@@ -113,8 +113,8 @@ func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 	path := core.DisplayPath(c.Path)
 	line(b, "conflict", path+": "+conflictText(c))
 	if r.Op == merge.Pull && c.Copy != "" && c.Kind != merge.ConflictCollision {
-		line(b, "", "take that one:  mv -- "+word(c.Copy)+" "+word(c.Path))
-		line(b, "", "keep this one:  rm -- "+word(c.Copy))
+		line(b, "", "take that one:  mv -- "+Word(c.Copy)+" "+Word(c.Path))
+		line(b, "", "keep this one:  rm -- "+Word(c.Copy))
 	}
 }
 
@@ -150,18 +150,4 @@ func conflictText(c *merge.Conflict) string {
 		return why + "; local stays here, the other is set aside"
 	}
 	return why
-}
-
-// word quotes a path for a shell where it needs it.
-func word(p string) string {
-	if core.DisplayPath(p) != p && !strings.Contains(p, `\`) {
-		return Quote(core.DisplayPath(p))
-	}
-	for i := 0; i < len(p); i++ {
-		c := p[i]
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && strings.IndexByte("_-./+,:@%", c) < 0 {
-			return Quote(p)
-		}
-	}
-	return p
 }

@@ -21,6 +21,34 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// Word returns s as one word of a command line that a person can paste, in quotes only
+// where it needs them. What could steer the terminal it is shown on stands in the $'…' of
+// bash, ksh, zsh and POSIX 2024 as octal numbers (promise S8); any other shell makes of it
+// a name that does not exist.
+func Word(s string) string {
+	plain := func(c rune) bool {
+		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.ContainsRune("_-./+,:@%", c)
+	}
+	switch {
+	case s != "" && !strings.ContainsFunc(s, func(c rune) bool { return !plain(c) }):
+		return s
+	case core.DisplayPath(s) == strings.ReplaceAll(s, `\`, `\\`):
+		return Quote(s)
+	}
+	b := []byte("$'")
+	for _, c := range []byte(s) {
+		switch {
+		case c == '\'' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c > '~':
+			b = append(b, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '\''))
+}
+
 // shc wraps a script into a command line.
 func shc(script string) string { return "sh -c " + Quote(script) }
 
