@@ -11,13 +11,6 @@ import (
 // would give up.
 const maxHops = 40
 
-// planned is the tree as it will be: the target under the decisions.
-type planned struct {
-	target core.Tree
-	wants  map[string]*core.Entry // by Dest; nil: nothing stands there
-	taken  map[string]int         // Dest → index of the decision that puts it there
-}
-
 // judgeLinks refuses links that lead out of the root in the planned final tree
 // (promise S2). It also looks at links that stand already: a new entry may turn
 // one that led inside into one that leads out, and then it is the new entry
@@ -26,9 +19,9 @@ func (w *walker) judgeLinks() {
 	if !w.touchesLinks() {
 		return
 	}
-	before := &planned{target: w.target.Entries}
+	before := &Planned{target: w.target.Entries}
 	for {
-		after := w.planTree()
+		after := PlannedOf(w.target.Entries, w.out.Decisions)
 		bad := map[int]bool{}
 		decisions := w.out.Decisions.Reader()
 		for i := range decisions.Len() {
@@ -55,10 +48,6 @@ func (w *walker) judgeLinks() {
 	}
 }
 
-func puts(d *Decision) bool {
-	return d.Want != nil && (d.Action == Write || d.Action == Copy)
-}
-
 // touchesLinks spares the common pull, which neither brings a link nor changes
 // the kind of anything, the second look.
 func (w *walker) touchesLinks() bool {
@@ -73,34 +62,9 @@ func (w *walker) touchesLinks() bool {
 	return false
 }
 
-func (w *walker) planTree() *planned {
-	p := &planned{target: w.target.Entries, wants: map[string]*core.Entry{}, taken: map[string]int{}}
-	decisions := w.out.Decisions.Reader()
-	for i := range decisions.Len() {
-		d := decisions.At(i)
-		switch {
-		case d.Action == Delete:
-			p.wants[d.Path] = nil
-			p.taken[d.Path] = i
-		case puts(d):
-			p.wants[d.Dest] = d.Want
-			p.taken[d.Dest] = i
-		}
-	}
-	return p
-}
-
-// at returns what will stand at path, nil for nothing.
-func (p *planned) at(path string) *core.Entry {
-	if e, ok := p.wants[path]; ok {
-		return e
-	}
-	return p.target.Find(path)
-}
-
 // escapes resolves the link at path and reports whether the walk leaves the
 // root at any point. The decisions whose entries it passes are added to through.
-func (p *planned) escapes(path, target string, facts Facts, through *[]int) bool {
+func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool {
 	at := core.Parent(path)
 	if facts.Backslash && strings.ContainsAny(target, `\:`) {
 		return true
@@ -130,7 +94,7 @@ func (p *planned) escapes(path, target string, facts Facts, through *[]int) bool
 		if i, ok := p.taken[next]; ok && through != nil {
 			*through = append(*through, i)
 		}
-		if e := p.at(next); e != nil && e.Kind == core.KindLink {
+		if e := p.At(next); e != nil && e.Kind == core.KindLink {
 			if hops++; hops > maxHops {
 				return false // the kernel follows it nowhere
 			}

@@ -233,6 +233,10 @@ func contentMap(list []Content) map[core.Digest][]byte {
 // deliver adds the versions that pushes set aside in the sandbox as conflict
 // copies. A copy that stands there already with the same content adds nothing.
 func (p *Plan) deliver(r *Request) {
+	if len(r.Remote.Aside) == 0 {
+		return
+	}
+	after := merge.PlannedOf(r.Local.Entries, p.Decisions)
 	for i := range r.Remote.Aside {
 		v := &r.Remote.Aside[i]
 		aside := core.Aside{Path: v.Path, Digest: v.ID}
@@ -243,7 +247,7 @@ func (p *Plan) deliver(r *Request) {
 			p.Problems = append(p.Problems, core.Problem{Path: v.Path, Code: core.ProblemProtected, Detail: "never written from a sandbox"})
 			continue
 		}
-		p.deliverOne(r, v)
+		p.deliverOne(after, v)
 		p.Delivered = insertAside(p.Delivered, aside)
 	}
 	p.Decisions.Sort()
@@ -251,7 +255,7 @@ func (p *Plan) deliver(r *Request) {
 	p.Problems = core.SortProblems(p.Problems)
 }
 
-func (p *Plan) deliverOne(r *Request, v *AsideVersion) {
+func (p *Plan) deliverOne(after *merge.Planned, v *AsideVersion) {
 	top := &v.Entries[0]
 	if top.Kind == core.KindLink {
 		// A link's safety depends on where it lies; its text is what is worth keeping.
@@ -259,8 +263,8 @@ func (p *Plan) deliverOne(r *Request, v *AsideVersion) {
 			Detail: "the sandbox's version was a link to " + core.DisplayPath(top.Target) + "; it was not brought home"})
 		return
 	}
-	dest := merge.CopyName(v.Path, merge.TreeDigest(top, v.Entries[1:]), func(path string) bool {
-		e := r.Local.Entries.Find(path)
+	dest := merge.CopyName(after.Near(v.Path), merge.TreeDigest(top, v.Entries[1:]), func(path string) bool {
+		e := after.At(path)
 		return e != nil && !core.SameContent(e, top)
 	})
 	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: merge.KeepBoth, Copy: dest})
