@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 )
@@ -344,6 +345,33 @@ func TestD13_ALivingApplyIsNotDisturbedAndADeadOneIs(t *testing.T) {
 	b.push()
 	require.Equal(t, "2", read(t, b.sandbox, "a"))
 	require.NoDirExists(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner/lock"))
+}
+
+// Each version that is set aside at one path comes home: not only the last, and also
+// after another one did.
+func TestD15_AllThatWasSetAsideAtOnePathComesHome(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "other", "1")
+	b.push()
+	conflict := func(version string) {
+		remove(t, b.sandbox, "d")
+		write(t, b.sandbox, "d/in", version)
+		write(t, b.local, "d", "person "+version)
+		require.Equal(t, "d", b.push().Conflicts[0].Path)
+	}
+	conflict("1")
+	conflict("2")
+	home := func() (versions []string) {
+		for _, c := range b.pull().Conflicts {
+			require.Equal(t, merge.ConflictSetAside, c.Kind)
+			versions = append(versions, read(t, b.local, c.Copy+"/in"))
+		}
+		return versions
+	}
+	require.ElementsMatch(t, []string{"1", "2"}, home())
+	conflict("3")
+	require.Equal(t, []string{"3"}, home())
+	require.Empty(t, home())
 }
 
 func TestD15_APushKeepsSandboxWorkThatWasNotPulled(t *testing.T) {

@@ -99,7 +99,7 @@ func Seal(r *Request, p *Plan, sent *Sent) ([]Member, error) {
 	bad := sent.bad(p)
 	s.check(p, bad)
 	s.copyAll(p)
-	s.remove(p, bad)
+	s.remove(r, p, bad)
 	s.place(p, sent, bad)
 	s.clearDelivered(p.Delivered)
 	s.list(p, sent, bad)
@@ -128,7 +128,7 @@ func (s *applyScript) check(p *Plan, bad map[int]bool) {
 
 // remove takes away what is deleted, displaced, or of another kind than what
 // comes; deepest first.
-func (s *applyScript) remove(p *Plan, bad map[int]bool) {
+func (s *applyScript) remove(r *Request, p *Plan, bad map[int]bool) {
 	var files, dirs []string
 	decisions := p.Decisions.Reader()
 	for i := decisions.Len() - 1; i >= 0; i-- {
@@ -147,7 +147,7 @@ func (s *applyScript) remove(p *Plan, bad map[int]bool) {
 	}
 	for i := range decisions.Len() {
 		if d := decisions.At(i); d.Displace && !bad[i] {
-			s.displace(d.Path, displacedID(d))
+			s.displace(d.Path, displacedID(r, d.Path))
 		}
 	}
 	commands(&s.changes, "rm -f --", files, "")
@@ -155,10 +155,9 @@ func (s *applyScript) remove(p *Plan, bad map[int]bool) {
 	commands(&s.changes, "rmdir --", dirs, " 2>/dev/null || :")
 }
 
-// displacedID names a displaced version by where it stood and what it was.
-func displacedID(d *merge.Decision) core.Digest {
-	return core.Sum(d.Path, "\x00", d.Expect.Kind.String(), "\x00", d.Expect.Digest.String(), d.Expect.Target)
-}
+// displacedID names a displaced version by where it stood and the run that moved it, so
+// that none takes the place of another or passes for one that came home before.
+func displacedID(r *Request, path string) core.Digest { return core.Sum(path, "\x00", r.Run) }
 
 // place moves the uploaded entries to their paths and sets permissions.
 func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
