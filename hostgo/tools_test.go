@@ -215,3 +215,62 @@ func playTools(t *testing.T, b *pair, names []string) {
 	remove(t, b.sandbox, "bad\xff")
 	require.Empty(t, b.pull().Problems)
 }
+
+// wrap puts a script before a tool of the box; $TOOL in it is the tool.
+func wrap(t *testing.T, bin, tool, script string) {
+	t.Helper()
+	path := filepath.Join(bin, tool)
+	real, err := os.Readlink(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, []byte("#!"+filepath.Join(bin, "sh")+"\nTOOL="+plan.Quote(real)+"\n"+script), 0o755))
+}
+
+// A survey that fails, as on a full disk, leaves nothing that fills it further.
+func TestD14_ASurveyThatFailsLeavesNothingBehind(t *testing.T) {
+	b := newPair(t)
+	b.opts.Identity = "the same sandbox"
+	bin := newToolbox(t, "gnu", "dash")
+	b.opts.Client = &toolbox{b.opts.Client, bin}
+	write(t, b.local, "a", "1")
+	b.push()
+	there := func() []string {
+		names, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner/*"))
+		require.NoError(t, err)
+		return names
+	}
+	before := there()
+	write(t, b.sandbox, "a", "2")
+	wrap(t, bin, "sort", "\"$TOOL\" \"$@\" && exit 1\n")
+	_, err := hostgo.Pull(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeClient)
+	require.Equal(t, before, there())
+}
+
+// A run whose host was killed may still end in the sandbox while the next one looks
+// at it, and takes nothing from it.
+func TestD13_ASurveyBesideTheEndOfAnotherRun(t *testing.T) {
+	b, other := newPair(t), newPair(t)
+	b.opts.Identity = "the same sandbox"
+	bin := newToolbox(t, "gnu", "dash")
+	other.opts.Root, other.opts.Client = b.opts.Root, b.opts.Client
+	b.opts.Client = &toolbox{b.opts.Client, bin}
+	write(t, b.local, "a", "1")
+	b.push()
+	write(t, b.sandbox, "a", "2")
+	write(t, other.local, "b", "1")
+	signs := t.TempDir()
+	wrap(t, bin, "tar", `if mkdir `+signs+`/begun 2>/dev/null; then while [ ! -e `+signs+`/go ]; do :; done; fi
+exec "$TOOL" "$@"
+`)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := hostgo.Pull(t.Context(), b.opts)
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(signs, "begun")); return err == nil }, time.Minute, time.Millisecond)
+	other.push()
+	write(t, signs, "go", "")
+	require.NoError(t, <-ended)
+	require.Equal(t, "2", read(t, b.local, "a"))
+}

@@ -50,11 +50,15 @@ leave() { wait; rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit
 stale() { leave stale ` + exitStale + `; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
 sweep() {
-  for s in "$R"/in-* "$R"/run-* "$R"/up-* "$R"/down-* "$R"/why-*; do
-    case $s in *"-$ID"|*"-$ID."*|*'-*') ;; *) old; return ;; esac
+  for s in "$R"/in-* "$R"/run-* "$R"/up-* "$R"/down-* "$R"/why-* "$R"/seen-*; do
+    case $s in *"-$ID"|*"-$ID."*|*'-*'|*.clock) continue ;; */seen-*) [ ! -f "$s.clock" ] || continue ;; esac
+    old; return
   done
 }
-old() { find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +; }
+old() {
+  find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +
+  find "$R" -mindepth 1 -maxdepth 1 -name 'seen-*' ! -name '*.clock' -mtime +1 -exec sh -c '[ -f "$1.clock" ] || rm -f "$1"' sh {} \;
+}
 ` + cutParts + `newdir() { mkdir "$1" 2>/dev/null || { rm -rf "$1" && mkdir "$1"; }; }
 stamp() { case $LIST in find) find "$@" -printf '%C@\n' ;; *) stat -c %z "$@" ;; esac; }
 before() {
@@ -132,7 +136,10 @@ keep() { { echo "$C0"; if [ $# = 0 ]; then sum "$NOW"; else echo "$1  -"; fi; } 
 tidy() {
   cd "$R" || return 1
   if [ "$N" != "$ID" ]; then set -- "$@" "seen-$ID"
-  else for s in seen-*; do case $s in "seen-$ID"|"seen-$ID.clock"|"seen-$X"|"seen-$X.clock") ;; *) set -- "$@" "$s" ;; esac; done; fi
+  else for s in seen-*; do case $s in
+    "seen-$ID"|"seen-$ID.clock"|"seen-$X"|"seen-$X.clock") ;;
+    *.clock) set -- "$@" "$s" "${s%.clock}" ;; # one without may be in the making
+  esac; done; fi
   rm -rf "run-$ID" "run-$ID".* "$@"
 }
 learn() { [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o "$R/sums" "$@"; }
@@ -279,6 +286,7 @@ answer() {
 }
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
+  trap 'wait; rm -rf "$D" "$D".* "$NOW" "$NOW.clock" "$R/down-$ID"*' EXIT # a full disk is not filled further
   begin
   bind
   now
@@ -295,6 +303,7 @@ survey() {
   [ -z "$OLD" ] || [ -z "$H" ] || held || { FEW=; arrived; }
   report
   answer
+  trap - EXIT
 }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
