@@ -332,6 +332,21 @@ func TestD13_AChangeInTheSandboxBetweenSurveyAndApplyIsSeen(t *testing.T) {
 	require.Equal(t, "3", read(t, b.local, r.Conflicts[0].Copy))
 }
 
+// What a link leads to says nothing of what lies below the directory in its place.
+func TestD13_ALinkInTheSandboxBecomesADirectory(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "in", "1")
+	write(t, b.local, "e/in", "1")
+	require.NoError(t, os.Symlink(".", filepath.Join(b.local, "d")))
+	b.push()
+	require.NoError(t, os.Symlink("e", filepath.Join(b.sandbox, "theirs")))
+	remove(t, b.local, "d")
+	write(t, b.local, "d/in", "2")
+	write(t, b.local, "theirs/in", "2")
+	require.Equal(t, []string{"theirs both_added"}, conflictPaths(b.push()))
+	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+}
+
 func TestD13_ALivingApplyIsNotDisturbedAndADeadOneIs(t *testing.T) {
 	b := newPair(t)
 	write(t, b.local, "a", "1")

@@ -117,8 +117,9 @@ func (s *applyScript) check(p *Plan, bad map[int]bool) {
 		if d.Action == merge.Keep || bad[i] || core.Under(d.Path, fresh) {
 			continue
 		}
-		// What lies below a new directory moves with it; its absence is implied.
-		if d.Action == merge.Write && d.Expect == nil && d.Want.Kind == core.KindDir {
+		// What lies below a new directory moves with it; its absence is implied, also where
+		// a link stands that leads to another one.
+		if d.Action == merge.Write && d.Want.Kind == core.KindDir {
 			fresh = d.Path
 		}
 		s.expect(d.Path, d.Expect, kinds)
