@@ -25,7 +25,7 @@ func TestContentsCompact(t *testing.T) {
 	path := s.openContents().path
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	data[len(data)-1] ^= 1
+	data[len(data)-markSize-1] ^= 1
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 
 	base := func(words ...string) *core.Base {
@@ -45,7 +45,7 @@ func TestContentsCompact(t *testing.T) {
 	c = s.openContents()
 	require.NotNil(t, c.get(texts["old"]))
 	require.NoError(t, c.close(base("damaged", "kept")))
-	require.EqualValues(t, recordHead+len("kept\n")*30_000, s.sizeOf(t))
+	require.EqualValues(t, recordHead+len("kept\n")*30_000+markSize, s.sizeOf(t))
 	c = s.openContents()
 	require.Equal(t, strings.Repeat("kept\n", 30_000), string(c.get(texts["kept"])))
 	require.Nil(t, c.get(texts["old"]))
@@ -78,4 +78,53 @@ func TestContentsThatCouldNotBeReadStay(t *testing.T) {
 	c = s.openContents()
 	require.Equal(t, "early", string(c.get(early)))
 	require.Equal(t, "late", string(c.get(late)))
+}
+
+// What is added takes the place of the mark unseen, and where there is none what the
+// index calls whole is kept, and the rest cut off.
+func TestContentsEndInAMark(t *testing.T) {
+	s, words := &state{dir: t.TempDir()}, []string{"one", "two", "three", "four"}
+	add := func(word string) *contents {
+		c := s.openContents()
+		require.NoError(t, c.add(core.Sum(word), []byte(word)))
+		return c
+	}
+	for _, word := range words[:2] {
+		c := add(word)
+		require.Equal(t, word == "one", c.read, "the mark spares the index")
+		require.NoError(t, c.close(nil))
+	}
+	require.EqualValues(t, 2*recordHead+len("onetwo")+markSize, s.sizeOf(t))
+
+	for _, cut := range []int64{1, markSize, markSize + 1} {
+		require.NoError(t, os.Truncate(s.openContents().path, s.sizeOf(t)-cut))
+		c := add("three")
+		require.True(t, c.read, "cut by %d", cut)
+		require.NoError(t, c.close(nil))
+	}
+	c := add("four")
+	require.False(t, c.read)
+	require.Equal(t, "one", string(c.get(core.Sum("one"))), "with additions on their way")
+	require.NoError(t, c.close(nil))
+
+	c = s.openContents()
+	for _, word := range words {
+		require.Equal(t, word, string(c.get(core.Sum(word))))
+	}
+}
+
+// A store that nobody read is rewritten once it is larger than twice what base could fill.
+func TestContentsKeptTwice(t *testing.T) {
+	s, text := &state{dir: t.TempDir()}, strings.Repeat("text\n", 50_000)
+	base := &core.Base{Entries: core.TreeOf([]core.Entry{{Path: "a", Kind: core.KindFile, Size: int64(len(text)), Digest: core.Sum(text)}})}
+	once := int64(recordHead + len(text))
+	var sizes []int64
+	for range 6 {
+		c := s.openContents()
+		require.NoError(t, c.add(core.Sum(text), []byte(text)))
+		require.NoError(t, c.close(base))
+		sizes = append(sizes, (s.sizeOf(t)-markSize)/once)
+	}
+	require.Equal(t, []int64{1, 2, 3, 4, 1, 2}, sizes, "copies; below a megabyte it is not worth it")
+	require.Equal(t, text, string(s.openContents().get(core.Sum(text))))
 }
