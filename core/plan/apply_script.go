@@ -62,6 +62,7 @@ else
   fi
 fi
 file() { for p do [ -f "$p" ] && [ ! -L "$p" ] || stale; done; }
+holds() { ! have sha256sum || [ "$(sha256sum <"$2")" = "$1  -" ] || stale; }
 dir() { for p do [ -d "$p" ] && [ ! -L "$p" ] || stale; done; }
 link() { for p do [ -L "$p" ] || stale; done; }
 none() { for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stale; done; }
@@ -161,8 +162,11 @@ func (s *applyScript) expect(path string, e *core.Entry, kinds map[string][]stri
 		s.sum(&s.sums, path, e.Digest)
 	}
 	// A name with a newline has no line.
-	if !strings.Contains(path, "\n") {
+	switch {
+	case !strings.Contains(path, "\n"):
 		kinds["at"] = append(kinds["at"], at(path))
+	case e.Kind == core.KindFile:
+		kinds["holds"] = append(kinds["holds"], "holds "+e.Digest.String()+" "+Quote(at(path))+"\n")
 	}
 }
 
@@ -178,6 +182,7 @@ func (s *applyScript) writeChecks(kinds map[string][]string) {
 	for _, fn := range [4]string{"none", "dir", "link", "file"} {
 		commands(&s.checks, fn, kinds[fn], "")
 	}
+	s.checks.WriteString(strings.Join(kinds["holds"], ""))
 	commands(&s.before, "at", kinds["at"], "")
 }
 

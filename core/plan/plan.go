@@ -118,7 +118,7 @@ func Next(r *Request) (*Plan, error) {
 	if r.Dialect == Classic && r.Op == merge.Push {
 		r = r.wiped()
 	}
-	remote, assumed := r.Remote, false
+	asked, remote, assumed := r, r.Remote, false
 	if remote == nil {
 		if remote = r.assume(rules); remote == nil {
 			return survey(r, rules), nil
@@ -145,6 +145,9 @@ func Next(r *Request) (*Plan, error) {
 	out, err := merge.Decide(r.input(base, rules))
 	if err != nil {
 		return nil, err
+	}
+	if asked.Remote == nil && unlisted(out.Decisions) {
+		return survey(asked, rules), nil
 	}
 	p.Conflicts, p.Problems, p.Flagged, p.ModeOnly = out.Conflicts, out.Problems, out.Flagged, out.ModeOnly
 	p.Repos = out.Repos

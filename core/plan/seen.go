@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
@@ -42,6 +43,18 @@ func (r *Request) assume(rules *core.Rules) *Remote {
 		return nil // a stored state that contradicts itself is not relied on
 	}
 	return remote
+}
+
+// unlisted holds for decisions about something in the sandbox that no line of a
+// listing proves, because its name holds a newline: an edit there would be lost.
+func unlisted(list merge.Decisions) bool {
+	decisions := list.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); d.Expect != nil && strings.Contains(d.Path, "\n") {
+			return true
+		}
+	}
+	return false
 }
 
 // proof returns what a push can do while the workspace is read: look whether the
