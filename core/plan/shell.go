@@ -172,7 +172,7 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	if seen == nil {
 		steps[0].Command = byText(r, vars, text, name)
 		if r.Preview { // which leaves nothing behind
-			steps[0].Command = shc(vars + "\numask 077; mkdir -p \"$R\" || exit 1\n" + text)
+			steps[0].Command = shc(vars + passing + text + "rmdir \"$@\" 2>/dev/null || :\n")
 		}
 		if len(steps[0].Command) > maxCommand {
 			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(r, rules, vars, name)}}
@@ -184,6 +184,11 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	}
 	return p
 }
+
+// passing makes the runtime directory, and names what it made, innermost first.
+const passing = `
+umask 077; set --; p=$R; while [ -n "$p" ] && [ ! -d "$p" ]; do set -- "$@" "$p"; p=${p%/*}; done; mkdir -p "$R" || exit 1
+`
 
 // maxCommand is the longest command line in bytes: below what Linux takes for
 // one argument.
