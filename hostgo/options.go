@@ -270,7 +270,12 @@ func (s *session) begin(ctx context.Context) error {
 	s.rules, s.recovered = rules, recovered.Problems
 	scan, base := make(chan scanResult, 1), make(chan core.Tree, 1)
 	s.scan = scan
-	go func() { scan <- s.scanWorkspace(ctx, func() core.Tree { return <-base }) }()
+	go func() {
+		if s.looksMeanwhile() {
+			time.Sleep(headStart)
+		}
+		scan <- s.scanWorkspace(ctx, func() core.Tree { return <-base })
+	}()
 	s.enter(StageBase)
 	s.request.Base, err = s.state.loadBase()
 	if s.request.Base != nil {
@@ -333,10 +338,19 @@ func (s *session) scanWorkspace(ctx context.Context, base func() core.Tree) scan
 	return scanResult{scanned, clock, err}
 }
 
+// headStart is how long a near sandbox takes to start its tools. A scan that goes on
+// while they start gets the same processor as one of them, which then waits, since the
+// system does not look for a better place while they run.
+const headStart = 4 * time.Millisecond
+
+// looksMeanwhile reports whether a near sandbox is looked at while the workspace is
+// scanned.
+func (s *session) looksMeanwhile() bool { return !s.first && !CapabilitiesOf(s.client).Far }
+
 // scanWorkers leaves a processor to a near sandbox that is looked at meanwhile: that
 // takes longer.
 func (s *session) scanWorkers() int {
-	if s.first || CapabilitiesOf(s.client).Far {
+	if !s.looksMeanwhile() {
 		return 0
 	}
 	return max(1, min(runtime.GOMAXPROCS(0)-1, 8))
