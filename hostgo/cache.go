@@ -18,8 +18,8 @@ import (
 
 // ScanCache remembers the digests of an earlier scan of one tree, so that a file
 // that did not change since need not be read. One is trusted only if size, mtime,
-// ctime, inode and device are the same, and both times were older than the clock
-// of the scan that read it by a margin: what is younger may have changed again
+// ctime, inode and device are the same, and both times were older by a margin than
+// the clock was before any file was read: what is younger may have changed again
 // in the same tick of the clock.
 //
 // It serves one scan, and lets go of each folder that was handed out: whole it is
@@ -33,7 +33,7 @@ import (
 //	for each file in it, by name: name (2 bytes of length, then text), size, mtime, ctime, inode (8 each), digest (32)
 type ScanCache struct {
 	root  string
-	clock int64 // of the host, in nanoseconds, when the earlier scan began
+	clock int64 // of the host, in nanoseconds, before the first of the files was read
 	files int
 
 	mu      sync.Mutex

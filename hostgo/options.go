@@ -111,8 +111,7 @@ type session struct {
 
 	rules     *core.Rules
 	recovered []core.Problem
-	first     bool  // a first push, whose files were not read yet
-	clock     int64 // when the scan began
+	first     bool // a first push, whose files were not read yet
 }
 
 const (
@@ -324,18 +323,16 @@ func (s *session) proven(ctx context.Context) error {
 
 type scanResult struct {
 	*Scanned
-	clock int64 // when it began
-	err   error
+	err error
 }
 
 // scanWorkspace reads the workspace while the sandbox is looked at. It changes
 // nothing of the session: the request is in use meanwhile. base returns the tree
 // that most of the workspace is like.
 func (s *session) scanWorkspace(ctx context.Context, base func() core.Tree) scanResult {
-	clock := time.Now().UnixNano()
 	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Workers: s.scanWorkers(), Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(),
 		NoDigests: s.first, Like: base, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
-	return scanResult{scanned, clock, err}
+	return scanResult{scanned, err}
 }
 
 // headStart is how long a near sandbox takes to start its tools. A scan that goes on
@@ -361,7 +358,6 @@ func (s *session) take(r scanResult) error {
 	if r.err != nil {
 		return r.err
 	}
-	s.clock = r.clock
 	s.report.work(WorkHash, r.Hashing)
 	s.request.Local, s.request.LocalRepos = r.Snapshot, r.Repos
 	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, s.recovered...))

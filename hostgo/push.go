@@ -58,7 +58,7 @@ func (s *session) pushOnce(ctx context.Context) error {
 	contents := s.state.openContents()
 	u := &upload{session: s, plan: p, contents: contents, sent: plan.NewSent(p)}
 	if s.first {
-		if u.read, err = newCacheWriter(s.state.cachePath(), s.root, s.clock); err != nil {
+		if u.read, err = newCacheWriter(s.state.cachePath(), s.root, time.Now().UnixNano()); err != nil {
 			return err
 		}
 		defer u.read.drop()
