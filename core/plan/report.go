@@ -68,7 +68,8 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		note := res.Noted()
 		switch res.Status {
 		case merge.Failed:
-			partial = true
+			// A first push finds while it sends what any other one's scan does.
+			partial = partial || p.Op != merge.Push || note.Code != core.ProblemUnreadable
 			r.Problems = append(r.Problems, core.Problem{Path: d.Path, Code: orWriteFailed(note.Code), Detail: note.Detail})
 			continue
 		case merge.Slipped:
