@@ -231,15 +231,17 @@ func apart(workspace, sandbox string) error {
 	if real, err := filepath.EvalSymlinks(sandbox); err == nil {
 		sandbox = real
 	}
-	within := func(a, b string) bool {
-		rel, err := filepath.Rel(b, a)
-		return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
-	}
 	if within(workspace, sandbox) || within(sandbox, workspace) {
 		return &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox, Message: "the workspace and the sandbox are the same folder or one lies in the other",
 			Hint: "use a sandbox folder outside the workspace"}
 	}
 	return nil
+}
+
+// within reports whether a path is a folder or lies in it. Both are real paths.
+func within(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 func (s *session) begin(ctx context.Context) error {

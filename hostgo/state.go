@@ -21,14 +21,41 @@ type state struct{ dir string }
 const stateHead = "syncplan-base "
 
 // openState makes the folder <dir>/<key>, where key is a digest of what the
-// state is about.
+// state is about. In the workspace it would travel, and a sandbox could change it.
 func openState(dir, workspace, identity, adapter string) (*state, error) {
+	real, err := realPath(dir)
+	if err != nil {
+		return nil, ioError("the state folder can't be reached", dir, err)
+	}
+	if within(real, workspace) {
+		return nil, &core.Error{Code: core.CodeUnsafeRoot, Path: dir, Message: "the state folder lies in the workspace, and would travel with it",
+			Hint: "name a folder outside of it, with --state DIR"}
+	}
 	sum := sha256.Sum256([]byte(workspace + "\x00" + identity + "\x00" + adapter))
 	s := &state{filepath.Join(dir, hex.EncodeToString(sum[:16]))}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, ioError("the state folder can't be made", s.dir, err)
+		e := ioError("the state folder can't be made", s.dir, err)
+		e.Hint = "name another one with --state DIR"
+		return nil, e
 	}
 	return s, nil
+}
+
+// realPath resolves the links of a path of which only a beginning need exist.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for at, rest := path, ""; ; at, rest = filepath.Dir(at), filepath.Join(filepath.Base(at), rest) {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			return path, nil // whoever uses it says what is wrong
+		}
+	}
 }
 
 // hasNoBase reports whether no base is stored.
@@ -118,7 +145,7 @@ func writeFileAtomic(path string, parts ...[]byte) error {
 }
 
 // ioError wraps a failure of the host's file system with the code that fits.
-func ioError(message, path string, err error) error {
+func ioError(message, path string, err error) *core.Error {
 	e := &core.Error{Code: core.CodeIO, Path: path, Message: message, Err: err}
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
