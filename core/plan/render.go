@@ -112,7 +112,9 @@ func count(n int, one, many string) string {
 func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 	path := core.DisplayPath(c.Path)
 	line(b, "conflict", path+": "+conflictText(c))
-	if r.Op == merge.Pull && c.Copy != "" && c.Kind != merge.ConflictCollision {
+	// Where its directory is gone, a link may stand, and the command would go through it.
+	beside := core.Parent(c.Copy) == core.Parent(c.Path)
+	if r.Op == merge.Pull && c.Copy != "" && beside && c.Kind != merge.ConflictCollision {
 		line(b, "", "take that one:  mv -- "+Word(c.Copy)+" "+Word(c.Path))
 		line(b, "", "keep this one:  rm -- "+Word(c.Copy))
 	}
