@@ -105,10 +105,13 @@ func (s *source) Read(p []byte) (int, error) {
 
 const tarBlock = 512
 
+// maxPadding is more than any record, in blocks; what has no end is no padding.
+const maxPadding = 16 << 20 / tarBlock
+
 // skipZeros skips what pads an archive to a whole record, and reports whether
 // another one follows.
 func skipZeros(br *bufio.Reader, text string) (bool, error) {
-	for {
+	for range maxPadding {
 		if head, _ := br.Peek(len(text)); text != "" && string(head) == text {
 			return true, nil
 		}
@@ -128,6 +131,7 @@ func skipZeros(br *bufio.Reader, text string) (bool, error) {
 			return false, brokenArchive(err)
 		}
 	}
+	return false, brokenArchive(errors.New("its padding has no end"))
 }
 
 func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, fn func(RawMember, io.Reader) error) error {

@@ -218,8 +218,13 @@ func TestS7_BoundsAreKept(t *testing.T) {
 		_, err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), l, none)
 		require.ErrorIs(t, err, core.CodeLimit, "%+v", l)
 	}
-	_, err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), hostgo.ArchiveLimits{}, none)
+	padded := func(n int64) io.Reader {
+		return io.MultiReader(bytes.NewReader(archive.Bytes()), bytes.NewReader(make([]byte, n)))
+	}
+	_, err := hostgo.ReadArchives(t.Context(), padded(1<<20), hostgo.ArchiveLimits{}, none)
 	require.NoError(t, err)
+	_, err = hostgo.ReadArchives(t.Context(), padded(32<<20), hostgo.ArchiveLimits{}, none)
+	require.ErrorIs(t, err, core.CodeCorrupt, "padding without end would never end")
 }
 
 // TestS7_AHardLinkToOutsideIsNoFile has tar itself make the member.

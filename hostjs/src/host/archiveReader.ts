@@ -69,6 +69,9 @@ export async function readArchives(
   }
 }
 
+/** More than any record, in blocks; what has no end is no padding. */
+const maxPadding = 2 ** 24 / block;
+
 class Reader {
   private members: number;
   private bytes: number;
@@ -113,7 +116,7 @@ class Reader {
       if (head.length < block) throw damaged();
       this.source.take(block);
       if (!isPadding(head)) return this.begin(head);
-      this.padding++;
+      if (++this.padding > maxPadding) throw damaged(new Error("its padding has no end"));
     }
   }
 

@@ -229,7 +229,8 @@ test("S7: bounds are kept", async () => {
   for (const limits of [{ members: 2 }, { bytes: 25 }, { path: 3 }]) {
     await assert.rejects(read(archive, limits), { code: "limit_exceeded" }, JSON.stringify(limits));
   }
-  assert.equal((await read(archive)).length, 3);
+  assert.equal((await read(Buffer.concat([archive, Buffer.alloc(2 ** 20)]))).length, 3);
+  await assert.rejects(read(Buffer.concat([archive, Buffer.alloc(2 ** 25)])), { code: "corrupt" }, "padding without end would never end");
   await assert.rejects(read(Buffer.concat([raw("././@LongLink", "L", { size: 2 ** 32 })])), { code: "limit_exceeded" });
 });
 
