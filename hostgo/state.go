@@ -29,13 +29,13 @@ func openState(dir, workspace, identity, adapter string) (*state, error) {
 	}
 	if within(real, workspace) {
 		return nil, &core.Error{Code: core.CodeUnsafeRoot, Path: dir, Message: "the state folder lies in the workspace, and would travel with it",
-			Hint: "name a folder outside of it, with --state DIR"}
+			Hint: "name a state folder outside of it"}
 	}
 	sum := sha256.Sum256([]byte(workspace + "\x00" + identity + "\x00" + adapter))
 	s := &state{filepath.Join(dir, hex.EncodeToString(sum[:16]))}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		e := ioError("the state folder can't be made", s.dir, err)
-		e.Hint = "name another one with --state DIR"
+		e.Hint = "name another state folder"
 		return nil, e
 	}
 	return s, nil

@@ -34,14 +34,25 @@ function cut(text: string): string {
 /** A failure of the host's file system, with the code that fits. */
 export function ioError(message: string, path: string, cause: unknown): PlannerError {
   if (cause instanceof PlannerError) return cause;
+  const code = ioCode(cause);
+  return hostError(code, message, { path, cause, ...(code !== "io_failed" && { hint: ioHints[code] }) });
+}
+
+const ioHints = {
+  no_space: "free some space and run it again; nothing was lost",
+  permission: "check the permissions and run it again",
+};
+
+/** The code that fits a failure of the host's file system. */
+export function ioCode(cause: unknown): keyof typeof ioHints | "io_failed" {
   switch (codeOf(cause)) {
     case "ENOSPC":
-      return hostError("no_space", message, { path, cause, hint: "free some space and run it again; nothing was lost" });
+      return "no_space";
     case "EACCES":
     case "EPERM":
-      return hostError("permission", message, { path, cause, hint: "check the permissions and run it again" });
+      return "permission";
   }
-  return hostError("io_failed", message, { path, cause });
+  return "io_failed";
 }
 
 /** The system's name of a failure, such as "ENOENT"; "" for anything else. */

@@ -4,8 +4,9 @@ import os from "node:os";
 import path from "node:path";
 
 import { PlannerError } from "../errors.js";
-import { codeOf, hostError, ioError } from "./errors.js";
+import { codeOf, hostError, ioCode, ioError } from "./errors.js";
 import { writeAll } from "./stage.js";
+import { assertStateApart } from "./workspace.js";
 
 const baseHead = "syncplan-base ";
 
@@ -14,16 +15,17 @@ const maxResume = 8;
 
 /** What one workspace, sandbox and adapter share: base, the contents for text merges, and the journal of a running apply. */
 export class State {
-  /** The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. */
+  /** The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. In the workspace it would travel, and a sandbox could change it. */
   readonly dir: string;
 
   constructor(dir: string, workspace: string, identity: string, adapter: string) {
+    assertStateApart(dir, workspace);
     const key = createHash("sha256").update(`${workspace}\0${identity}\0${adapter}`).digest("hex");
     this.dir = path.join(dir, key.slice(0, 32));
     try {
       fs.mkdirSync(this.dir, { recursive: true, mode: 0o700 });
     } catch (error) {
-      throw ioError("the state folder can't be made", this.dir, error);
+      throw hostError(ioCode(error), "the state folder can't be made", { path: this.dir, cause: error, hint: "name another state folder" });
     }
   }
 

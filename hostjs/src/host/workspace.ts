@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 
 import type { PlannerError } from "../errors.js";
-import { hostError } from "./errors.js";
+import { codeOf, hostError } from "./errors.js";
 
 function unsafe(folder: string, message: string, hint?: string, cause?: unknown): PlannerError {
   return hostError("unsafe_root", message, { path: folder, ...(hint && { hint }), ...(cause !== undefined && { cause }) });
@@ -48,6 +48,23 @@ export function assertApart(workspace: string, sandbox: string): void {
   const real = fs.existsSync(sandbox) ? fs.realpathSync(sandbox) : sandbox;
   if (!isWithin(workspace, real) && !isWithin(real, workspace)) return;
   throw unsafe(real, "the workspace and the sandbox are the same folder or one lies in the other", "use a sandbox folder outside the workspace");
+}
+
+/** Refuses a folder for the state, which need not exist yet, that lies in the workspace. */
+export function assertStateApart(dir: string, workspace: string): void {
+  if (!isWithin(realPath(path.resolve(dir)), workspace)) return;
+  throw unsafe(dir, "the state folder lies in the workspace, and would travel with it", "name a state folder outside of it");
+}
+
+/** Resolves the links of a path of which only a beginning need exist. */
+function realPath(folder: string): string {
+  for (let at = folder; ; at = path.dirname(at)) {
+    try {
+      return path.join(fs.realpathSync(at), path.relative(at, folder));
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT" || path.dirname(at) === at) return folder; // whoever uses it says what is wrong
+    }
+  }
 }
 
 /** Whether a path is a folder or lies in it. Both are real paths. */

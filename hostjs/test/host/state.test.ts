@@ -41,6 +41,19 @@ test("a state folder that can not be made is a clear error", async (t) => {
   const { error } = await p.run("push");
   assert.equal(error?.code, "io_failed");
   assert.match(error.message, /the state folder can't be made/);
+  assert.equal(error.hint, "name another state folder");
+});
+
+test("a state folder that would travel with the workspace is refused", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  fs.symlinkSync(p.local, path.join(p.top, "alias"));
+  for (const folder of [path.join(p.local, "inner", "state"), path.join(p.top, "alias", "state")]) {
+    p.options.stateDir = folder;
+    const { error } = await p.run("push");
+    assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", folder, "name a state folder outside of it"]);
+  }
+  assert.deepEqual(fs.readdirSync(p.local), ["a"]);
 });
 
 test("contents are kept, checked, and compacted", (t) => {
