@@ -84,6 +84,9 @@ func DefaultStateDir() (string, error) {
 		return filepath.Join(d, "syncplan"), nil
 	}
 	home, err := os.UserHomeDir()
+	if err == nil && !filepath.IsAbs(home) {
+		err = errors.New("$HOME is no absolute path")
+	}
 	if err != nil {
 		return "", &core.Error{Code: core.CodeIO, Message: "there is no home directory to keep state in", Hint: "name a folder with --state DIR", Err: err}
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
@@ -143,7 +145,11 @@ func untilDashes(args []string) []string {
 	return args
 }
 
+// wantsJSON looks for the flag before the others are parsed, which may fail.
 func wantsJSON(args []string) bool {
-	args = untilDashes(args)
-	return slices.Contains(args, "--json") || slices.Contains(args, "-json") || slices.Contains(args, "--json=true")
+	return slices.ContainsFunc(untilDashes(args), func(arg string) bool {
+		name, value, given := strings.Cut(arg, "=")
+		on, err := strconv.ParseBool(value)
+		return (name == "--json" || name == "-json") && (!given || err == nil && on)
+	})
 }
