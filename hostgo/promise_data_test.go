@@ -362,51 +362,6 @@ func TestD13_ALivingApplyIsNotDisturbedAndADeadOneIs(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner/lock"))
 }
 
-// A listing shows no name with a newline, nor who edited it.
-func TestD15_AnEditOfANameWithANewlineIsKept(t *testing.T) {
-	b := newPair(t)
-	for _, p := range []string{"both\n", "gone-here\n", "d/theirs\n"} {
-		write(t, b.local, p, "base\x00")
-	}
-	require.NoError(t, os.Symlink("base", filepath.Join(b.local, "li\nnk")))
-	b.push()
-	for _, p := range []string{"both\n", "gone-here\n", "d/theirs\n"} {
-		write(t, b.sandbox, p, "agent\x00")
-	}
-	remove(t, b.sandbox, "li\nnk")
-	require.NoError(t, os.Symlink("agent", filepath.Join(b.sandbox, "li\nnk")))
-	write(t, b.local, "both\n", "person\x00")
-	remove(t, b.local, "gone-here\n")
-	remove(t, b.local, "d")
-	remove(t, b.local, "li\nnk")
-	b.push()
-	r := b.pull()
-	require.Equal(t, []string{"both\n set_aside", "d/theirs\n deleted_locally", "gone-here\n deleted_locally", "li\nnk deleted_locally"}, conflictPaths(r))
-	require.Equal(t, "agent\x00", read(t, b.local, r.Conflicts[0].Copy))
-	require.Equal(t, "agent\x00", read(t, b.local, "gone-here\n"))
-	require.Equal(t, "agent\x00", read(t, b.local, "d/theirs\n"))
-	require.FileExists(t, filepath.Join(b.local, "both\n"))
-	target, err := os.Readlink(filepath.Join(b.local, "li\nnk"))
-	require.NoError(t, err)
-	require.Equal(t, "agent", target)
-
-	// Also one that comes while the push is under way.
-	b.opts.Identity = "the same sandbox"
-	b.push()
-	write(t, b.local, "both\n", "person 2")
-	b.hook("write", 1, func() error {
-		write(t, b.sandbox, "both\n", "agent 2!")
-		return nil
-	})
-	b.push()
-	r = b.pull()
-	home := []string{}
-	for _, c := range r.Conflicts { // also what was set aside before: this identity has not met it
-		home = append(home, read(t, b.local, c.Copy))
-	}
-	require.Contains(t, home, "agent 2!")
-}
-
 // Each version that is set aside at one path comes home: not only the last, and also
 // after another one did.
 func TestD15_AllThatWasSetAsideAtOnePathComesHome(t *testing.T) {

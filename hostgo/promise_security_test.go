@@ -28,6 +28,23 @@ func link(t *testing.T, target, root, path string) {
 	require.NoError(t, os.Symlink(target, filepath.Join(root, path)))
 }
 
+// TestS1_AFileThatBecameALinkIsNotRead would send what lies outside.
+func TestS1_AFileThatBecameALinkIsNotRead(t *testing.T) {
+	b := newPair(t)
+	write(t, filepath.Dir(b.local), "outside", "secret")
+	require.NoError(t, os.Symlink("../outside", filepath.Join(b.local, "small")))
+	member := func(yield func(int, hostgo.Member) bool) {
+		yield(0, hostgo.Member{Name: "f", Entry: core.Entry{Path: "small", Kind: core.KindFile}})
+	}
+	var archive bytes.Buffer
+	a := hostgo.NewArchiveWriter(&archive)
+	require.NoError(t, a.AddAll(t.Context(), b.local, member, nil, func(_ int, _ *hostgo.Member, s hostgo.Sent) {
+		require.Equal(t, core.ProblemChanging, s.Problem)
+	}))
+	require.NoError(t, a.Close())
+	require.NotContains(t, archive.String(), "secret")
+}
+
 func TestS2_LinksThatLeadOutAreRefused(t *testing.T) {
 	b := newPair(t)
 	write(t, b.local, "a", "1")
