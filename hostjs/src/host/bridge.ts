@@ -168,7 +168,8 @@ const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "r
 /** The error of one call of a client. It never carries a payload or the text of a command (promise S6). */
 export function clientError(call: ClientCall, cause: unknown): PlannerError {
   const at = "path" in call ? ` ${call.path}` : "";
-  return hostError("client_failed", `${whats[call.name]}${at} failed`, { cause });
+  const secret = "command" in call ? call.command : undefined;
+  return hostError("client_failed", `${whats[call.name]}${at} failed`, { cause, secret });
 }
 
 /** The error of a call that the caller no longer waits for. */

@@ -9,6 +9,8 @@ export interface ErrorDetails {
   field?: string;
   hint?: string;
   cause?: unknown;
+  /** A text that the cause may repeat, and the error must not. */
+  secret?: string | undefined;
 }
 
 /** The longest text of an error, in bytes (promise S6). */
@@ -19,10 +21,14 @@ export function hostError(code: ErrorCode, message: string, details: ErrorDetail
   const about = details.path || details.field;
   let text = message;
   if (about) text += ` (${display(about)})`;
-  if (details.cause !== undefined) text += `: ${reason(details.cause)}`;
+  if (details.cause !== undefined) text += `: ${without(details.secret, reason(details.cause))}`;
   const error = new PlannerError(code, cut(text), details.path, details.hint, details.field);
   if (details.cause !== undefined) error.cause = details.cause;
   return error;
+}
+
+function without(secret: string | undefined, text: string): string {
+  return secret ? text.replaceAll(secret, "...") : text;
 }
 
 function cut(text: string): string {
@@ -61,10 +67,16 @@ export function codeOf(error: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-/** The system's own word for a failure, without the path, which the caller names. */
+/**
+ * The system's own word for a failure, without the path, which the caller names. A client may throw anything, and what can't be
+ * looked at must not end its server.
+ */
 export function reason(error: unknown): string {
-  const errno = (error as { errno?: unknown } | null)?.errno;
-  const known = typeof errno === "number" ? getSystemErrorMap().get(errno) : undefined;
-  if (known) return known[1];
-  return error instanceof Error ? error.message : String(error);
+  try {
+    const errno = (error as { errno?: unknown } | null)?.errno;
+    const known = typeof errno === "number" ? getSystemErrorMap().get(errno) : undefined;
+    return known ? known[1] : String(error instanceof Error ? error.message : error);
+  } catch {
+    return "an error that has no text";
+  }
 }

@@ -1,3 +1,5 @@
+import { types } from "node:util";
+
 import { PlannerError } from "../errors.js";
 import { compiledModule } from "../planner.js";
 import { clientError, type ClientCall, type ReportLine } from "./bridge.js";
@@ -159,7 +161,7 @@ async function make(client: Callee, call: ClientCall, held: Held): Promise<Array
 /** A copy of what a client returned, whose own buffer stays its own. */
 function copyOf(bytes: unknown): ArrayBuffer {
   if (ArrayBuffer.isView(bytes)) return Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)).buffer;
-  if (bytes instanceof ArrayBuffer) return bytes.slice(0);
+  if (types.isAnyArrayBuffer(bytes)) return Uint8Array.from(new Uint8Array(bytes)).buffer;
   throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
 }
 

@@ -1,0 +1,73 @@
+// What a server's own parts may do wrong: its client, its callbacks and its input.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+import vm from "node:vm";
+
+import { PlannerError } from "../../src/errors.js";
+import { prepareSandboxManagedRuntime, type SandboxManagedRuntimeClient } from "../../src/sandbox-managed-runtime.js";
+import { DirectoryClient } from "../host/directory.js";
+import { read } from "../host/pair.js";
+import { put, tempDir } from "../host/world.js";
+
+type Input = Parameters<typeof prepareSandboxManagedRuntime>[0];
+
+/** A workspace with one file, and what a server gives for it. */
+function server(t: TestContext, overrides: Partial<SandboxManagedRuntimeClient> = {}): { input: Input; local: string; sandbox: string } {
+  const top = tempDir(t);
+  const [local, sandbox] = [path.join(top, "local"), path.join(top, "sandbox")];
+  for (const dir of [local, sandbox]) fs.mkdirSync(dir);
+  put(local, "a", "1");
+  const spec = { transport: "sandbox" as const, provider: "directory", sandboxId: "one", remoteCwd: sandbox, timeoutMs: 60_000, apiKey: null };
+  const client = Object.assign(new DirectoryClient(), overrides);
+  return { input: { spec, adapterKey: "codex", client, workspaceLocalDir: local, stateDir: path.join(top, "state") }, local, sandbox };
+}
+
+/** The error that a sync rejects with. */
+async function failure(sync: Promise<unknown>): Promise<PlannerError> {
+  const error = await sync.then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  assert.ok(error instanceof PlannerError, `not a PlannerError: ${String(error)}`);
+  return error;
+}
+
+test("whatever a client throws ends the sync with an error", async (t) => {
+  const trap = new Proxy({}, { get: () => { throw new Error("looked at"); } });
+  const unsayable = Object.assign(new Error(), { message: Object.create(null) as string });
+  for (const thrown of [null, undefined, "text", 5, Symbol("s"), Object.create(null), trap, unsayable]) {
+    const { input } = server(t, { run: () => { throw thrown; } });
+    const error = await failure(prepareSandboxManagedRuntime(input));
+    assert.equal(error.code, "client_failed");
+    assert.equal(error.cause, thrown);
+    await prepareSandboxManagedRuntime({ ...input, client: new DirectoryClient() });
+  }
+});
+
+test("S6: an error holds no command, although the client's own does", async (t) => {
+  let given = "";
+  const run = async (command: string) => {
+    given = command;
+    throw new Error(`Command failed: ${command}\nno space left`);
+  };
+  const error = await failure(prepareSandboxManagedRuntime(server(t, { run }).input));
+  assert.equal(error.message, "a command in the sandbox failed: Command failed: ...\nno space left");
+  assert.ok(given.length > 100);
+});
+
+test("a client may return a buffer of another realm, as a test runner's own", async (t) => {
+  const { input, local, sandbox } = server(t, {
+    readFile: async (file) => {
+      const data = fs.readFileSync(file);
+      const buffer = vm.runInNewContext(`new ArrayBuffer(${data.length})`) as ArrayBuffer;
+      new Uint8Array(buffer).set(data);
+      return buffer;
+    },
+  });
+  const runtime = await prepareSandboxManagedRuntime(input);
+  put(sandbox, "a", "2");
+  await runtime.restoreWorkspace();
+  assert.equal(read(local, "a"), "2");
+});
