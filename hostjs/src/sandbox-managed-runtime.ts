@@ -3,6 +3,7 @@
 import path from "node:path";
 
 import type { PlannerError } from "./errors.js";
+import { assertFields, type Fields } from "./host/checked.js";
 import { hostError } from "./host/errors.js";
 import type { ProgressEvent, SyncOptions } from "./host/options.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
@@ -137,6 +138,7 @@ export async function prepareSandboxManagedRuntime(
     assets?: SandboxManagedRuntimeAsset[];
   } & SandboxManagedRuntimeOptions,
 ): Promise<PreparedSandboxManagedRuntime> {
+  assertInput(input);
   const { spec, client, workspaceLocalDir } = input;
   const workspaceRemoteDir = input.workspaceRemoteDir ?? spec.remoteCwd;
   const runtimeRootDir = path.posix.join(workspaceRemoteDir, ".paperclip-runtime", input.adapterKey);
@@ -147,6 +149,21 @@ export async function prepareSandboxManagedRuntime(
   const assetDirs = Object.fromEntries((input.assets ?? []).map(({ key }) => [key, path.posix.join(runtimeRootDir, key)]));
   const restoreWorkspace = () => run("pull") as Promise<void> & Promise<RuntimeReport>;
   return { spec, workspaceLocalDir, workspaceRemoteDir, runtimeRootDir, assetDirs, prepared, restoreWorkspace };
+}
+
+const inputFields: Fields = { spec: "an object", adapterKey: "a string", client: "an object", workspaceLocalDir: "a string" };
+
+const inputOptions: Fields = {
+  workspaceRemoteDir: "a string", workspaceExclude: "a list of strings", preserveAbsentOnRestore: "a list of strings", assets: "a list",
+  conflictPolicy: "a string", dialect: "a string", textMerge: "true or false", signal: "an AbortSignal", onProgress: "a function", stateDir: "a string",
+};
+
+function assertInput(input: Parameters<typeof prepareSandboxManagedRuntime>[0]): void {
+  assertFields(input, "input", inputFields, inputOptions);
+  assertFields(input.spec, "input.spec", { provider: "a string", sandboxId: "a string", remoteCwd: "a string", timeoutMs: "a number" });
+  (input.assets ?? []).forEach((asset, i) => {
+    assertFields(asset, `input.assets[${i}]`, { key: "a string", localDir: "a string" }, { followSymlinks: "true or false", exclude: "a list of strings" });
+  });
 }
 
 /** The report of a sync that was done, or the error of one that was not, which carries the report. */

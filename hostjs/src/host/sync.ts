@@ -71,14 +71,25 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
           void answer(message.id, message.call, () => make(callee, message.call, held), failures, tell);
           break;
         case "progress":
-          onProgress?.(message.event);
+          show(message.event);
           break;
         case "end":
-          end(ended(message.outcome, held, failures, signal), message.fit);
+          end({ ...ended(message.outcome, held, failures, signal), ...failed }, message.fit);
           break;
       }
     };
     const died = (cause: unknown) => end({ entries: [], error: hostError("io_failed", "the thread of the sync ended early", { cause }) }, false);
+    // What it throws would end the server, in an event of the thread. It ends the sync.
+    let failed: { error?: PlannerError } = {};
+    const show = (event: ProgressEvent) => {
+      if (failed.error) return;
+      try {
+        onProgress?.(event);
+      } catch (cause) {
+        failed = { error: hostError("client_failed", "what the caller does on progress failed", { cause }) };
+        abort();
+      }
+    };
     const thread = Thread.start(start, { message, died });
     // A client's answer that comes after the end is nobody's.
     let over = false;

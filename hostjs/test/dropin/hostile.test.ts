@@ -71,3 +71,48 @@ test("a client may return a buffer of another realm, as a test runner's own", as
   await runtime.restoreWorkspace();
   assert.equal(read(local, "a"), "2");
 });
+
+test("a callback that throws ends the sync, and not the server", async (t) => {
+  const { input, sandbox } = server(t);
+  const thrown = new Error("no such socket");
+  const error = await failure(prepareSandboxManagedRuntime({ ...input, onProgress: () => { throw thrown; } }));
+  assert.equal(error.code, "client_failed");
+  assert.equal(error.message, "what the caller does on progress failed: no such socket");
+  assert.equal(error.cause, thrown);
+  await prepareSandboxManagedRuntime(input);
+  assert.equal(read(sandbox, "a"), "1");
+});
+
+test("an input of the wrong type is refused, with its field", async (t) => {
+  const wrong: [field: string, kind: string, input: object][] = [
+    ["input.adapterKey", "a string", { adapterKey: undefined }],
+    ["input.workspaceLocalDir", "a string", { workspaceLocalDir: 5 }],
+    ["input.workspaceRemoteDir", "a string", { workspaceRemoteDir: 5 }],
+    ["input.client", "an object", { client: null }],
+    ["input.spec", "an object", { spec: "sandbox" }],
+    ["input.spec.sandboxId", "a string", { spec: { ...server(t).input.spec, sandboxId: undefined } }],
+    ["input.spec.timeoutMs", "a number", { spec: { ...server(t).input.spec, timeoutMs: () => 1 } }],
+    ["input.workspaceExclude", "a list of strings", { workspaceExclude: "node_modules" }],
+    ["input.preserveAbsentOnRestore", "a list of strings", { preserveAbsentOnRestore: [Symbol("s")] }],
+    ["input.assets", "a list", { assets: {} }],
+    ["input.assets[0]", "an object", { assets: [undefined] }],
+    ["input.assets[0].localDir", "a string", { assets: [{ key: "tools" }] }],
+    ["input.conflictPolicy", "a string", { conflictPolicy: () => "remote" }],
+    ["input.textMerge", "true or false", { textMerge: "no" }],
+    ["input.onProgress", "a function", { onProgress: 5 }],
+    ["input.signal", "an AbortSignal", { signal: {} }],
+    ["input.stateDir", "a string", { stateDir: 5 }],
+  ];
+  for (const [field, kind, fields] of wrong) {
+    const error = await failure(prepareSandboxManagedRuntime({ ...server(t).input, ...fields } as Input));
+    assert.equal(error.code, "invalid_request");
+    assert.equal(error.field, field);
+    assert.equal(error.message, `not ${kind} (${field})`);
+  }
+  await failure(prepareSandboxManagedRuntime(undefined as unknown as Input));
+});
+
+test("null is no option at all", async (t) => {
+  const none = { workspaceRemoteDir: null, workspaceExclude: null, assets: null, signal: null, onProgress: null, dialect: null };
+  await prepareSandboxManagedRuntime({ ...server(t).input, ...none } as unknown as Input);
+});
