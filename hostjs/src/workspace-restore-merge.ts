@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 
+import { assertFields, assertKind } from "./host/checked.js";
 import { codeOf, hostError } from "./host/errors.js";
 import { acquireLock } from "./host/lock.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
@@ -22,6 +23,8 @@ export interface DirectorySnapshot {
 
 /** Reads a directory. Excluded are exact relative paths from its root, with all below them. */
 export async function captureDirectorySnapshot(root: string, options: { exclude?: string[]; signal?: AbortSignal } = {}): Promise<DirectorySnapshot> {
+  assertKind(root, "root", "a string");
+  assertFields(options, "options", {}, { exclude: "a list of strings", signal: "an AbortSignal" });
   const exclude = [...new Set(options.exclude ?? [])];
   const outcome = await inWorker({ task: "capture", capture: { root: await realPath(root), exclude } }, undefined, options);
   if (outcome.error) throw outcome.error;
@@ -47,7 +50,14 @@ export interface DirectoryMerge {
  * PlannerError where nothing or only a part was done.
  */
 export function mergeDirectoryWithBaseline(input: DirectoryMerge): Promise<void> & Promise<RuntimeReport> {
-  return withDirectoryMergeLock(input.targetDir, () => mergeLocked(input)) as Promise<void> & Promise<RuntimeReport>;
+  return merge(input) as Promise<void> & Promise<RuntimeReport>;
+}
+
+async function merge(input: DirectoryMerge): Promise<RuntimeReport> {
+  const optional = { beforeApply: "a function", conflictPolicy: "a string", signal: "an AbortSignal", stateDir: "a string" } as const;
+  assertFields(input, "input", { baseline: "an object", sourceDir: "a string", targetDir: "a string" }, optional);
+  assertFields(input.baseline, "input.baseline", { exclude: "a list of strings", entries: "a Map" });
+  return underLock(input.targetDir, () => mergeLocked(input), input.signal);
 }
 
 async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
@@ -94,21 +104,63 @@ async function hashOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-const held = new AsyncLocalStorage<ReadonlySet<string>>();
+/** The locks that the code which runs now is under, by the directory's real path. */
+const held = new AsyncLocalStorage<ReadonlyMap<string, Hold>>();
 
 /**
  * Runs a function while no sync and no merge, of this process or any other, changes
- * the directory. Within the function the same lock is not taken again.
+ * the directory. Within the function the same lock is not taken again; those that ask
+ * for it there take turns.
  */
-export async function withDirectoryMergeLock<T>(targetDir: string, fn: () => Promise<T>): Promise<T> {
-  const real = await realPath(targetDir);
-  const outer = held.getStore() ?? new Set<string>();
-  if (outer.has(real)) return fn();
-  const release = await acquireLock(real);
+export function withDirectoryMergeLock<T>(targetDir: string, fn: () => Promise<T>): Promise<T> {
+  return underLock(targetDir, fn);
+}
+
+async function underLock<T>(dir: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  assertKind(dir, "targetDir", "a string");
+  const real = await realPath(dir);
+  const holds = held.getStore() ?? new Map<string, Hold>();
+  const outer = holds.get(real)?.lasting;
+  const run = async () => {
+    const hold = new Hold(outer);
+    try {
+      return await held.run(new Map([...holds, [real, hold]]), fn);
+    } finally {
+      await hold.end();
+    }
+  };
+  if (outer) return outer.turn(run);
+  const release = await acquireLock(real, { signal });
   try {
-    return await held.run(new Set([...outer, real]), fn);
+    return await run();
   } finally {
     await release();
+  }
+}
+
+/** A lock while a function runs under it. Code that the function started may outlast it, and then has the lock no more. */
+class Hold {
+  private over = false;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly outer: Hold | undefined) {}
+
+  /** The innermost one that is not over. */
+  get lasting(): Hold | undefined {
+    return this.over ? this.outer?.lasting : this;
+  }
+
+  /** Runs a function after those that came before. */
+  turn<T>(fn: () => Promise<T>): Promise<T> {
+    const done = this.last.then(fn);
+    this.last = done.catch(() => undefined); // is told whoever asked for that turn
+    return done;
+  }
+
+  /** Lets nobody in any more, and waits for those who are. */
+  async end(): Promise<void> {
+    this.over = true;
+    await this.last;
   }
 }
 

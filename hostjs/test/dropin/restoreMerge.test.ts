@@ -123,3 +123,58 @@ test("the lock of a directory is taken once at a time, and once in its own funct
   ]);
   assert.deepEqual(order, ["first begins", "first ends", "second"]);
 });
+
+test("who asks for a lock that its own code is under takes turns", async (t) => {
+  const { target } = folders(t);
+  let inside = 0;
+  const alone = async () => {
+    assert.equal(++inside, 1, "two at once");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    inside--;
+  };
+  const lock = (fn: () => Promise<unknown>) => withDirectoryMergeLock(target, fn);
+  await lock(() => Promise.all([lock(alone), lock(() => lock(alone)), lock(alone)]));
+  await assert.rejects(lock(() => Promise.all([lock(() => Promise.reject(new Error("one"))), lock(alone)])), { message: "one" });
+});
+
+test("code that outlasts a lock has it no more", async (t) => {
+  const { target } = folders(t);
+  const lock = (fn: () => Promise<unknown>) => withDirectoryMergeLock(target, fn);
+  let go = () => {};
+  let late: Promise<unknown> | undefined;
+  await lock(async () => {
+    late = new Promise<void>((resolve) => (go = resolve)).then(() => lock(async () => order.push("late")));
+  });
+  const order: string[] = [];
+  await lock(async () => {
+    go();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    order.push("holder");
+  });
+  await late;
+  assert.deepEqual(order, ["holder", "late"]);
+});
+
+test("a merge that waits for the lock can be stopped", async (t) => {
+  const { target, merge } = folders(t);
+  const input = await merge();
+  const stop = new AbortController();
+  let go = () => {};
+  const held = withDirectoryMergeLock(target, () => new Promise<void>((resolve) => (go = resolve)));
+  setTimeout(() => stop.abort(), 100);
+  await assert.rejects(mergeDirectoryWithBaseline({ ...input, signal: stop.signal }), { code: "cancelled" });
+  go();
+  await held;
+});
+
+test("an input of the wrong type is refused, with its field", async (t) => {
+  const { target, merge } = folders(t);
+  const input = await merge();
+  const refused = (field: string) => ({ name: "PlannerError", code: "invalid_request", field });
+  await assert.rejects(captureDirectorySnapshot(5 as unknown as string), refused("root"));
+  await assert.rejects(captureDirectorySnapshot(target, { exclude: "skip" as unknown as string[] }), refused("options.exclude"));
+  await assert.rejects(withDirectoryMergeLock(undefined as unknown as string, async () => {}), refused("targetDir"));
+  await assert.rejects(mergeDirectoryWithBaseline(undefined as unknown as DirectoryMerge), refused("input"));
+  const entries = Object.fromEntries(input.baseline.entries) as unknown as DirectoryMerge["baseline"]["entries"];
+  await assert.rejects(mergeDirectoryWithBaseline({ ...input, baseline: { exclude: [], entries } }), refused("input.baseline.entries"));
+});
