@@ -64,7 +64,7 @@ export class Instance {
 
   /** The answer to one call, as an object. An error in it is thrown as a PlannerError. */
   call(request: object, sections: readonly Uint8Array[] = []): Answer {
-    const at = this.send(JSON.stringify(request), maySections, sections);
+    const at = this.send(jsonOf(request), maySections, sections);
     const answer = this.receive(at);
     const { result, error } = JSON.parse(answer.json) as { result?: unknown; error?: WireError };
     if (error) throw new PlannerError(error.code, error.message, error.path, error.hint, error.field);
@@ -73,11 +73,13 @@ export class Instance {
 
   /** The answer to one call, text for text. */
   callText(request: string): string {
+    if (typeof request !== "string") throw new PlannerError("invalid_request", "the request is no text");
     return this.receive(this.send(request, 0, [])).json;
   }
 
   /** Whether a survey wants the bytes of the archive member of this name. */
   keepsData(name: Uint8Array): boolean {
+    assertBytes(name);
     const at = this.buffer(name.length); // the memory may grow in this call
     new Uint8Array(this.exports.memory.buffer).set(name, at);
     return this.exports.keeps_data(name.length) !== 0;
@@ -100,6 +102,7 @@ export class Instance {
   }
 
   private send(json: string, flags: number, sections: readonly Uint8Array[]): number {
+    sections.forEach(assertBytes);
     const start = align(header + 4 * sections.length);
     // A UTF-16 unit becomes at most 3 bytes.
     let size = align(start + 3 * json.length);
@@ -147,6 +150,23 @@ interface WireError {
   path?: string;
   field?: string;
   hint?: string;
+}
+
+/** What the module can't be told is the caller's error, found before the module is touched: a trap would cost what it keeps. */
+function jsonOf(request: object): string {
+  try {
+    return JSON.stringify(request);
+  } catch (cause) {
+    const error = new PlannerError("invalid_request", `the request can't be written as JSON: ${cause instanceof Error ? cause.message : "it throws"}`);
+    error.cause = cause;
+    throw error;
+  }
+}
+
+/** Throws where a value is no Uint8Array: a text would be taken for zeros without a word. */
+export function assertBytes(section: Uint8Array): void {
+  if (ArrayBuffer.isView(section) && section.BYTES_PER_ELEMENT === 1) return;
+  throw new PlannerError("invalid_request", "what should be bytes is no Uint8Array");
 }
 
 function wrongModule(why: string, cause?: unknown): PlannerError {

@@ -1,6 +1,6 @@
 import { planner as shipped } from "#load";
 import { PlannerError } from "./errors.js";
-import { Instance, type Answer } from "./instance.js";
+import { assertBytes, Instance, type Answer } from "./instance.js";
 import type {
   About, Base, Content, Excludes, Kept, Outcome, Plan, PlanReport, PlanRequest, Remote, Request, Result, Sent, Snapshot, SnapshotInput, SurveyMember,
 } from "./types.js";
@@ -320,6 +320,7 @@ function plain<T>(text: string): T {
 }
 
 function base64(data: Uint8Array): string {
+  assertBytes(data);
   let text = "";
   for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
   return btoa(text);

@@ -104,6 +104,28 @@ for (const names of [["a", "a-b", "Z"], ["a", "a-b", "é", "😀", "\uffff", "Z"
   assert.ok(Buffer.from(new SnapshotBuilder().finish()).equals(planner.encodeSnapshot({})));
 });
 
+test("an argument of the wrong type is the caller's error, and costs nothing that is kept", () => {
+  const planner = createPlanner();
+  planner.keepSnapshot({ entries: [] }, "local");
+  const text = "text" as unknown as Uint8Array;
+  const circle: { request?: object } = {};
+  circle.request = circle;
+  const wrong = [
+    () => planner.call({ call: "about", size: 1n }),
+    () => planner.call(circle),
+    () => planner.callText(5 as unknown as string),
+    () => planner.mergeText(text, text, text),
+    () => planner.display(5 as unknown as string),
+    () => planner.keepBase(undefined as unknown as Uint8Array, "base"),
+    () => planner.keepsData("name" as unknown as Uint8Array),
+    () => planner.decodeSnapshot(undefined as unknown as Uint8Array),
+    () => planner.decodeSnapshot(new Uint16Array(4) as unknown as Uint8Array),
+  ];
+  for (const call of wrong) assert.throws(call, refused("invalid_request"), String(call));
+  const plan = planner.planPush({ ...request, local: kept("local") });
+  assert.equal(plan.phase, "apply");
+});
+
 test("an instance that trapped is replaced, and what it kept is gone", () => {
   const planner = createPlanner();
   planner.keepSnapshot({}, "local");
