@@ -178,12 +178,12 @@ function resultOf({ report, error }: { report?: Parameters<typeof runtimeReport>
 function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], root: string): Omit<SyncOptions, "op"> {
   const { spec } = input;
   return {
-    workspace: input.workspaceLocalDir,
+    workspace: absolute(input.workspaceLocalDir),
     root,
     adapter: input.adapterKey,
     dialect: input.dialect ?? "hardened",
     remoteCwd: spec.remoteCwd,
-    stateDir: input.stateDir ?? defaultStateDir(),
+    stateDir: absolute(input.stateDir ?? defaultStateDir()),
     identity: `${spec.provider}:${spec.sandboxId} ${root}`,
     timeoutMs: spec.timeoutMs,
     plan: {
@@ -195,11 +195,16 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
     gitignore: false,
     assets: (input.assets ?? []).map(({ key, localDir, followSymlinks, exclude }) => ({
       key,
-      dir: localDir,
+      dir: absolute(localDir),
       ...(followSymlinks !== undefined && { followSymlinks }),
       ...(exclude && { exclude }),
     })),
     part: maxPart,
     stream: typeof input.client.runStream === "function",
   };
+}
+
+/** A folder as it is named now: a server may change its working directory before it restores. No name stays none. */
+function absolute(dir: string): string {
+  return dir && path.resolve(dir);
 }

@@ -116,3 +116,15 @@ test("null is no option at all", async (t) => {
   const none = { workspaceRemoteDir: null, workspaceExclude: null, assets: null, signal: null, onProgress: null, dialect: null };
   await prepareSandboxManagedRuntime({ ...server(t).input, ...none } as unknown as Input);
 });
+
+test("a relative workspace stays the one that was sent, wherever the server goes", async (t) => {
+  const { input, local, sandbox } = server(t);
+  const before = process.cwd();
+  t.after(() => process.chdir(before));
+  process.chdir(path.dirname(local));
+  const runtime = await prepareSandboxManagedRuntime({ ...input, workspaceLocalDir: "local", stateDir: "state" });
+  put(sandbox, "a", "2");
+  process.chdir(sandbox);
+  await runtime.restoreWorkspace();
+  assert.equal(read(local, "a"), "2");
+});
