@@ -116,11 +116,15 @@ function fieldsOf(value: unknown, names: readonly string[]): unknown {
 function sayable(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
   try {
-    return JSON.stringify(value) === undefined ? undefined : value;
+    const text = JSON.stringify(value);
+    return text === undefined || loneSurrogate.test(text) ? undefined : value;
   } catch {
     return undefined; // it holds itself
   }
 }
+
+/** How JSON.stringify writes half a character, which is in no UTF-8; after a backslash that is one itself the same is plain text. */
+const loneSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
 
 /**
  * Brings a workspace into a sandbox, and returns what brings it home. It rejects

@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import vm from "node:vm";
 
 import { PlannerError } from "../../src/errors.js";
-import { prepareSandboxManagedRuntime, type SandboxManagedRuntimeClient } from "../../src/sandbox-managed-runtime.js";
+import { parseSandboxRemoteExecutionSpec, prepareSandboxManagedRuntime, sandboxExecutionSessionMatches, type SandboxManagedRuntimeClient } from "../../src/sandbox-managed-runtime.js";
 import { DirectoryClient } from "../host/directory.js";
 import { read } from "../host/pair.js";
 import { put, tempDir } from "../host/world.js";
@@ -127,4 +127,17 @@ test("a relative workspace stays the one that was sent, wherever the server goes
   process.chdir(sandbox);
   await runtime.restoreWorkspace();
   assert.equal(read(local, "a"), "2");
+});
+
+test("half a character in what a server saved is no match, and no error", (t) => {
+  const { spec } = server(t).input;
+  for (const half of ["\ud800", "one\udfff", ["\ud800"], "\\\ud800"]) {
+    assert.equal(sandboxExecutionSessionMatches({ ...spec, sandboxId: half }, spec), false);
+    assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, sandboxId: half }), null);
+  }
+  for (const whole of ["\\ud800", "\\\\ud800", "😀"]) {
+    const named = parseSandboxRemoteExecutionSpec({ ...spec, sandboxId: whole });
+    assert.equal(named?.sandboxId, whole);
+    assert.equal(sandboxExecutionSessionMatches({ ...spec, sandboxId: whole }, named), true);
+  }
 });
