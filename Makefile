@@ -33,7 +33,7 @@ js: wasm ## Build the npm package in hostjs/dist, and its tests
 	cd hostjs && rm -rf dist build && npx tsc -p . && cp ../bin/planner.wasm src/plan.schema.json dist/ && npx tsc -p tsconfig.test.json && cp ../bin/planner.wasm build/src/
 	@# In one file the thread of a sync starts in half the time, and without the loader of ES modules in two thirds of that.
 	@# It is given the module.
-	cd hostjs && for d in dist build/src; do npx esbuild $$d/host/worker.js --bundle --platform=node --format=cjs --packages=external "--alias:#load=./$$d/loadElsewhere.js" --outfile=$$d/host/worker.cjs --log-level=warning && rm $$d/host/worker.js || exit 1; done
+	cd hostjs && for d in dist build/src; do npx esbuild $$d/host/worker.js --bundle --platform=node --format=cjs --packages=external "--alias:#load=./$$d/loadElsewhere.js" --alias:node:fs=./$$d/host/fs.js --outfile=$$d/host/worker.cjs --log-level=warning && rm $$d/host/worker.js || exit 1; done
 
 .PHONY: check
 check: ## Format, vet on three platforms, staticcheck, purity of core, licenses
