@@ -316,3 +316,24 @@ func TestD15_AnEditOfANameWithANewlineIsKept(t *testing.T) {
 	require.Equal(t, []string{"both\n set_aside"}, conflictPaths(r))
 	require.Equal(t, "agent 2!", read(t, b.local, r.Conflicts[0].Copy))
 }
+
+// A link is replaced wherever the old one leads.
+func TestR2_LinksThatLeadNowhereAreReplaced(t *testing.T) {
+	for _, make := range []string{"gnu", "busybox", "toybox"} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		b.opts.Client = &toolbox{b.opts.Client, newToolbox(t, make, "dash")}
+		write(t, b.local, "d/file", "1")
+		olds := map[string]string{"d/through": "file/x", "circle": "circle", "gone": "nowhere", "dir": "d", "li'nk": "circle"}
+		for path, target := range olds {
+			link(t, target, b.local, path)
+		}
+		b.push()
+		for path := range olds {
+			remove(t, b.local, path)
+			link(t, "d/file", b.local, path)
+		}
+		b.push()
+		require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)), make)
+	}
+}

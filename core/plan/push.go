@@ -160,11 +160,17 @@ func (s *applyScript) remove(r *Request, p *Plan, bad map[int]bool) {
 // that none takes the place of another or passes for one that came home before.
 func displacedID(r *Request, path string) core.Digest { return core.Sum(path, "\x00", r.Run) }
 
+// relink replaces a link by another. The mv of busybox looks where the old one leads, and
+// gives up where that is through a file or round in a circle.
+const relink = `relink() { mv -f -- "$1" "$W/${2%/*}/" 2>/dev/null || { rm -f -- "$W/$2"; mv -f -- "$1" "$W/${2%/*}/"; }; }
+`
+
 // place moves the uploaded entries to their paths and sets permissions.
 func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 	b := &s.changes
 	b.WriteString("cd \"$I\"\n")
 	var torn, parents []string
+	var links strings.Builder
 	groups, moved := map[string][]string{}, sent.moved()
 	uploads := p.UploadReader()
 	for i := range uploads.Len() {
@@ -181,6 +187,10 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 			continue // below a directory that moves whole
 		}
 		parent := core.Parent(u.Decision.Path)
+		if e := u.Decision.Expect; e != nil && e.Kind == core.KindLink && u.Decision.Want.Kind == core.KindLink {
+			links.WriteString("relink " + Quote(name) + " " + Quote(at(u.Decision.Path)) + "\n")
+			continue
+		}
 		if _, ok := groups[parent]; !ok {
 			parents = append(parents, parent)
 		}
@@ -193,6 +203,9 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 			dest += Quote(parent) + "/"
 		}
 		commands(b, "mv -f --", groups[parent], dest)
+	}
+	if links.Len() > 0 {
+		b.WriteString(relink + links.String())
 	}
 	b.WriteString("cd \"$W\"\n")
 	s.chmod(p, bad)
