@@ -389,6 +389,29 @@ func TestD15_AllThatWasSetAsideAtOnePathComesHome(t *testing.T) {
 	require.Empty(t, home())
 }
 
+// The same version set aside twice is one copy.
+func TestD15_TheSameVersionSetAsideTwiceComesHomeOnce(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "other", "1")
+	b.push()
+	for i := range 2 {
+		for _, path := range []string{"d", "f"} {
+			remove(t, b.sandbox, path)
+		}
+		write(t, b.sandbox, "d/in", "agent\x00")
+		write(t, b.sandbox, "f", "agent\x00")
+		write(t, b.local, "d", fmt.Sprint("person ", i))
+		write(t, b.local, "f", fmt.Sprint("person ", i))
+		require.Len(t, b.push().Conflicts, 2)
+	}
+	r := b.pull()
+	require.Equal(t, []string{"d set_aside", "f set_aside"}, conflictPaths(r))
+	require.Equal(t, plan.StatusConflicts, r.Status)
+	require.Equal(t, "agent\x00", read(t, b.local, r.Conflicts[0].Copy+"/in"))
+	require.Equal(t, "agent\x00", read(t, b.local, r.Conflicts[1].Copy))
+	require.Empty(t, b.pull().Conflicts)
+}
+
 func TestD15_APushKeepsSandboxWorkThatWasNotPulled(t *testing.T) {
 	b := newPair(t)
 	for _, p := range []string{"both", "theirs", "gone-here", "gone-there"} {

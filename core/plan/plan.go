@@ -239,7 +239,7 @@ func (p *Plan) deliver(r *Request) {
 	if len(r.Remote.Aside) == 0 {
 		return
 	}
-	after := merge.PlannedOf(r.Local.Entries, p.Decisions)
+	after, copies := merge.PlannedOf(r.Local.Entries, p.Decisions), map[string]core.Digest{}
 	for i := range r.Remote.Aside {
 		v := &r.Remote.Aside[i]
 		aside := core.Aside{Path: v.Path, Digest: v.ID}
@@ -250,15 +250,22 @@ func (p *Plan) deliver(r *Request) {
 			p.Problems = append(p.Problems, core.Problem{Path: v.Path, Code: core.ProblemProtected, Detail: "never written from a sandbox"})
 			continue
 		}
-		p.deliverOne(after, v)
+		p.deliverOne(after, copies, v)
 		p.Delivered = insertAside(p.Delivered, aside)
 	}
 	p.Decisions.Sort()
-	core.Sort(p.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
+	core.Sort(p.Conflicts, func(a, b merge.Conflict) int {
+		if c := core.ComparePaths(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return core.ComparePaths(a.Copy, b.Copy) // versions of one path
+	})
 	p.Problems = core.SortProblems(p.Problems)
 }
 
-func (p *Plan) deliverOne(after *merge.Planned, v *AsideVersion) {
+// deliverOne adds one version. after is the workspace without them, copies what the
+// versions before it come to stand as: one that was set aside twice is one copy.
+func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v *AsideVersion) {
 	top := &v.Entries[0]
 	if top.Kind == core.KindLink {
 		// A link's safety depends on where it lies; its text is what is worth keeping.
@@ -266,10 +273,18 @@ func (p *Plan) deliverOne(after *merge.Planned, v *AsideVersion) {
 			Detail: "the sandbox's version was a link to " + core.DisplayPath(top.Target) + "; it was not brought home"})
 		return
 	}
-	dest := merge.CopyName(after.Near(v.Path), merge.TreeDigest(top, v.Entries[1:]), func(path string) bool {
+	digest := merge.TreeDigest(top, v.Entries[1:])
+	dest := merge.CopyName(after.Near(v.Path), digest, func(path string) bool {
+		if other, ok := copies[path]; ok {
+			return other != digest
+		}
 		e := after.At(path)
 		return e != nil && !core.SameContent(e, top)
 	})
+	if _, ok := copies[dest]; ok {
+		return
+	}
+	copies[dest] = digest
 	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: merge.KeepBoth, Copy: dest})
 	for i := range v.Entries {
 		e := &v.Entries[i]
