@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
@@ -20,6 +21,10 @@ for (const handles of [true, false]) {
     assert.throws(() => dir.openDir("l"), { code: "ENOTDIR" });
     assert.throws(() => dir.walk("l/e"), { code: "ENOTDIR" });
     assert.throws(() => dir.openFile("l"), { code: "ENOTFILE" });
+    fs.symlinkSync(path.join(outside, "e/f"), path.join(root, "to-file"));
+    assert.throws(() => dir.openFile("to-file"), { code: "ENOTFILE" });
+    execFileSync("mkfifo", [path.join(root, "fifo")]);
+    assert.throws(() => dir.openFile("fifo"), { code: "ENOTFILE" }, "and nobody waits for a writer");
     assert.throws(() => dir.chmod("l", 0o700));
     const below = dir.walk("d/e");
     t.after(() => below.close());
