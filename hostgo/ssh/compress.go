@@ -85,9 +85,12 @@ func (c *conn) packer(ctx context.Context) *packer {
 	return nil
 }
 
-// probe measures the link and asks which compressors are there.
+// probe measures the link and asks which compressors are there. The channel for that is
+// opened meanwhile, and is its own: a command that comes now does not wait for another.
 func (c *conn) probe(far, dialed time.Duration) {
 	defer close(c.packing.known)
+	own := make(chan opened, 1)
+	go func() { own <- c.open() }()
 	// A server that has just let somebody in answers late. Where the connection was made
 	// as fast as on a near link it is asked again; the end of a tunnel may be far.
 	trip, err := c.roundTrip()
@@ -96,14 +99,16 @@ func (c *conn) probe(far, dialed time.Duration) {
 	}
 	c.packing.far = err == nil && trip >= far
 	close(c.packing.measured)
-	if !c.packing.far {
-		return
+	o := <-own
+	if !c.packing.far || o.err != nil || o.command("for t in zstd gzip; do command -v $t >/dev/null && echo $t; done; :") != nil {
+		o.close()
+		return // the calls themselves report a connection that is gone
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	if _, err := c.run(ctx, job{command: "for t in zstd gzip; do command -v $t >/dev/null && echo $t; done; :", stdout: &out}); err != nil {
-		return // the calls themselves report a connection that is gone
+	if _, err := c.wait(ctx, o, "", job{stdout: &out}); err != nil {
+		return
 	}
 	if words := strings.Fields(out.String()); len(words) > 0 {
 		c.packing.chosen = packers[words[0]]

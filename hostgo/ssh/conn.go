@@ -124,6 +124,14 @@ func (o opened) start(line string) error {
 	return err
 }
 
+func (o opened) command(text string) error { return o.start(plainShell + plan.Quote(text)) }
+
+func (o opened) close() {
+	if o.channel != nil {
+		_ = o.channel.Close() // it may have ended already
+	}
+}
+
 // session returns a channel in which a command was started, or is as soon as the
 // returned line is written to it.
 func (c *conn) session(ctx context.Context, j *job) (o opened, line string, err error) {
@@ -145,7 +153,7 @@ func (c *conn) session(ctx context.Context, j *job) (o opened, line string, err 
 	case j.stdin != nil:
 		return o, shellLine(j.command), nil
 	}
-	return o, "", o.start(plainShell + plan.Quote(j.command))
+	return o, "", o.command(j.command)
 }
 
 // job is one command on the other side.
@@ -193,14 +201,17 @@ func (c *conn) run(ctx context.Context, j job) (int, error) {
 		return -1, ctx.Err()
 	}
 	o, line, err := c.session(ctx, &j)
-	if o.channel != nil {
-		defer o.channel.Close()
-	}
 	if err != nil {
+		o.close()
 		return -1, c.explain(err)
 	}
-	p := newProcess(c, o, line, j)
-	return p.wait(ctx, j.signals)
+	return c.wait(ctx, o, line, j)
+}
+
+// wait runs a job on a channel of its own, which it closes.
+func (c *conn) wait(ctx context.Context, o opened, line string, j job) (int, error) {
+	defer o.close()
+	return newProcess(c, o, line, j).wait(ctx, j.signals)
 }
 
 func (c *conn) explain(err error) error {
