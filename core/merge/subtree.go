@@ -19,7 +19,7 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 	case Local:
 		dest, action = path, Aside
 	default:
-		dest, action = w.copyPath(path, s, digest), Copy
+		dest, action = w.copyPath(s, sBelow, digest), Copy
 	}
 	if w.in.Direction == Push {
 		w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: row.kind, Policy: Local})
@@ -48,13 +48,32 @@ func (w *walker) replace(path string, row Row, b, s, t *core.Entry) {
 	w.write(Decision{Path: path, Row: row, Action: Write, Dest: path, Expect: t, Want: &want, Displace: true, Advance: true, Base: s})
 }
 
-// copyPath names the conflict copy. A name that already stands for the same
+// copyPath names the conflict copy of s. A name that already stands for the same
 // content is used again, so that the same conflict adds nothing.
-func (w *walker) copyPath(path string, s *core.Entry, digest core.Digest) string {
-	return CopyName(path, digest, func(p string) bool {
-		e := w.target.Entries.Find(p)
-		return e != nil && !core.SameContent(e, s) || e == nil && w.tGap.hides(p)
+func (w *walker) copyPath(s *core.Entry, below []core.Entry, digest core.Digest) string {
+	return CopyName(s.Path, digest, func(p string) bool {
+		return !Agrees(w.target.Entries.Find, p, s, below) || w.target.Entries.Find(p) == nil && w.tGap.hides(p)
 	})
+}
+
+// Agrees reports whether nothing that stands at dest or below it, as find tells,
+// is another entry than the version of e that is to stand there: it may be a part
+// of it, as an apply that was cut off leaves it.
+func Agrees(find func(path string) *core.Entry, dest string, e *core.Entry, below []core.Entry) bool {
+	top := find(dest)
+	if top == nil {
+		return true
+	}
+	if !core.SameContent(top, e) {
+		return false
+	}
+	for i := range below {
+		other := find(dest + below[i].Path[len(e.Path):])
+		if other != nil && !core.SameContent(other, &below[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // putBelow writes the source's subtree of path under dest.

@@ -278,8 +278,7 @@ func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v
 		if other, ok := copies[path]; ok {
 			return other != digest
 		}
-		e := after.At(path)
-		return e != nil && !core.SameContent(e, top)
+		return !merge.Agrees(after.At, path, top, v.Entries[1:])
 	})
 	if _, ok := copies[dest]; ok {
 		return
