@@ -10,7 +10,7 @@ func (w *walker) visitGit(path string, b, s, t *core.Entry) bool {
 	case w.in.Direction == Pull:
 		w.pullGit(path, exact, b, s, t)
 	case exact && isFile(s) && !sameEntry(s, b):
-		w.refuse(path, core.ProblemGitFile, "it names a repository outside the workspace, so git may not work in the sandbox")
+		w.refuse(path, core.ProblemGitFile, "the repository that it names lies elsewhere, so git may not work in the sandbox")
 		return false
 	case !exact || !isDir(s) && !isDir(t):
 		return false

@@ -43,6 +43,8 @@ func ParseTarget(s string) (Target, error) {
 		return bad("the sandbox's URL holds a ? or #; write them as %3F and %23")
 	case !path.IsAbs(u.Path) || path.Clean(u.Path) == "/":
 		return bad("the sandbox's URL names no folder")
+	case u.Port() != "" && !validPort(u.Port()):
+		return bad("the port is not a number from 1 to 65535")
 	}
 	t := Target{Host: u.Hostname(), Port: u.Port(), Path: path.Clean(u.Path)}
 	if u.User != nil {
@@ -52,6 +54,11 @@ func ParseTarget(s string) (Target, error) {
 		t.User = u.User.Username()
 	}
 	return t, nil
+}
+
+func validPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 1 && n <= 65535
 }
 
 // settings are what a connection needs, after all files were read.
@@ -102,7 +109,7 @@ func (t Target) settings() (*settings, error) {
 	s := &settings{far: farAway, alias: t.Host, home: home, config: t.Config, agent: os.Getenv("SSH_AUTH_SOCK")}
 	s.host = strings.ReplaceAll(f.or("hostname", t.Host), "%h", t.Host)
 	s.user, s.port = first(t.User, f.or("user", me)), first(t.Port, f.or("port", "22"))
-	if n, err := strconv.Atoi(s.port); err != nil || n < 1 || n > 65535 {
+	if !validPort(s.port) {
 		return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "port", Message: "the port is not a number from 1 to 65535"}
 	}
 	expand := strings.NewReplacer("%%", "%", "%d", home, "%h", s.host, "%n", t.Host, "%p", s.port, "%r", s.user, "%u", me)
