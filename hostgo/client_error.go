@@ -49,6 +49,9 @@ func ClientError(ctx context.Context, what, path string, err error) error {
 	if errors.As(err, &pe) {
 		e.Err = pe.Err // it would repeat the path, or show the host's own
 	}
+	if strings.Contains(strings.ToLower(err.Error()), "no space left on device") {
+		e.Hint = "the disk of the sandbox is full: make room there and run it again"
+	}
 	cause := ctx.Err()
 	if cause == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		cause = err

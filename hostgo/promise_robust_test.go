@@ -151,3 +151,18 @@ func TestR1_FilesThatVanishDuringTheScan(t *testing.T) {
 	close(stop)
 	wait.Wait()
 }
+
+// D14 where the sandbox's disk is full: a client tells so by an error of the
+// system or in the words of a tool.
+func TestD14_AFullDiskOfTheSandboxHasAHint(t *testing.T) {
+	full := []error{&os.PathError{Op: "write", Path: "/box/f", Err: syscall.ENOSPC},
+		&hostgo.ExitError{Status: 2, Stderr: "tar: f: Cannot write: No space left on device\ntar: Exiting with failure status due to previous errors\n"}}
+	for _, err := range full {
+		var e *core.Error
+		require.ErrorAs(t, hostgo.ClientError(t.Context(), "a call", "", err), &e)
+		require.Equal(t, "the disk of the sandbox is full: make room there and run it again", e.Hint)
+	}
+	var e *core.Error
+	require.ErrorAs(t, hostgo.ClientError(t.Context(), "a call", "", syscall.EACCES), &e)
+	require.Empty(t, e.Hint)
+}
