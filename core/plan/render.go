@@ -111,7 +111,7 @@ func count(n int, one, many string) string {
 
 func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 	path := core.DisplayPath(c.Path)
-	line(b, "conflict", path+": "+conflictText(c))
+	line(b, "conflict", path+": "+conflictText(r.Op, c))
 	// Where its directory is gone, a link may stand, and the command would go through it.
 	beside := core.Parent(c.Copy) == core.Parent(c.Path)
 	if r.Op == merge.Pull && c.Copy != "" && beside && c.Kind != merge.ConflictCollision {
@@ -121,14 +121,20 @@ func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 }
 
 // conflictText says what happened and where both versions are.
-func conflictText(c *merge.Conflict) string {
+func conflictText(op merge.Direction, c *merge.Conflict) string {
 	copied := core.DisplayPath(c.Copy)
 	switch c.Kind {
 	case merge.ConflictDeletedR:
 		return "deleted in the sandbox but edited here; kept"
 	case merge.ConflictDeletedL:
+		if op == merge.Push {
+			return "deleted here but edited in the sandbox; the sandbox's version stays there"
+		}
 		return "deleted here but edited in the sandbox; the sandbox's version is restored"
 	case merge.ConflictBlocked:
+		if op == merge.Push {
+			return "it could not be read in the sandbox, so the change made here was not written"
+		}
 		return "it could not be read here, so the sandbox's change was not written"
 	case merge.ConflictCollision:
 		return "this file system takes its name for that of another; written as " + copied
