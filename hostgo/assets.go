@@ -67,6 +67,16 @@ func writeAsset(ctx context.Context, w io.Writer, s *session, key string) ([]cor
 	return walk.problems, a.Close()
 }
 
+// checkAssets finds a folder that is not there before the workspace has travelled.
+func (o *Options) checkAssets() error {
+	for i := range o.Assets {
+		if _, err := o.Assets[i].path(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // path returns the real path of the asset's folder.
 func (a *Asset) path() (string, error) {
 	real, err := workspacePath(a.Dir)

@@ -141,11 +141,12 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 			return nil, err
 		}
 	}
-	for _, a := range s.opts.Assets {
-		// Found now, it stops the push before the workspace has travelled.
-		if _, err := a.path(); err != nil && op == merge.Push {
+	if op == merge.Push {
+		if err := s.opts.checkAssets(); err != nil {
 			return nil, err
 		}
+	}
+	for _, a := range s.opts.Assets {
 		s.request.Assets = append(s.request.Assets, plan.Asset{Key: a.Key})
 	}
 	if err := s.request.Validate(); err != nil {

@@ -11,6 +11,9 @@ import (
 // either tree.
 func Preview(ctx context.Context, opts Options) (push, pull *Report, err error) {
 	opts.DryRun = true
+	if err := opts.checkAssets(); err != nil {
+		return nil, nil, err
+	}
 	s, err := open(ctx, merge.Pull, opts)
 	if err != nil {
 		return nil, nil, err
