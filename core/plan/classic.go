@@ -17,7 +17,7 @@ func WaivedText(promise string) string {
 	case "R4":
 		return "the workspace travels as one file, so memory may grow with its size"
 	case "D10":
-		return "a push removes excluded folders from the sandbox, unless they are preserved"
+		return "a push removes what is excluded or preserved from the sandbox, but not preserved names at the top"
 	case "D13":
 		return "a push clears the sandbox before it fills it"
 	case "D15":
