@@ -176,7 +176,7 @@ func (w *walker) report(path string, kind ConflictKind, copied string) {
 	switch kind {
 	case ConflictDeletedL, ConflictDeletedR, ConflictBlocked:
 	default:
-		p = w.policy(path)
+		p = w.policies.At(path)
 	}
 	w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: kind, Policy: p, Copy: copied})
 }

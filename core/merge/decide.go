@@ -82,7 +82,7 @@ type walker struct {
 	b, s, t    core.Cursor // what is left of base, source and target
 	sGap, tGap gaps
 	target     *core.Snapshot
-	overrides  []compiledOverride
+	policies   *Policies
 	frames     []frame
 	clean      string // a directory known not to be excluded, with its ancestors
 	cleanSet   bool
@@ -105,28 +105,20 @@ type frame struct {
 	at    int         // doomed: number of its decision
 }
 
-type compiledOverride struct {
-	glob   *core.Glob
-	policy Policy
-}
-
 func newWalker(in *Input) (*walker, error) {
 	source, target := in.Remote, in.Local
 	if in.Direction == Push {
 		source, target = in.Local, in.Remote
 	}
-	w := &walker{in: in, s: source.Entries.Cursor(), t: target.Entries.Cursor(), target: target}
+	policies, err := CompilePolicies(in.Policy, in.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	w := &walker{in: in, policies: policies, s: source.Entries.Cursor(), t: target.Entries.Cursor(), target: target}
 	w.sGap, w.tGap = gapsOf(source), gapsOf(target)
 	if in.Base != nil {
 		w.b = in.Base.Entries.Cursor()
 		w.out.Repos = in.Base.Repos
-	}
-	for i := range in.Overrides {
-		g, err := core.CompileGlob(in.Overrides[i].Glob)
-		if err != nil {
-			return nil, err
-		}
-		w.overrides = append(w.overrides, compiledOverride{g, in.Overrides[i].Policy})
 	}
 	return w, nil
 }
@@ -307,18 +299,6 @@ func (w *walker) keepAbove() {
 			w.frames[i].stays = true
 		}
 	}
-}
-
-func (w *walker) policy(path string) Policy {
-	for i := range w.overrides {
-		if w.overrides[i].glob.Match(path, false) {
-			return w.overrides[i].policy
-		}
-	}
-	if w.in.Policy == "" {
-		return KeepBoth
-	}
-	return w.in.Policy
 }
 
 func (w *walker) preserved(path string) bool {

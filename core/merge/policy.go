@@ -31,3 +31,41 @@ type Override struct {
 	Glob   string
 	Policy Policy // "" is [KeepBoth]
 }
+
+// Policies are the policies of all paths, compiled.
+type Policies struct {
+	general   Policy
+	overrides []compiledOverride
+}
+
+type compiledOverride struct {
+	glob   *core.Glob
+	policy Policy
+}
+
+// CompilePolicies returns what general and overrides mean, or the error of a glob.
+func CompilePolicies(general Policy, overrides []Override) (*Policies, error) {
+	p := &Policies{general: general}
+	if p.general == "" {
+		p.general = KeepBoth
+	}
+	for i := range overrides {
+		g, err := core.CompileGlob(overrides[i].Glob)
+		if err != nil {
+			return nil, err
+		}
+		p.overrides = append(p.overrides, compiledOverride{g, overrides[i].Policy})
+	}
+	return p, nil
+}
+
+// At returns the policy of a path: that of the first override that matches it,
+// else the general one.
+func (p *Policies) At(path string) Policy {
+	for i := range p.overrides {
+		if p.overrides[i].glob.Match(path, false) {
+			return p.overrides[i].policy
+		}
+	}
+	return p.general
+}

@@ -5,8 +5,11 @@ import "github.com/paperclipai/syncplan/core"
 // conflict keeps both versions. On a pull the policy says which of them stands
 // at the path; on a push the local one does and the sandbox's is set aside.
 func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
-	policy := w.policy(path)
+	policy, pushed := w.policies.At(path), Local
 	if w.in.Direction == Push {
+		if policy == Fail {
+			pushed = Fail
+		}
 		policy = Remote // the source, here local, takes the path
 	}
 	inSource, _, inBase := w.skipBelow(path)
@@ -22,7 +25,7 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 		dest, action = w.copyPath(s, sBelow, digest), Copy
 	}
 	if w.in.Direction == Push {
-		w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: row.kind, Policy: Local})
+		w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: row.kind, Policy: pushed})
 	} else {
 		copied := ""
 		if action == Copy {

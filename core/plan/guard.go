@@ -82,10 +82,14 @@ func (r *Request) judge(out *merge.Outcome) *refusal {
 		return &refusal{GuardMassDelete, "the pull would delete " + itoa(out.Deletes) + " of " + itoa(out.Deletable) + " files",
 			"look at the sandbox; then use --allow mass_delete, or raise --max-delete"}
 	case failing(out.Conflicts):
-		return &refusal{GuardConflicts, "there are conflicts and the policy is fail",
-			"choose another policy with --conflict, or --resolve GLOB=POLICY for some paths"}
+		return conflicting()
 	}
 	return nil
+}
+
+func conflicting() *refusal {
+	return &refusal{GuardConflicts, "there are conflicts and the policy is fail",
+		"choose another policy with --conflict, or --resolve GLOB=POLICY for some paths"}
 }
 
 func failing(conflicts []merge.Conflict) bool {

@@ -175,7 +175,13 @@ func Next(r *Request) (*Plan, error) {
 	}
 	switch {
 	case r.Op == merge.Pull:
-		p.deliver(r)
+		if err := p.deliver(r); err != nil {
+			return nil, err
+		}
+		if failing(p.Conflicts) {
+			p.Delivered, p.Seen = nil, nil
+			return p.block(conflicting()), nil
+		}
 	case r.Dialect == Classic:
 		p.classicPush(r)
 	default:
@@ -235,9 +241,13 @@ func contentMap(list []Content) map[core.Digest][]byte {
 
 // deliver adds the versions that pushes set aside in the sandbox as conflict
 // copies. A copy that stands there already with the same content adds nothing.
-func (p *Plan) deliver(r *Request) {
+func (p *Plan) deliver(r *Request) error {
 	if len(r.Remote.Aside) == 0 {
-		return
+		return nil
+	}
+	policies, err := merge.CompilePolicies(r.Options.Policy, r.Options.Overrides)
+	if err != nil {
+		return err
 	}
 	after, copies := merge.PlannedOf(r.Local.Entries, p.Decisions), map[string]core.Digest{}
 	for i := range r.Remote.Aside {
@@ -250,7 +260,7 @@ func (p *Plan) deliver(r *Request) {
 			p.Problems = append(p.Problems, core.Problem{Path: v.Path, Code: core.ProblemProtected, Detail: "never written from a sandbox"})
 			continue
 		}
-		p.deliverOne(after, copies, v)
+		p.deliverOne(after, copies, v, policies)
 		p.Delivered = insertAside(p.Delivered, aside)
 	}
 	p.Decisions.Sort()
@@ -261,11 +271,12 @@ func (p *Plan) deliver(r *Request) {
 		return core.ComparePaths(a.Copy, b.Copy) // versions of one path
 	})
 	p.Problems = core.SortProblems(p.Problems)
+	return nil
 }
 
 // deliverOne adds one version. after is the workspace without them, copies what the
 // versions before it come to stand as: one that was set aside twice is one copy.
-func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v *AsideVersion) {
+func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v *AsideVersion, policies *merge.Policies) {
 	top := &v.Entries[0]
 	if top.Kind == core.KindLink {
 		// A link's safety depends on where it lies; its text is what is worth keeping.
@@ -284,7 +295,11 @@ func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v
 		return
 	}
 	copies[dest] = digest
-	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: merge.KeepBoth, Copy: dest})
+	policy := merge.KeepBoth // the only way to bring it home
+	if policies.At(v.Path) == merge.Fail {
+		policy = merge.Fail
+	}
+	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: policy, Copy: dest})
 	for i := range v.Entries {
 		e := &v.Entries[i]
 		if e.Kind == core.KindLink || i > 0 && core.Protected(e.Path) {
