@@ -339,6 +339,6 @@ func (c *call) sessionIdentity() (answer, error) {
 }
 
 func (c *call) sessionMatches() (answer, error) {
-	same, err := SessionMatches(&c.saved, &c.current)
-	return answer{fields: func(o *core.Object) { o.Bool("matches", &same) }}, err
+	same := SessionMatches(&c.saved, &c.current)
+	return answer{fields: func(o *core.Object) { o.Bool("matches", &same) }}, nil
 }

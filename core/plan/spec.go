@@ -30,12 +30,13 @@ func ParseSpec(v *core.Value) *ExecutionSpec {
 }
 
 // SessionIdentity is the part of a spec that names the sandbox and the folder,
-// and that a server saves with a session.
-type SessionIdentity struct{ Provider, SandboxID, RemoteCwd string }
+// and that a server saves with a session. A field is nil where the spec has no
+// text there.
+type SessionIdentity struct{ Provider, SandboxID, RemoteCwd *string }
 
-// Identity returns the identity in a spec that was parsed, or nil for a value
-// that JavaScript takes for false. Its texts are taken as they are. Another
-// value, and a text that is none, is an error that names the field.
+// Identity returns the identity in a spec that was parsed, or made by hand, or nil
+// for a value that JavaScript takes for false. Its texts are taken as they are.
+// Any other value that is no object is an error.
 func Identity(spec *core.Value) (*SessionIdentity, error) {
 	switch {
 	case spec.Kind == core.Undefined, spec.Kind == core.NullValue, spec.Kind == core.BoolValue && !spec.Bool,
@@ -44,25 +45,26 @@ func Identity(spec *core.Value) (*SessionIdentity, error) {
 	case spec.Kind != core.ObjectValue:
 		return nil, invalid("current", "neither a spec nor null")
 	}
-	for _, name := range [3]string{"provider", "sandboxId", "remoteCwd"} {
-		if spec.Field(name).Kind != core.StringValue {
-			return nil, invalid("current."+name, "not a string")
+	text := func(name string) *string {
+		if v := spec.Field(name); v.Kind == core.StringValue {
+			return &v.Text
 		}
+		return nil
 	}
-	return &SessionIdentity{spec.Field("provider").Text, spec.Field("sandboxId").Text, spec.Field("remoteCwd").Text}, nil
+	return &SessionIdentity{text("provider"), text("sandboxId"), text("remoteCwd")}, nil
 }
 
 // SessionMatches reports whether a saved identity, of which nothing is known,
 // names the sandbox of the current spec. Nothing is trimmed. Without a current
-// spec nothing matches.
-func SessionMatches(saved, current *core.Value) (bool, error) {
+// spec, or where that lacks a text, nothing matches.
+func SessionMatches(saved, current *core.Value) bool {
 	id, err := Identity(current)
-	if err != nil || id == nil {
-		return false, err
+	if err != nil || id == nil || saved.Field("transport").Text != sandboxTransport {
+		return false
 	}
-	// A field that is missing or no string has the text "".
-	return saved.Field("transport").Text == sandboxTransport && saved.Field("provider").Text == id.Provider &&
-		saved.Field("sandboxId").Text == id.SandboxID && saved.Field("remoteCwd").Text == id.RemoteCwd, nil
+	// A field that is missing or no string has the text "" in what was saved, but none in the spec.
+	same := func(name string, text *string) bool { return text != nil && saved.Field(name).Text == *text }
+	return same("provider", id.Provider) && same("sandboxId", id.SandboxID) && same("remoteCwd", id.RemoteCwd)
 }
 
 func specFields(o *core.Object, s *ExecutionSpec) {
@@ -78,7 +80,12 @@ func specFields(o *core.Object, s *ExecutionSpec) {
 func identityFields(o *core.Object, s *SessionIdentity) {
 	transport := sandboxTransport
 	o.Str("transport", &transport)
-	o.Str("provider", &s.Provider)
-	o.Str("sandboxId", &s.SandboxID)
-	o.Str("remoteCwd", &s.RemoteCwd)
+	for _, f := range [...]struct {
+		name string
+		text *string
+	}{{"provider", s.Provider}, {"sandboxId", s.SandboxID}, {"remoteCwd", s.RemoteCwd}} {
+		if f.text != nil {
+			o.Str(f.name, f.text)
+		}
+	}
 }

@@ -92,7 +92,7 @@ export function parseSandboxRemoteExecutionSpec(value: unknown): SandboxRemoteEx
 
 /** The part of a spec that names the sandbox and the folder, for a server to save. */
 export function buildSandboxExecutionSessionIdentity(spec: SandboxRemoteExecutionSpec | null) {
-  const call = { call: "session_identity", current: spec };
+  const call = { call: "session_identity", current: fieldsOf(spec, specFields) };
   const { identity = null } = sharedPlanner().call(call).result as { identity?: SessionIdentity };
   return identity;
 }
@@ -101,7 +101,7 @@ type SessionIdentity = Readonly<Pick<SandboxRemoteExecutionSpec, "transport" | "
 
 /** Whether a saved identity, of which nothing is known, names the sandbox of a spec. */
 export function sandboxExecutionSessionMatches(saved: unknown, current: SandboxRemoteExecutionSpec | null): boolean {
-  const call = { call: "session_matches", saved: fieldsOf(saved, specFields), current };
+  const call = { call: "session_matches", saved: fieldsOf(saved, specFields), current: fieldsOf(current, specFields) };
   return (sharedPlanner().call(call).result as { matches?: boolean }).matches ?? false;
 }
 

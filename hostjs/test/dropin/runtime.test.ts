@@ -204,3 +204,13 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   await assert.rejects(mirrorDirectory(path.join(top, "missing"), to), { code: "io_failed" });
   assert.equal(read(to, "a"), "1", "a source that is missing empties nothing");
 });
+
+test("a spec that lacks a text has an identity that matches nothing, and no error", () => {
+  const whole = { transport: "sandbox", provider: "p", sandboxId: "s", remoteCwd: "/w", timeoutMs: 1, apiKey: null } as const;
+  for (const lacking of [{ ...whole, provider: undefined }, { ...whole, provider: 5 }, { ...whole, provider: 5n }, { ...whole, provider: "\ud800" }]) {
+    const spec = lacking as unknown as typeof whole;
+    assert.deepEqual(buildSandboxExecutionSessionIdentity(spec), { transport: "sandbox", sandboxId: "s", remoteCwd: "/w" });
+    for (const saved of [whole, lacking, {}, null]) assert.equal(sandboxExecutionSessionMatches(saved, spec), false);
+  }
+  assert.equal(sandboxExecutionSessionMatches({ ...whole, provider: 5 }, { ...whole, provider: "" }), true, "what was saved and is no text is an empty one");
+});
