@@ -106,6 +106,23 @@ func TestD4_AnEmptiedOrReplacedSandboxEmptiesNothing(t *testing.T) {
 	}
 }
 
+// A marker that was cut, as a disk that filled up leaves one, is none: a push
+// that took it for another sandbox's would be refused for ever.
+func TestD4_ADamagedMarkerIsNone(t *testing.T) {
+	for _, marker := range []string{"", "\n", "0123\n", strings.Repeat("g", 32) + "\n", strings.Repeat("f", 33) + "\n", strings.Repeat("F", 32) + "\n", "* *\n"} {
+		b := newPair(t)
+		write(t, b.local, "a", "1")
+		b.push()
+		write(t, b.sandbox, core.RuntimeDir+"/planner/marker", marker)
+		write(t, b.local, "a", "2")
+		write(t, b.sandbox, "b", "3")
+		require.Equal(t, plan.GuardReplaced, b.pull().Guard)
+		b.push()
+		require.Equal(t, plan.StatusConflicts, b.pull().Status, marker)
+		require.Equal(t, "-rw-r--r-- 3", listing(t, b.local)["b"])
+	}
+}
+
 // TestPreviewChangesNothing looks at a sandbox that was never used.
 func TestPreviewChangesNothing(t *testing.T) {
 	b := newPair(t)

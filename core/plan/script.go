@@ -81,6 +81,7 @@ begin() {
   LIST=plain C0=
   if ! have comm; then :; elif first; then ask & asked=$!; else recall || { ask; told; }; fi
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
+  case ${#m}-$m in 32-*[!0123456789abcdef]*) m= ;; 32-*) ;; *) m= ;; esac
 }
 NEWER=-newerct N= TRIED= U=
 lines() { case $LIST in
