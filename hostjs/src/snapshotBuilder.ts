@@ -1,3 +1,4 @@
+import { PlannerError } from "./errors.js";
 import { seal } from "./fletcher64.js";
 import { comparePaths } from "./order.js";
 import type { Kind, Problem } from "./types.js";
@@ -39,12 +40,23 @@ class Texts {
     let start = 0;
     let length = 0;
     ends.forEach((end, i) => {
-      length += encoder.encodeInto(all.slice(start, end), this.room.subarray(length)).written;
+      const text = all.slice(start, end);
+      if (halfCharacter.test(text)) throw new PlannerError("invalid_request", "a path or target holds half a character, which would become another one");
+      length += encoder.encodeInto(text, this.room.subarray(length)).written;
       ends[i] = length;
       start = end;
     });
     return length;
   }
+}
+
+/** A UTF-16 surrogate without its other half. */
+const halfCharacter = /\p{Surrogate}/u;
+
+/** A digest that has its 32 bytes. Of another length it would be that of another content, or run into the next one's. */
+function whole(digest: Uint8Array, path: string): Uint8Array {
+  if (ArrayBuffer.isView(digest) && digest.length === 32 && digest.byteLength === 32) return digest;
+  throw new PlannerError("invalid_request", "a digest is 32 bytes", path);
 }
 
 /** What a snapshot says beside its entries. */
@@ -78,7 +90,10 @@ export class SnapshotBuilder {
     if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) throw new Error("this processor is big-endian, which is not supported");
   }
 
-  /** digest is 32 bytes; undefined for what is no file, and for a file that was not read. */
+  /**
+   * digest is 32 bytes; undefined for what is no file, and for a file that was not read. Another length is a PlannerError of code
+   * invalid_request, and so is half a character in a path or target, here or in finish.
+   */
   add(path: string, kind: Kind, mode: number, size = 0, digest?: Uint8Array, target?: string): void {
     const i = this.used++;
     this.count++;
@@ -87,7 +102,7 @@ export class SnapshotBuilder {
     this.modes[i] = mode;
     this.sizes[2 * i] = size;
     this.sizes[2 * i + 1] = size / 0x100000000;
-    if (digest) this.digests.set(digest, 32 * i);
+    if (digest) this.digests.set(whole(digest, path), 32 * i);
     if (target) {
       this.links.push(i);
       this.targets.add(target);

@@ -104,6 +104,21 @@ for (const names of [["a", "a-b", "Z"], ["a", "a-b", "é", "😀", "\uffff", "Z"
   assert.ok(Buffer.from(new SnapshotBuilder().finish()).equals(planner.encodeSnapshot({})));
 });
 
+test("a builder refuses a digest of another length, and half a character", () => {
+  const refusedBy = (add: (builder: SnapshotBuilder) => void) => {
+    const builder = new SnapshotBuilder();
+    assert.throws(() => (add(builder), builder.finish()), (e) => e instanceof PlannerError && e.code === "invalid_request");
+  };
+  for (const digest of [new Uint8Array(20), new Uint8Array(33), new Uint16Array(32), "ab".repeat(16), "ab".repeat(32)]) {
+    refusedBy((builder) => builder.add("a", "file", 0o644, 1, digest as Uint8Array));
+  }
+  for (const half of ["\ud800", "a\udfff"]) {
+    refusedBy((builder) => builder.add(half, "dir", 0o755));
+    refusedBy((builder) => builder.add("a", "link", 0o777, 0, undefined, half));
+  }
+  refusedBy((builder) => (builder.add("a\ud83d", "dir", 0o755), builder.add("\ude00", "dir", 0o755)));
+});
+
 test("an argument of the wrong type is the caller's error, and costs nothing that is kept", () => {
   const planner = createPlanner();
   planner.keepSnapshot({ entries: [] }, "local");
