@@ -5,6 +5,7 @@ import path from "node:path";
 import type { PlannerError } from "./errors.js";
 import { assertFields, type Fields } from "./host/checked.js";
 import { hostError } from "./host/errors.js";
+import { whereLocked } from "./host/hold.js";
 import type { ProgressEvent, SyncOptions } from "./host/options.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
 import { sharedPlanner } from "./host/shared.js";
@@ -148,7 +149,7 @@ export async function prepareSandboxManagedRuntime(
   const runtimeRootDir = path.posix.join(workspaceRemoteDir, ".paperclip-runtime", input.adapterKey);
   const options = optionsOf(input, workspaceRemoteDir);
   const control = { signal: input.signal, onProgress: input.onProgress };
-  const run = async (op: "push" | "pull") => resultOf(await sync(client, { ...options, op }, control));
+  const run = (op: "push" | "pull") => whereLocked(options.workspace, async (locked) => resultOf(await sync(client, { ...options, op, locked }, control)));
   const prepared = await run("push");
   const assetDirs = Object.fromEntries((input.assets ?? []).map(({ key }) => [key, path.posix.join(runtimeRootDir, key)]));
   const restoreWorkspace = () => run("pull") as Promise<void> & Promise<RuntimeReport>;

@@ -1,12 +1,11 @@
 // The drop-in module for merging a restored directory into a workspace.
-import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 
 import { assertFields, assertKind } from "./host/checked.js";
-import { codeOf, hostError } from "./host/errors.js";
-import { acquireLock } from "./host/lock.js";
+import { codeOf } from "./host/errors.js";
+import { realPath, underLock } from "./host/hold.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
 import { defaultStateDir } from "./host/state.js";
 import { inWorker } from "./host/sync.js";
@@ -104,9 +103,6 @@ async function hashOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The locks that the code which runs now is under, by the directory's real path. */
-const held = new AsyncLocalStorage<ReadonlyMap<string, Hold>>();
-
 /**
  * Runs a function while no sync and no merge, of this process or any other, changes
  * the directory. Within the function the same lock is not taken again; those that ask
@@ -114,60 +110,4 @@ const held = new AsyncLocalStorage<ReadonlyMap<string, Hold>>();
  */
 export function withDirectoryMergeLock<T>(targetDir: string, fn: () => Promise<T>): Promise<T> {
   return underLock(targetDir, fn);
-}
-
-async function underLock<T>(dir: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  assertKind(dir, "targetDir", "a string");
-  const real = await realPath(dir);
-  const holds = held.getStore() ?? new Map<string, Hold>();
-  const outer = holds.get(real)?.lasting;
-  const run = async () => {
-    const hold = new Hold(outer);
-    try {
-      return await held.run(new Map([...holds, [real, hold]]), fn);
-    } finally {
-      await hold.end();
-    }
-  };
-  if (outer) return outer.turn(run);
-  const release = await acquireLock(real, { signal });
-  try {
-    return await run();
-  } finally {
-    await release();
-  }
-}
-
-/** A lock while a function runs under it. Code that the function started may outlast it, and then has the lock no more. */
-class Hold {
-  private over = false;
-  private last: Promise<unknown> = Promise.resolve();
-
-  constructor(private readonly outer: Hold | undefined) {}
-
-  /** The innermost one that is not over. */
-  get lasting(): Hold | undefined {
-    return this.over ? this.outer?.lasting : this;
-  }
-
-  /** Runs a function after those that came before. */
-  turn<T>(fn: () => Promise<T>): Promise<T> {
-    const done = this.last.then(fn);
-    this.last = done.catch(() => undefined); // is told whoever asked for that turn
-    return done;
-  }
-
-  /** Lets nobody in any more, and waits for those who are. */
-  async end(): Promise<void> {
-    this.over = true;
-    await this.last;
-  }
-}
-
-async function realPath(dir: string): Promise<string> {
-  try {
-    return await fs.realpath(dir);
-  } catch (cause) {
-    throw hostError("unsafe_root", "the directory does not exist or can't be reached", { path: dir, cause, hint: "name an existing folder" });
-  }
 }

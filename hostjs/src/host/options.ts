@@ -30,6 +30,8 @@ export interface SyncOptions {
   part: number;
   /** Whether the client runs commands with streams, so that bodies are no calls of their own. Not in classic. */
   stream?: boolean;
+  /** Whether the caller holds the workspace's lock, and the sync must not wait for it. */
+  locked?: boolean;
   /** Where the sandbox is a folder of this machine: its path. */
   localRoot?: string;
 }

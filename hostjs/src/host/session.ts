@@ -98,12 +98,12 @@ export class Session {
     around.core.whyFile(session.request); // checks the form of everything
     session.enter("waiting");
     const waiting = (holder: string) => around.progress({ stage: "waiting", files: 0, bytes: 0, holder });
-    const release = await acquireLock(root, { signal: around.signal, waiting });
+    const release = options.locked ? undefined : await acquireLock(root, { signal: around.signal, waiting });
     try {
       session.begin();
       return await sync(session);
     } finally {
-      await release();
+      await release?.();
     }
   }
 

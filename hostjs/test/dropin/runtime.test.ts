@@ -8,6 +8,7 @@ import {
   buildSandboxExecutionSessionIdentity, mirrorDirectory, parseSandboxRemoteExecutionSpec, prepareSandboxManagedRuntime, sandboxExecutionSessionMatches,
   type PreparedSandboxManagedRuntime, type RuntimeReport,
 } from "../../src/sandbox-managed-runtime.js";
+import { withDirectoryMergeLock } from "../../src/workspace-restore-merge.js";
 import { DirectoryClient } from "../host/directory.js";
 import { listing, read, remove } from "../host/pair.js";
 import { put, tempDir } from "../host/world.js";
@@ -203,6 +204,20 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   assert.deepEqual(fs.readdirSync(path.join(top, "other")), [], "nothing passes through a link");
   await assert.rejects(mirrorDirectory(path.join(top, "missing"), to), { code: "io_failed" });
   assert.equal(read(to, "a"), "1", "a source that is missing empties nothing");
+});
+
+test("under the lock of its workspace a sync does not wait for itself", async (t) => {
+  const s = new Server(t);
+  put(s.local, "a", "1");
+  await withDirectoryMergeLock(s.local, async () => {
+    const runtime = await s.prepare();
+    put(s.sandbox, "a", "2");
+    const outside = new Server(t);
+    put(outside.local, "b", "3");
+    await Promise.all([runtime.restoreWorkspace(), runtime.restoreWorkspace(), outside.prepare()]);
+    await withDirectoryMergeLock(s.local, () => runtime.restoreWorkspace());
+  });
+  assert.equal(read(s.local, "a"), "2");
 });
 
 test("a spec that lacks a text has an identity that matches nothing, and no error", () => {
