@@ -147,7 +147,7 @@ export async function prepareSandboxManagedRuntime(
   const { spec, client, workspaceLocalDir } = input;
   const workspaceRemoteDir = input.workspaceRemoteDir ?? spec.remoteCwd;
   const runtimeRootDir = path.posix.join(workspaceRemoteDir, ".paperclip-runtime", input.adapterKey);
-  const options = optionsOf(input, workspaceRemoteDir);
+  const options = optionsOf(input, withoutSlash(workspaceRemoteDir));
   const control = { signal: input.signal, onProgress: input.onProgress };
   const run = (op: "push" | "pull") => whereLocked(options.workspace, async (locked) => resultOf(await sync(client, { ...options, op, locked }, control)));
   const prepared = await run("push");
@@ -187,7 +187,7 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
     root,
     adapter: input.adapterKey,
     dialect: input.dialect ?? "hardened",
-    remoteCwd: spec.remoteCwd,
+    remoteCwd: withoutSlash(spec.remoteCwd),
     stateDir: absolute(input.stateDir ?? defaultStateDir()),
     identity: `${spec.provider}:${spec.sandboxId} ${root}`,
     timeoutMs: spec.timeoutMs,
@@ -212,4 +212,9 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
 /** A folder as it is named now: a server may change its working directory before it restores. No name stays none. */
 function absolute(dir: string): string {
   return dir && path.resolve(dir);
+}
+
+/** The same folder without slashes at the end, which say nothing, so that both spellings share what is remembered. */
+function withoutSlash(dir: string): string {
+  return dir.replace(/(?<=.)\/+$/s, "");
 }

@@ -206,6 +206,27 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   assert.equal(read(to, "a"), "1", "a source that is missing empties nothing");
 });
 
+test("a slash at the end of the sandbox's folder says nothing", async (t) => {
+  for (const dialect of ["hardened", "classic"] as const) {
+    const s = new Server(t);
+    put(s.local, "a", "1");
+    await s.prepare({ dialect });
+    put(s.sandbox, "a", "2");
+    const spec = { transport: "sandbox" as const, provider: "directory", sandboxId: "one", remoteCwd: s.sandbox + "/", timeoutMs: 60_000, apiKey: null };
+    if (dialect === "classic") put(s.sandbox, "a", "1");
+    const runtime = await s.prepare({ dialect, spec });
+    assert.deepEqual([runtime.workspaceRemoteDir, runtime.runtimeRootDir], [s.sandbox + "/", s.sandbox + "/.paperclip-runtime/codex"], "as the seed says them");
+    put(s.sandbox, "b", "3");
+    await runtime.restoreWorkspace();
+    const home = dialect === "classic" ? { a: "644 1", b: "644 3" } : { a: "644 2", b: "644 3" };
+    assert.deepEqual(listing(s.local), home, "it is the sandbox that was met before");
+  }
+  const s = new Server(t);
+  for (const workspaceRemoteDir of ["/", "//", "/usr/"]) {
+    await assert.rejects(s.prepare({ workspaceRemoteDir }), { code: "unsafe_root", message: /system folder/ });
+  }
+});
+
 test("under the lock of its workspace a sync does not wait for itself", async (t) => {
   const s = new Server(t);
   put(s.local, "a", "1");
