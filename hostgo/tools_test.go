@@ -247,6 +247,42 @@ func TestD14_ASurveyThatFailsLeavesNothingBehind(t *testing.T) {
 	require.Equal(t, before, there())
 }
 
+// A push of more than the sandbox has room for leaves what arrived, for the next one to
+// use. It must not keep the disk full for ever.
+func TestD14_WhatAnUploadLeftDoesNotKeepTheDiskFull(t *testing.T) {
+	b := newPair(t)
+	b.opts.Identity = "the same sandbox"
+	bin := newToolbox(t, "gnu", "dash")
+	b.opts.Client = &toolbox{b.opts.Client, bin}
+	write(t, b.local, "a", "1")
+	b.push()
+	left := []string{"in-0123456789abcdef/t/0/b", "up-0123456789abcdee.tar", "up-0123456789abcdee.tar.0001"}
+	for _, name := range left {
+		write(t, b.sandbox, core.RuntimeDir+"/planner/"+name, "2")
+	}
+	write(t, b.sandbox, "a", "2")
+	signs := t.TempDir()
+	for _, tool := range []string{"sort", "cat"} {
+		wrap(t, bin, tool, "[ ! -e "+filepath.Join(signs, tool)+" ] || exit 1\nexec \"$TOOL\" \"$@\"\n")
+	}
+	for _, full := range []bool{false, true} {
+		write(t, signs, "sort", "")
+		if full {
+			write(t, signs, "cat", "")
+		}
+		_, err := hostgo.Pull(t.Context(), b.opts)
+		require.ErrorIs(t, err, core.CodeClient)
+		for _, name := range left {
+			_, err := os.Lstat(filepath.Join(b.sandbox, core.RuntimeDir, "planner", name))
+			require.Equal(t, full, os.IsNotExist(err), name)
+		}
+	}
+	remove(t, signs, "sort")
+	remove(t, signs, "cat")
+	b.pull()
+	require.Equal(t, "2", read(t, b.local, "a"))
+}
+
 // A run whose host was killed may still end in the sandbox while the next one looks
 // at it, and takes nothing from it.
 func TestD13_ASurveyBesideTheEndOfAnotherRun(t *testing.T) {

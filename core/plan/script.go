@@ -287,7 +287,8 @@ answer() {
 }
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1
-  trap 'wait; rm -rf "$D" "$D".* "$NOW" "$NOW.clock" "$R/down-$ID"*' EXIT # a full disk is not filled further
+  # A full disk is not filled further, and what uploads that were cut off left there does not keep it full.
+  trap 'wait; held || room || rm -rf "$R"/in-* "$R"/up-*; rm -rf "$D" "$D".* "$NOW" "$NOW.clock" "$R/down-$ID"*' EXIT
   begin
   bind
   now
@@ -306,6 +307,7 @@ survey() {
   answer
   trap - EXIT
 }
+room() { printf %4096s x 2>/dev/null | cat >"$D.room" 2>/dev/null; }
 check() {
   [ -d "$R" ] || { mkdir -p "$R"; stale; }
   begin
