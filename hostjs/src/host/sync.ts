@@ -3,7 +3,7 @@ import { types } from "node:util";
 import { PlannerError } from "../errors.js";
 import { compiledModule } from "../planner.js";
 import { clientError, type ClientCall, type ReportLine } from "./bridge.js";
-import { hostError } from "./errors.js";
+import { codeOf, hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, Task, ToWorker, WireError } from "./messages.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
 import type { SyncReport } from "./session.js";
@@ -78,7 +78,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
           break;
       }
     };
-    const died = (cause: unknown) => end({ entries: [], error: hostError("io_failed", "the thread of the sync ended early", { cause }) }, false);
+    const died = (cause: unknown) => end({ entries: [], error: deathOf(cause) }, false);
     // What it throws would end the server, in an event of the thread. It ends the sync.
     let failed: { error?: PlannerError } = {};
     const show = (event: ProgressEvent) => {
@@ -108,6 +108,13 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
       resolve(outcome);
     };
   });
+}
+
+/** The error of a thread that ended before its task did. */
+function deathOf(cause: unknown): PlannerError {
+  if (codeOf(cause) !== "ERR_WORKER_OUT_OF_MEMORY") return hostError("io_failed", "the thread of the sync ended early", { cause });
+  const hint = "give the server more memory (node --max-old-space-size), or exclude what need not travel";
+  return hostError("limit_exceeded", "the thread of the sync ran out of memory", { cause, hint });
 }
 
 /** Makes one call of the client and tells how it went. */

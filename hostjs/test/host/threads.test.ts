@@ -48,3 +48,20 @@ test("a thread that waits keeps no process alive", (t) => {
   assert.equal(stdout, "done\n");
   assert.equal(signal, null);
 });
+
+test("a thread that runs out of memory ends its task and not the server", (t) => {
+  const root = tempDir(t);
+  const url = new URL("../../src/host/sync.js", import.meta.url).href;
+  const script = `const { inWorker } = await import(${JSON.stringify(url)});
+    const dir = ${JSON.stringify(root)};
+    const merge = { exclude: [], count: 1e6, sourceDir: dir, targetDir: dir, stateDir: dir, policy: "keep-both" };
+    const entry = (n) => ["f" + n, { kind: "file", mode: 420, hash: "0".repeat(64) }];
+    const baseline = { slice: (from, to) => Array.from({ length: to - from }, (_, i) => entry(from + i)) };
+    const { error } = await inWorker({ task: "merge", merge }, { baseline });
+    console.log(error.code, error.hint);
+    const { entries } = await inWorker({ task: "capture", capture: { root: dir, exclude: [] } });
+    console.log(entries.length);`;
+  const { stdout, signal } = spawnSync(process.execPath, ["--max-old-space-size=24", "--input-type=module", "-e", script], { encoding: "utf8", timeout: 60_000 });
+  assert.equal(stdout, "limit_exceeded give the server more memory (node --max-old-space-size), or exclude what need not travel\n0\n");
+  assert.equal(signal, null);
+});
