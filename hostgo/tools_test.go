@@ -226,14 +226,21 @@ func wrap(t *testing.T, bin, tool, script string) {
 	require.NoError(t, os.WriteFile(path, []byte("#!"+filepath.Join(bin, "sh")+"\nTOOL="+plan.Quote(real)+"\n"+script), 0o755))
 }
 
-// A survey that fails, as on a full disk, leaves nothing that fills it further.
-func TestD14_ASurveyThatFailsLeavesNothingBehind(t *testing.T) {
+// newWrapped is a pair that has synced, and the folder of its sandbox's tools, to be wrapped.
+func newWrapped(t *testing.T) (*pair, string) {
+	t.Helper()
 	b := newPair(t)
 	b.opts.Identity = "the same sandbox"
 	bin := newToolbox(t, "gnu", "dash")
 	b.opts.Client = &toolbox{b.opts.Client, bin}
 	write(t, b.local, "a", "1")
 	b.push()
+	return b, bin
+}
+
+// A survey that fails, as on a full disk, leaves nothing that fills it further.
+func TestD14_ASurveyThatFailsLeavesNothingBehind(t *testing.T) {
+	b, bin := newWrapped(t)
 	there := func() []string {
 		names, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner/*"))
 		require.NoError(t, err)
@@ -250,12 +257,7 @@ func TestD14_ASurveyThatFailsLeavesNothingBehind(t *testing.T) {
 // A push of more than the sandbox has room for leaves what arrived, for the next one to
 // use. It must not keep the disk full for ever.
 func TestD14_WhatAnUploadLeftDoesNotKeepTheDiskFull(t *testing.T) {
-	b := newPair(t)
-	b.opts.Identity = "the same sandbox"
-	bin := newToolbox(t, "gnu", "dash")
-	b.opts.Client = &toolbox{b.opts.Client, bin}
-	write(t, b.local, "a", "1")
-	b.push()
+	b, bin := newWrapped(t)
 	left := []string{"in-0123456789abcdef/t/0/b", "up-0123456789abcdee.tar", "up-0123456789abcdee.tar.0001"}
 	for _, name := range left {
 		write(t, b.sandbox, core.RuntimeDir+"/planner/"+name, "2")
