@@ -125,6 +125,65 @@ func TestR2_ANameThatATarCanNotPackIsReported(t *testing.T) {
 	require.Equal(t, "2", read(t, b.local, "a"))
 }
 
+// around has a tool of a toolbox run other commands before and after what it does.
+func around(t *testing.T, bin, tool, before, after string) {
+	t.Helper()
+	path := filepath.Join(bin, tool)
+	program, err := os.Readlink(path)
+	require.NoError(t, err)
+	if base := filepath.Base(program); base == "busybox" || base == "toybox" {
+		program += " " + tool
+	}
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+before+"\n"+program+" \"$@\" || exit\n"+after), 0o755))
+}
+
+// What an agent writes to a file that a push is about to replace, after the push made sure
+// that it was as the plan expects, comes home like any version that a push sets aside.
+func TestD15_AnEditWhileAPushAppliesIsKept(t *testing.T) {
+	for _, make := range []string{"gnu", "busybox", "toybox"} {
+		t.Run(make, func(t *testing.T) {
+			b := newPair(t)
+			b.opts.Identity = "the same sandbox"
+			bin := newToolbox(t, make, "dash")
+			b.opts.Client = &toolbox{b.opts.Client, bin}
+			names := []string{"a", "d/b", "d/back\\slash", "d/new\nline", "e/same", "e/c"}
+			for _, name := range names {
+				write(t, b.local, name, "base")
+			}
+			b.push()
+			for _, name := range names {
+				write(t, b.local, name, "local")
+			}
+			write(t, b.local, "f/g/new", "local")
+			write(t, b.local, "e/new", "local")
+
+			// The first move edits what that move and later ones replace.
+			around(t, bin, "mv", "(cd "+plan.Quote(b.sandbox)+` && [ ! -f once ] || exit 0
+: >once
+for f in a d/b 'd/back\slash' 'd/new
+line'; do printf sandbox >>"$f"; done
+printf saved >e/c~ && /bin/mv e/c~ e/c
+printf stranger >e/new
+)`, "")
+			b.push()
+			for _, name := range append(names, "f/g/new", "e/new") {
+				require.Equal(t, "local", read(t, b.sandbox, name), name)
+			}
+			b.pull()
+			var got []string
+			for name, content := range listing(t, b.local) {
+				if at, _, ok := strings.Cut(name, ".conflict-"); ok {
+					got = append(got, at+": "+strings.TrimPrefix(content, "-rw-r--r-- "))
+				}
+			}
+			slices.Sort(got)
+			require.Equal(t, []string{"a: basesandbox", "d/b: basesandbox", "d/back\\slash: basesandbox", "d/new\nline: basesandbox", "e/c: saved", "e/new: stranger"}, got)
+			require.Empty(t, b.pull().Lines, "what came home is over")
+		})
+	}
+}
+
 // An edit of a file that a push has just put in place, in the tick of the clock in
 // which the push began, is not taken for what was sent.
 func TestR2_AnEditInTheTickOfAPushComesHome(t *testing.T) {
@@ -136,17 +195,9 @@ func TestR2_AnEditInTheTickOfAPushComesHome(t *testing.T) {
 		write(t, b.local, "other", "1")
 		b.push()
 
-		mv, err := os.Readlink(filepath.Join(bin, "mv"))
-		require.NoError(t, err)
-		require.NoError(t, os.Rename(filepath.Join(bin, "mv"), filepath.Join(bin, "really")))
-		if make == "busybox" {
-			mv += " mv"
-		}
-		wrapper := "#!/bin/sh\n" + mv + ` "$@" || exit
-cd ` + plan.Quote(b.sandbox) + ` && [ -f file ] && [ "$(cat file)" = 1 ] || exit 0
+		around(t, bin, "mv", "", "cd "+plan.Quote(b.sandbox)+` && [ -f file ] && [ "$(cat file)" = 1 ] || exit 0
 printf 2 >file; touch -r .paperclip-runtime/*/run-*.c0 file
-`
-		require.NoError(t, os.WriteFile(filepath.Join(bin, "mv"), []byte(wrapper), 0o755))
+`)
 		write(t, b.local, "file", "1")
 		b.push()
 		require.Equal(t, "2", read(t, b.sandbox, "file"))

@@ -17,6 +17,10 @@ type applyScript struct {
 	changes strings.Builder
 	after   strings.Builder // lists the paths that were written
 	sent    []core.Digest   // of the contents that were sent
+
+	was      strings.Builder // what the replaced files must have been, in the form of sha256sum -c
+	odd      strings.Builder // the same for names that have no line there
+	replaced int             // number of lines of was
 }
 
 // header takes the lock, proves that the sandbox is the one that the plan is
@@ -38,14 +42,14 @@ func header(r *Request, p *Plan, scriptName string) string {
 I=$R/in-$ID
 . "$I/$S"
 empty() { [ -r . ] || return 1; for p in * .[!.]* ..?*; do [ ! -e "$p" ] && [ ! -L "$p" ] || [ "$p" = ` + core.RuntimeDir + ` ] || return 1; done; }
-umask 022
+` + putting + `umask 022
 cd "$R" || exit 1
 if ! mkdir lock 2>/dev/null; then
   if held; then leave busy ` + exitBusy + `; fi
   rm -rf lock; mkdir lock || leave busy ` + exitBusy + `
 fi
 echo $$ >lock/pid
-trap '[ ! -d "$R/lock" ] || rm -rf "$R/lock"' EXIT
+trap 'set +e; replaced; [ ! -d "$R/lock" ] || rm -rf "$R/lock"' EXIT
 sweep
 begin
 [ "$m" = "$MARKER" ] || stale
@@ -101,6 +105,7 @@ set -e
 const footer = `if [ -z "$MARKER" ]; then printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; fi
 set +e
 umask 077
+replaced & keeping=$!
 : >"$D.c1"
 for o in $OLD; do rm -rf "$R/in-$o"; done
 for s in "$R"/script-*; do [ "$s" = "$R/$S" ] || [ ! -f "$s" ] || rm -f "$s"; done
@@ -135,6 +140,7 @@ listed() {
 }
 [ -z "$LISTED" ] || listed
 wait $settling || N=
+wait $keeping
 trap - EXIT
 tidy "in-$ID" lock &
 [ "$N" != "$ID" ] || keep
@@ -142,7 +148,7 @@ wait
 `
 
 func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {
-	return header(r, p, scriptName) + "written() {\n:\n" + s.after.String() + "}\n" +
+	return header(r, p, scriptName) + "WAS=" + itoa(s.replaced) + "\nodd() {\n:\n" + s.odd.String() + "}\nwritten() {\n:\n" + s.after.String() + "}\n" +
 		s.checks.String() + `: >"$D.before"; : >"$D.sources"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
 		middle + s.changes.String() + footer
 }
@@ -170,12 +176,14 @@ func (s *applyScript) expect(path string, e *core.Entry, kinds map[string][]stri
 	}
 }
 
-// sum adds a line of a checksum list, whose tools disagree on how two bytes are
-// escaped.
-func (s *applyScript) sum(b *strings.Builder, path string, d core.Digest) {
-	if !strings.ContainsAny(path, "\\\n\r") {
-		b.WriteString(d.String() + "  " + at(path) + "\n")
+// sum adds a line of a checksum list, unless the name holds a byte that the tools
+// escape in different ways.
+func (s *applyScript) sum(b *strings.Builder, path string, d core.Digest) bool {
+	if strings.ContainsAny(path, "\\\n\r") {
+		return false
 	}
+	b.WriteString(d.String() + "  " + at(path) + "\n")
+	return true
 }
 
 func (s *applyScript) writeChecks(kinds map[string][]string) {

@@ -104,7 +104,7 @@ func Seal(r *Request, p *Plan, sent *Sent) ([]Member, error) {
 	s.clearDelivered(p.Delivered)
 	s.list(p, sent, bad)
 	lib, name := scriptFor(rules)
-	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "sums", Data: s.sentList()},
+	return []Member{{Name: "expect", Data: []byte(s.sums.String())}, {Name: "was", Data: []byte(s.was.String())}, {Name: "sums", Data: s.sentList()},
 		{Name: name, Data: []byte(lib)}, {Name: "apply.sh", Data: []byte(s.text(r, p, name))}, {Name: lastMember, Data: []byte{}}}, nil
 }
 
@@ -191,6 +191,9 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 			links.WriteString("relink " + Quote(name) + " " + Quote(at(u.Decision.Path)) + "\n")
 			continue
 		}
+		if e := u.Decision.Expect; e != nil && e.Kind == core.KindFile && u.Decision.Want.Kind == core.KindFile && !u.Decision.Displace {
+			s.replace(u.Decision.Path, e.Digest)
+		}
 		if _, ok := groups[parent]; !ok {
 			parents = append(parents, parent)
 		}
@@ -198,11 +201,7 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 	}
 	commands(b, "rm -f --", torn, "")
 	for _, parent := range parents {
-		dest := ` "$W"/`
-		if parent != "" {
-			dest += Quote(parent) + "/"
-		}
-		commands(b, "mv -f --", groups[parent], dest)
+		s.put(parent, groups[parent])
 	}
 	if links.Len() > 0 {
 		b.WriteString(relink + links.String())

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"github.com/paperclipai/syncplan/core"
+)
+
+// putting is the part of an apply script that puts entries in their places. What
+// somebody wrote there after it was checked must not be lost (promise D15): a file that
+// stands in a place gets a second name first, and once all are in place, a replaced file
+// that is not what the plan expects is set aside, as a version that a plan sets aside
+// is. A save that renames between that link and the move, and an edit of a file that is
+// about to be deleted, stay unseen: a shell can't exchange two entries. So does any where
+// there is no sha256sum.
+//
+// $I/old mirrors the workspace. $I/was says what the plan expects there, in WAS lines; for
+// names that have no line there, odd does.
+const putting = `KEPT=0
+put() {
+  d=$1 hit=; shift
+  for n do o=$W/$d${n##*/}; [ ! -f "$o" ] || [ -L "$o" ] || hit=1 KEPT=$((KEPT+1)); done
+  [ -z "$hit" ] || (
+    for n do shift; o=./$d${n##*/}; [ ! -f "$W/$o" ] || [ -L "$W/$o" ] || set -- "$@" "$o"; done
+    [ -d "old/$d" ] || mkdir -p "old/$d"
+    cd "$W" && { ln -- "$@" "$I/old/$d" || cp -p -- "$@" "$I/old/$d"; }
+  ) 2>/dev/null || :
+  mv -f -- "$@" "$W/$d"
+}
+unchanged() { [ ! -f "$2" ] || [ "$(sha256sum <"$2")" != "$1  -" ] || rm -f -- "$2"; }
+replaced() {
+  [ -d "$I/old" ] && have sha256sum && cd "$I/old" || return 0
+  sha256sum -c "$I/was" >"$D.kept" 2>/dev/null && [ $KEPT = $WAS ] && return
+  while IFS= read -r l; do case $l in *': OK') rm -f -- "${l%: OK}" ;; esac; done <"$D.kept"
+  odd
+  find . -type f -exec sh -c 'R=$1 ID=$2; shift 2
+    mkdir -p "$R/displaced"
+    for f do
+      d=$(printf "%s\0%s\0late" "${f#./}" "$ID" | sha256sum) d=$R/displaced/${d%% *}
+      printf %s "${f#./}" >"$d.path" && mv -f -- "$f" "$d"
+    done' sh "$R" "$ID" {} +
+}
+`
+
+// replace adds what the plan expects of a file that an upload takes the place of.
+func (s *applyScript) replace(path string, d core.Digest) {
+	if s.sum(&s.was, path, d) {
+		s.replaced++
+		return
+	}
+	s.odd.WriteString("unchanged " + d.String() + " " + Quote(at(path)) + "\n")
+}
+
+// put moves members into a directory of the workspace.
+func (s *applyScript) put(parent string, names []string) {
+	if parent != "" {
+		parent += "/"
+	}
+	commands(&s.changes, "put "+Quote(parent), names, "")
+}
