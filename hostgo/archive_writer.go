@@ -59,7 +59,7 @@ func (a *ArchiveWriter) Close() error { return archiveError(a.w.Close()) }
 func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, Member], keep func(core.Digest, []byte) error, done func(i int, m *Member, s Sent)) error {
 	top, err := tree.Open(root)
 	if err != nil {
-		return ioError("the workspace can't be read", root, err)
+		return ioError("the folder can't be read", root, err)
 	}
 	defer top.Close()
 	ctx, cancel := context.WithCancel(ctx)

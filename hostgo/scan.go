@@ -67,7 +67,7 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	folder := s.dir(top, "", newReader())
 	s.wait.Wait()
 	if err := ctx.Err(); err != nil {
-		return nil, &core.Error{Code: core.CodeCancelled, Message: "stopped while the workspace was scanned", Err: err}
+		return nil, &core.Error{Code: core.CodeCancelled, Message: "stopped while scanning", Err: err}
 	}
 	if err := s.saveCache(root, folder); err != nil {
 		return nil, err

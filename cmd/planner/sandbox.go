@@ -107,15 +107,19 @@ func (b *sandbox) pullAgain(a *app, f *syncFlags) string {
 	return line
 }
 
+// fetched are the refs of a repository in the sandbox that can hold commits which are
+// nowhere else, by the names they get at home. Where there is no stash, nothing matches.
+const fetched = " '+refs/heads/*:refs/remotes/sandbox/*' '+refs/stash*:refs/remotes/sandbox/stash*' +HEAD:refs/remotes/sandbox/HEAD"
+
 // fetchCommits returns the command lines that bring the commits home that the
-// pull reported: a repository's branches become those of a remote called sandbox.
+// pull reported, as those of a remote called sandbox.
 func (b *sandbox) fetchCommits(a *app, f *syncFlags) []string {
 	lines := []string{}
 	for _, p := range a.out.sum.Problems {
 		if p.Code == string(core.ProblemGitKept) {
 			repo := path.Dir(p.Path)
 			lines = append(lines, "git -C "+plan.Word(filepath.Join(f.workspace, filepath.FromSlash(repo)))+
-				" fetch "+plan.Word(path.Join(b.root, repo))+" '+refs/heads/*:refs/remotes/sandbox/*'")
+				" fetch "+plan.Word(path.Join(b.root, repo))+fetched)
 		}
 	}
 	return lines

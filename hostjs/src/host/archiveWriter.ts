@@ -75,7 +75,7 @@ export class ArchiveWriter {
     try {
       top = Dir.open(root);
     } catch (error) {
-      throw ioError("the workspace can't be read", root, error);
+      throw ioError("the folder can't be read", root, error);
     }
     const folder = new OpenFolder(top);
     try {

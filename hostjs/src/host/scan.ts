@@ -124,7 +124,7 @@ class Scanner {
   /** Scans an open directory, which it closes. */
   dir(dir: Dir, path: string): void {
     try {
-      this.options.stop.throwIfStopped("stopped while the workspace was scanned");
+      this.options.stop.throwIfStopped("stopped while scanning");
       const cached = this.options.cache?.folder(path, this.clock);
       const found = this.find(dir, path, cached);
       const verdicts = this.options.rules.scanDir(path, found.map(asWord));
@@ -303,7 +303,7 @@ class Scanner {
         }
         size += n;
         if (n === 0 || (n < this.buffer.length && size === before.size)) break;
-        this.options.stop.throwIfStopped("stopped while the workspace was scanned");
+        this.options.stop.throwIfStopped("stopped while scanning");
       }
       const after = fstat(fd);
       if (size !== before.size || !same(before, after)) return "changed";
