@@ -257,7 +257,7 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 		sSame = sameBelow(w.b, w.s, path) && !w.sGap.pins(path)
 	}
 	if tSame && isDir(t) && s != nil && !isDir(s) {
-		tSame = sameBelow(w.b, w.t, path) && !w.tGap.pins(path)
+		tSame = sameBelow(w.b, w.t, path) && !w.tGap.pins(path) && !w.keepsGit(path)
 	}
 	set(sourceUnchanged, sSame)
 	set(targetUnchanged, tSame)

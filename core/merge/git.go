@@ -1,6 +1,10 @@
 package merge
 
-import "github.com/paperclipai/syncplan/core"
+import (
+	"slices"
+
+	"github.com/paperclipai/syncplan/core"
+)
 
 // visitGit decides a .git entry as one unit (promise S3) and reports whether it
 // did. On a push only the exact name is special.
@@ -35,6 +39,12 @@ func (w *walker) pullGit(path string, exact bool, b, s, t *core.Entry) {
 	case !w.sameRepo(path, w.in.RemoteRepos):
 		w.refuse(path, core.ProblemGitKept, "commits, branches or staged changes made in the sandbox stayed there; fetch or copy them before it is removed")
 	}
+}
+
+// keepsGit reports whether the target's directory at path holds a repository that
+// a pull may not take away with it.
+func (w *walker) keepsGit(path string) bool {
+	return w.in.Direction == Pull && slices.ContainsFunc(w.t.Below(path).List(), func(e core.Entry) bool { return core.IsGitName(core.Name(e.Path)) })
 }
 
 // sameRepo compares a repository's state with base's, or with local's where
