@@ -14,7 +14,7 @@ func (w *walker) collide() {
 	if !facts.FoldCase && !facts.Normalize {
 		return
 	}
-	fold := func(p string) string { return FoldKey(p, facts.FoldCase, facts.Normalize) }
+	fold := facts.fold
 	gone := map[string]bool{}
 	decisions := w.out.Decisions.Reader()
 	for i := range decisions.Len() {

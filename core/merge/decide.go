@@ -23,6 +23,9 @@ type Facts struct {
 	Backslash    bool // a backslash separates path segments (Windows)
 }
 
+// fold returns what the file system takes a path for.
+func (f Facts) fold(path string) string { return FoldKey(path, f.FoldCase, f.Normalize) }
+
 // Input is everything that decides. Nothing else does: no time, no size.
 type Input struct {
 	Direction   Direction

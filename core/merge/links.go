@@ -11,55 +11,79 @@ import (
 // would give up.
 const maxHops = 40
 
+// Bounds of what links may cost: a sandbox can make each lead a long way, and each depend
+// on another that is refused. What passes them is refused as if it led out.
+const (
+	maxSteps  = 256 // names on the way of one link
+	maxRounds = 16  // judgements, each without what the one before refused
+)
+
 // judgeLinks refuses links that lead out of the root in the planned final tree
 // (promise S2). It also looks at links that stand already: a new entry may turn
 // one that led inside into one that leads out, and then it is the new entry
 // that goes. Refusing changes the tree, so it is judged again until it holds.
 func (w *walker) judgeLinks() {
-	if !w.touchesLinks() {
+	if !w.out.touchLinks() {
 		return
 	}
-	before := &Planned{target: w.target.Entries}
-	for {
-		after := PlannedOf(w.target.Entries, w.out.Decisions)
-		bad := map[int]bool{}
-		decisions := w.out.Decisions.Reader()
-		for i := range decisions.Len() {
-			d := decisions.At(i)
-			if (puts(d) || d.Action == Aside) && d.Want.Kind == core.KindLink && after.escapes(d.Dest, d.Want.Target, w.in.Facts, nil) {
-				bad[i] = true
-			}
-		}
-		for e := range w.target.Entries.Links() {
-			if _, changes := after.wants[e.Path]; changes || before.escapes(e.Path, e.Target, w.in.Facts, nil) {
-				continue
-			}
-			var through []int
-			if after.escapes(e.Path, e.Target, w.in.Facts, &through) {
-				for _, k := range through {
-					bad[k] = true
-				}
-			}
-		}
+	before := (&Planned{target: w.target.Entries}).spelled(w.in.Facts)
+	for range maxRounds {
+		bad := w.leadingOut(before, PlannedOf(w.target.Entries, w.out.Decisions).spelled(w.in.Facts))
 		if len(bad) == 0 {
 			return
 		}
 		w.drop(bad)
 	}
+	all := map[int]bool{}
+	decisions := w.out.Decisions.Reader()
+	for i := range decisions.Len() {
+		if touchesLinks(decisions.At(i)) {
+			all[i] = true
+		}
+	}
+	w.drop(all)
 }
 
-// touchesLinks spares the common pull, which neither brings a link nor changes
-// the kind of anything, the second look.
-func (w *walker) touchesLinks() bool {
+// leadingOut returns the decisions because of which a link would lead out.
+func (w *walker) leadingOut(before, after *Planned) map[int]bool {
+	bad := map[int]bool{}
 	decisions := w.out.Decisions.Reader()
 	for i := range decisions.Len() {
 		d := decisions.At(i)
-		if d.Want != nil && d.Want.Kind == core.KindLink || d.Expect != nil && d.Expect.Kind == core.KindLink ||
-			puts(d) && d.Expect != nil && d.Expect.Kind != d.Want.Kind {
+		if (puts(d) || d.Action == Aside) && d.Want.Kind == core.KindLink && after.escapes(d.Dest, d.Want.Target, w.in.Facts, nil) {
+			bad[i] = true
+		}
+	}
+	for e := range w.target.Entries.Links() {
+		if _, changes := after.wants[e.Path]; changes || before.escapes(e.Path, e.Target, w.in.Facts, nil) {
+			continue
+		}
+		var through []int
+		if after.escapes(e.Path, e.Target, w.in.Facts, &through) {
+			for _, k := range through {
+				bad[k] = true
+			}
+		}
+	}
+	return bad
+}
+
+// touchLinks spares the common pull, which neither brings a link nor changes
+// the kind of anything, the second look.
+func (o *Outcome) touchLinks() bool {
+	decisions := o.Decisions.Reader()
+	for i := range decisions.Len() {
+		if touchesLinks(decisions.At(i)) {
 			return true
 		}
 	}
 	return false
+}
+
+// touchesLinks holds for all that can change where a link leads.
+func touchesLinks(d *Decision) bool {
+	return d.Want != nil && d.Want.Kind == core.KindLink || d.Expect != nil && d.Expect.Kind == core.KindLink ||
+		puts(d) && d.Expect != nil && d.Expect.Kind != d.Want.Kind
 }
 
 // escapes resolves the link at path and reports whether the walk leaves the
@@ -70,7 +94,10 @@ func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool
 		return true
 	}
 	todo := []string{target}
-	for hops := 1; len(todo) > 0; {
+	for hops, steps := 1, 0; len(todo) > 0; steps++ {
+		if steps > maxSteps {
+			return true
+		}
 		rest := todo[len(todo)-1]
 		if strings.HasPrefix(rest, "/") {
 			return true
@@ -90,7 +117,7 @@ func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool
 			at = core.Parent(at)
 			continue
 		}
-		next := core.Join(at, seg)
+		next := p.spelling(core.Join(at, seg), facts)
 		if i, ok := p.taken[next]; ok && through != nil {
 			*through = append(*through, i)
 		}
@@ -108,17 +135,20 @@ func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool
 
 // drop refuses decisions by index, and whatever was to be written below them.
 func (w *walker) drop(bad map[int]bool) {
-	var roots []string
+	roots := map[string]bool{}
 	decisions := w.out.Decisions.Reader()
 	for i := range decisions.Len() {
 		d := decisions.At(i)
-		if bad[i] && !slices.Contains(roots, d.Path) {
-			roots = append(roots, d.Path)
+		if bad[i] && !roots[d.Path] {
+			roots[d.Path] = true
 			w.refuse(d.Path, core.ProblemUnsafeLink, "it would lead out of the workspace")
 		}
 	}
 	under := func(p string) bool {
-		return slices.ContainsFunc(roots, func(r string) bool { return p == r || core.Under(p, r) })
+		for p != "" && !roots[p] {
+			p = core.Parent(p)
+		}
+		return p != ""
 	}
 	w.out.Decisions = DecisionsOf(slices.DeleteFunc(w.out.Decisions.List(), func(d Decision) bool { return under(d.Path) }))
 	w.out.Conflicts = slices.DeleteFunc(w.out.Conflicts, func(c Conflict) bool { return under(c.Path) })

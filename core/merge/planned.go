@@ -11,6 +11,9 @@ type Planned struct {
 	target core.Tree
 	wants  map[string]*core.Entry // by Dest; nil: nothing stands there
 	taken  map[string]int         // Dest → index of the decision that puts it there
+	// spellings are the paths of links and of what changes, by what this file system takes
+	// them for; nil where it tells all names apart.
+	spellings map[string]string
 }
 
 // PlannedOf returns what decisions make of the target.
@@ -41,6 +44,35 @@ func (p *Planned) At(path string) *core.Entry {
 		return e
 	}
 	return p.target.Find(path)
+}
+
+// spelled makes p find a link under any name that the file system takes for its own.
+func (p *Planned) spelled(facts Facts) *Planned {
+	if !facts.FoldCase && !facts.Normalize {
+		return p
+	}
+	p.spellings = map[string]string{}
+	for e := range p.target.Links() {
+		p.spellings[facts.fold(e.Path)] = e.Path
+	}
+	for path, e := range p.wants {
+		// What goes has no name where something else comes by another spelling of it.
+		if _, other := p.spellings[facts.fold(path)]; e != nil || !other {
+			p.spellings[facts.fold(path)] = path
+		}
+	}
+	return p
+}
+
+// spelling returns a path as the tree writes it.
+func (p *Planned) spelling(path string, facts Facts) string {
+	if p.spellings == nil {
+		return path
+	}
+	if as, ok := p.spellings[facts.fold(path)]; ok {
+		return as
+	}
+	return path
 }
 
 // Near returns path where its directory will stand, else the same name in the
