@@ -163,6 +163,16 @@ func DisplayPath(p string) string {
 	return string(b)
 }
 
+// DisplayText returns a text for people as [DisplayPath] does a name, but leaves its
+// backslashes: names in it are escaped already.
+func DisplayText(s string) string {
+	parts := strings.Split(s, `\`)
+	for i := range parts {
+		parts[i] = DisplayPath(parts[i])
+	}
+	return strings.Join(parts, `\`)
+}
+
 // invisible holds for C1 controls and for characters that reorder or hide text
 // on a terminal.
 func invisible(r rune) bool {

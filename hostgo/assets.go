@@ -114,7 +114,7 @@ func (a *assetWalk) dir(real, rel string) error {
 	for _, d := range list {
 		name := core.Join(rel, d.Name())
 		if core.ValidatePath(name) != nil {
-			a.problem(core.Join(rel, core.DisplayPath(d.Name())), core.ProblemInvalidName, "")
+			a.problem(core.DisplayPath(name), core.ProblemInvalidName, "")
 			continue
 		}
 		if err := a.entry(filepath.Join(real, d.Name()), name); err != nil {

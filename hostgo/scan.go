@@ -192,7 +192,7 @@ func (s *scanner) entry(at *place, name string, r *reader) (core.Entry, tree.Inf
 	d, parent, path := at.dir, at.path, core.Join(at.path, name)
 	switch {
 	case !utf8.ValidString(name):
-		s.problem(core.Join(parent, core.DisplayPath(name)), core.ProblemInvalidName, "the name is not valid UTF-8")
+		s.problem(core.DisplayPath(path), core.ProblemInvalidName, "the name is not valid UTF-8")
 		s.occupy(parent)
 		return none, unknown, false
 	case len(path) > core.MaxPath:

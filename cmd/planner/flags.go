@@ -99,7 +99,7 @@ func flagFault(text string) string {
 	if name, why, found := strings.Cut(rest, ": "); ok && found {
 		return before + " for " + dashes(name) + ": " + why
 	}
-	return printable(text)
+	return core.DisplayText(text)
 }
 
 func dashes(name string) string {
@@ -243,7 +243,7 @@ func (f *syncFlags) options(a *app, box *sandbox) hostgo.Options {
 	o.Progress = p.show
 	o.Waiting = func(holder string) {
 		p.clear()
-		a.out.note("waiting for another sync of this workspace (" + holder + "); Ctrl-C stops")
+		a.out.note("waiting for another sync of this workspace (" + core.DisplayText(holder) + "); Ctrl-C stops")
 	}
 	a.out.clear, a.out.quiet, a.out.verbose = p.clear, f.quiet, f.verbose
 	if filepath.Clean(f.workspace) != "." {

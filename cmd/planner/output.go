@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
@@ -94,7 +96,28 @@ func (o *output) line(v any) {
 		o.note("the result can't be encoded: " + err.Error())
 		return
 	}
-	o.write(o.a.stdout, string(data)+"\n")
+	o.write(o.a.stdout, visible(string(data))+"\n")
+}
+
+// visible writes in JSON what could steer a terminal as JSON's own escapes, which change no value: somebody may
+// look at it (promise S8).
+func visible(text string) string {
+	if core.DisplayText(text) == text {
+		return text // as it is nearly always
+	}
+	var b strings.Builder
+	for _, c := range text {
+		switch {
+		case core.DisplayText(string(c)) == string(c):
+			b.WriteRune(c)
+		case c > 0xffff:
+			high, low := utf16.EncodeRune(c)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.String()
 }
 
 // write keeps the first error of stdout, so that half a result does not look
@@ -122,9 +145,9 @@ func (o *output) keptSandbox(url, again string, fetch []string) {
 			Fetch []string `json:"fetch"`
 		}{"kept_sandbox", url, again, fetch})
 	}
-	text := "not everything came home, so the sandbox is kept: " + printable(url) + "\n  try again with: " + printable(again)
+	text := "not everything came home, so the sandbox is kept: " + core.DisplayText(url) + "\n  try again with: " + core.DisplayText(again)
 	for _, line := range fetch {
-		text += "\n  fetch its commits with: " + printable(line)
+		text += "\n  fetch its commits with: " + core.DisplayText(line)
 	}
 	o.note(text)
 }
@@ -182,7 +205,7 @@ func (o *output) show(r *hostgo.Report, would bool) {
 	}
 	o.write(o.a.stdout, plan.Render(&shown, would, o.verbose))
 	if r.Op == merge.Pull && o.folder != "" && slices.ContainsFunc(r.Conflicts, func(c merge.Conflict) bool { return c.Copy != "" }) {
-		o.write(o.a.stdout, "The commands are for the folder "+printable(o.folder)+"\n")
+		o.write(o.a.stdout, "The commands are for the folder "+core.DisplayText(o.folder)+"\n")
 	}
 	if r.Displaced != "" {
 		o.write(o.a.stdout, "What was replaced here is kept in "+r.Displaced+"\n")
@@ -295,19 +318,9 @@ func (o *output) showError(err error) {
 		out.Code, out.Message, out.Hint = string(known.Code), known.Error(), orNull(known.Hint)
 	}
 	o.sum.Error = out
-	text := "planner: " + printable(out.Message) + "\n"
+	text := "planner: " + core.DisplayText(out.Message) + "\n"
 	if out.Hint != nil {
-		text += "  hint: " + printable(*out.Hint) + "\n"
+		text += "  hint: " + core.DisplayText(*out.Hint) + "\n"
 	}
 	o.write(o.a.stderr, text)
-}
-
-// printable escapes what could steer a terminal (promise S8), and leaves the
-// backslashes of names that are escaped already.
-func printable(s string) string {
-	parts := strings.Split(s, `\`)
-	for i := range parts {
-		parts[i] = core.DisplayPath(parts[i])
-	}
-	return strings.Join(parts, `\`)
 }

@@ -128,7 +128,7 @@ func (s *leftovers) badName(p string) {
 	for _, seg := range strings.Split(p, "/") {
 		if !utf8.ValidString(seg) {
 			s.holds[parent] = true
-			s.problem(core.Join(parent, core.DisplayPath(seg)), core.ProblemInvalidName, "the name is not valid UTF-8")
+			s.problem(core.DisplayPath(core.Join(parent, seg)), core.ProblemInvalidName, "the name is not valid UTF-8")
 			return
 		}
 		parent = core.Join(parent, seg)

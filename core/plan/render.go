@@ -35,7 +35,7 @@ func Render(r *Report, would, verbose bool) string {
 		}
 		text := shown + ": " + strings.ReplaceAll(string(p.Code), "_", " ")
 		if p.Detail != "" {
-			text += "; " + p.Detail
+			text += "; " + core.DisplayText(p.Detail)
 		}
 		line(&b, "problem", text)
 	}

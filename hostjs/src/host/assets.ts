@@ -60,7 +60,7 @@ class AssetWalk {
     const found: { name: string; path: string; info: fs.Stats; rel: string }[] = [];
     for (const name of names) {
       const below = join(rel, name);
-      if (name.includes("\ufffd") || !this.s.core.validPath(below)) this.problem(join(rel, this.s.core.display(name)), "invalid_name");
+      if (name.includes("\ufffd") || !this.s.core.validPath(below)) this.problem(join(this.s.core.display(rel), this.s.core.display(name)), "invalid_name");
       else {
         const at = this.look(path.join(real, name), below);
         if (at) found.push({ name, rel: below, ...at });

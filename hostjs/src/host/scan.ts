@@ -186,7 +186,7 @@ class Scanner {
   private pathOf(parent: string, name: Name): string | undefined {
     const { rules } = this.options;
     if (typeof name !== "string") {
-      this.problem(join(parent, rules.display(name)), "invalid_name", "the name is not valid UTF-8");
+      this.problem(join(rules.display(parent), rules.display(name)), "invalid_name", "the name is not valid UTF-8");
     } else {
       const path = join(parent, name);
       // No character has more than three bytes a unit.

@@ -132,11 +132,17 @@ test("S8: control characters are escaped", async (t) => {
   p.here("a", "1");
   await p.push();
   p.there("evil\x1b[2J\nname", "x");
+  for (const root of [p.local, p.sandbox]) {
+    fs.mkdirSync(path.join(root, "evil\x1b[2J"));
+    fs.writeFileSync(Buffer.concat([Buffer.from(path.join(root, "evil\x1b[2J/")), Buffer.from([0xff])]), "x");
+  }
+  assert.deepEqual((await p.push()).problems?.map((problem) => problem.path), ["evil\\x1b[2J/\\xff"]);
   const { uploadedFiles, uploadedBytes, downloadedFiles, downloadedBytes, clientCalls, displaced, stages, ...report } = await p.pull();
   assert.equal(downloadedFiles, 1);
   const text = sharedPlanner().render(report);
   assert.ok(!text.includes("\x1b"));
   assert.ok(text.includes("evil\\x1b[2J\\x0aname"), text);
+  assert.ok(text.includes("evil\\x1b[2J/\\xff: invalid name"), text);
   assert.ok(fs.lstatSync(path.join(p.local, "evil\x1b[2J\nname")).isFile());
 });
 
