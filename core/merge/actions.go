@@ -100,6 +100,9 @@ func (w *walker) takeSource(path string, row Row, b, s, t *core.Entry) {
 		if isDir(t) && !isDir(s) {
 			w.removeBelow(path, row)
 		}
+		if isFile(t) && !isFile(s) {
+			w.out.Deletes++
+		}
 		want := s
 		if isFile(s) && isFile(t) {
 			e := *s

@@ -55,7 +55,7 @@ type Outcome struct {
 	Repos     []core.Repo    // what base takes as the states of repositories
 	ModeOnly  int            // entries that differ in other permission bits alone
 	Deletable int            // files in the target that base knows, outside .git
-	Deletes   int            // files among them that would be deleted
+	Deletes   int            // files among them that would be deleted, or replaced by what is no file
 	// SourceEmpty says that the source holds no file outside .git although the
 	// target holds some that base knows.
 	SourceEmpty bool
