@@ -69,6 +69,7 @@ func (w *walker) bit(path string, b, s, t *core.Entry) bool {
 	}
 	e := *t
 	e.Mode = withBit(t.Mode, want)
+	w.flag(path)
 	w.emit(Decision{Path: path, Row: RowExecutable, Action: Chmod, Dest: path, Expect: t, Want: &e, Advance: true, Base: s})
 	return true
 }
@@ -149,15 +150,14 @@ func (w *walker) remove(path string, row Row, t *core.Entry) {
 	if t.Kind == core.KindFile {
 		w.out.Deletes++
 	}
+	w.flag(path)
 	w.emit(Decision{Path: path, Row: row, Action: Delete, Dest: path, Expect: t, Advance: true})
 }
 
 // write emits a decision that puts something under path.
 func (w *walker) write(d Decision) {
 	w.makeAbove()
-	if w.in.Direction == Pull && core.Flagged(d.Path) {
-		w.out.Flagged = append(w.out.Flagged, d.Path)
-	}
+	w.flag(d.Path)
 	w.emit(d)
 }
 

@@ -338,6 +338,7 @@ func (w *walker) finish() {
 	if w.in.Direction == Pull {
 		w.collide()
 		w.judgeLinks()
+		w.flagThroughLinks()
 	}
 	core.Sort(w.out.Conflicts, func(a, b Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	w.out.Problems = core.SortProblems(w.out.Problems)

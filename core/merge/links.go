@@ -86,21 +86,25 @@ func touchesLinks(d *Decision) bool {
 		puts(d) && d.Expect != nil && d.Expect.Kind != d.Want.Kind
 }
 
-// escapes resolves the link at path and reports whether the walk leaves the
-// root at any point. The decisions whose entries it passes are added to through.
+// escapes reports whether the way of the link at path leaves the root at any
+// point. The decisions whose entries it passes are added to through.
 func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool {
-	at := core.Parent(path)
+	_, inside := p.resolve(path, target, facts, through)
+	return !inside
+}
+
+// resolve returns where the link at path leads, which need not exist, and whether it stays in the root all
+// the way.
+func (p *Planned) resolve(path, target string, facts Facts, through *[]int) (at string, inside bool) {
+	at = core.Parent(path)
 	if facts.Backslash && strings.ContainsAny(target, `\:`) {
-		return true
+		return "", false
 	}
 	todo := []string{target}
 	for hops, steps := 1, 0; len(todo) > 0; steps++ {
-		if steps > maxSteps {
-			return true
-		}
 		rest := todo[len(todo)-1]
-		if strings.HasPrefix(rest, "/") {
-			return true
+		if strings.HasPrefix(rest, "/") || steps > maxSteps {
+			return "", false
 		}
 		seg, tail, more := strings.Cut(rest, "/")
 		todo = todo[:len(todo)-1]
@@ -112,7 +116,7 @@ func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool
 			continue
 		case "..":
 			if at == "" {
-				return true
+				return "", false
 			}
 			at = core.Parent(at)
 			continue
@@ -123,14 +127,14 @@ func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool
 		}
 		if e := p.At(next); e != nil && e.Kind == core.KindLink {
 			if hops++; hops > maxHops {
-				return false // the kernel follows it nowhere
+				return path, true // the kernel follows it nowhere
 			}
 			todo = append(todo, e.Target)
 			continue
 		}
 		at = next
 	}
-	return false
+	return at, true
 }
 
 // drop refuses decisions by index, and whatever was to be written below them.

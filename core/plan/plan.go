@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/paperclipai/syncplan/core"
@@ -271,6 +272,8 @@ func (p *Plan) deliver(r *Request) error {
 		return core.ComparePaths(a.Copy, b.Copy) // versions of one path
 	})
 	p.Problems = core.SortProblems(p.Problems)
+	core.Sort(p.Flagged, core.ComparePaths)
+	p.Flagged = slices.Compact(p.Flagged)
 	return nil
 }
 
@@ -306,8 +309,11 @@ func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v
 			p.Problems = append(p.Problems, core.Problem{Path: e.Path, Code: core.ProblemProtected, Detail: "not brought home with the version set aside"})
 			continue
 		}
-		p.Decisions.Add(merge.Decision{Path: e.Path, Row: merge.RowSetAside, Action: merge.Copy,
-			Dest: dest + e.Path[len(v.Path):], Want: e})
+		d := merge.Decision{Path: e.Path, Row: merge.RowSetAside, Action: merge.Copy, Dest: dest + e.Path[len(v.Path):], Want: e}
+		if core.Flagged(d.Dest) {
+			p.Flagged = append(p.Flagged, d.Dest)
+		}
+		p.Decisions.Add(d)
 	}
 }
 
