@@ -1,4 +1,4 @@
-import { hostError } from "./errors.js";
+import { hostError, reason } from "./errors.js";
 import type { PlannerError } from "../errors.js";
 import type { PlanReport } from "../types.js";
 import type { StreamCall } from "./streams.js";
@@ -169,7 +169,13 @@ const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "r
 export function clientError(call: ClientCall, cause: unknown): PlannerError {
   const at = "path" in call ? ` ${call.path}` : "";
   const secret = "command" in call ? call.command : undefined;
-  return hostError("client_failed", `${whats[call.name]}${at} failed`, { cause, secret });
+  return hostError("client_failed", `${whats[call.name]}${at} failed`, { cause, secret, ...(call.name !== "beforeApply" && hintFor(cause)) });
+}
+
+/** A client tells of a full disk by an error of the system or in the words of a tool. */
+function hintFor(cause: unknown): { hint?: string } {
+  const full = /no space left on device/i.test(reason(cause));
+  return full ? { hint: "the disk of the sandbox is full: make room there and run it again" } : {};
 }
 
 /** The error of a call that the caller no longer waits for. */
