@@ -253,7 +253,7 @@ func (p *Plan) deliver(r *Request) error {
 	after, copies := merge.PlannedOf(r.Local.Entries, p.Decisions), map[string]core.Digest{}
 	for i := range r.Remote.Aside {
 		v := &r.Remote.Aside[i]
-		aside := core.Aside{Path: v.Path, Digest: v.ID}
+		aside := v.name()
 		if len(v.Entries) == 0 || has(p.Delivered, aside) {
 			continue
 		}

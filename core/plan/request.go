@@ -137,6 +137,9 @@ type AsideVersion struct {
 	Entries []core.Entry // the version, with what is below it; paths as they were in the workspace
 }
 
+// name is what base remembers of a version that was delivered.
+func (v *AsideVersion) name() core.Aside { return core.Aside{Path: v.Path, Digest: v.ID} }
+
 // Validate checks the form of everything in r but the snapshots that its
 // decoder or scanner has checked already. Errors name the field.
 func (r *Request) Validate() error {
@@ -180,6 +183,9 @@ func (r *Request) Validate() error {
 		if err := r.validateClassic(); err != nil {
 			return err
 		}
+	}
+	if err := r.Remote.validate(); err != nil {
+		return err
 	}
 	return r.Options.validate()
 }

@@ -64,14 +64,11 @@ func (s *surveyReader) readAside(members []SurveyMember) {
 	}
 	for _, v := range byID {
 		core.SortEntries(v.Entries)
-		check := core.Snapshot{Entries: core.TreeOf(withParents(v.Entries))}
-		if len(v.Entries) > 0 && v.Entries[0].Path == v.Path && check.Validate() == nil {
+		if len(v.Entries) > 0 && v.isTree() {
 			s.remote.Aside = append(s.remote.Aside, *v)
 		}
 	}
-	core.Sort(s.remote.Aside, func(a, b AsideVersion) int {
-		return core.CompareAsides(core.Aside{Path: a.Path, Digest: a.ID}, core.Aside{Path: b.Path, Digest: b.ID})
-	})
+	core.Sort(s.remote.Aside, func(a, b AsideVersion) int { return core.CompareAsides(a.name(), b.name()) })
 }
 
 // withParents adds the directories that hold the first entry.

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
 )
@@ -30,4 +32,34 @@ func (p *Plan) validate() error {
 		}
 	}
 	return nil
+}
+
+// validate checks the versions set aside. Those that are told from outside could
+// else be written beside the copy that they are meant for, or outside the root.
+func (r *Remote) validate() error {
+	if r == nil {
+		return nil
+	}
+	for i := range r.Aside {
+		v, field := &r.Aside[i], "remote.aside["+itoa(i)+"]"
+		switch {
+		case i > 0 && core.CompareAsides(r.Aside[i-1].name(), v.name()) >= 0:
+			return invalid(field, "versions set aside are not sorted by path and digest")
+		case len(v.Entries) > 0 && !v.isTree():
+			return invalid(field, "a version set aside is an entry at its path and what lies below")
+		}
+	}
+	return nil
+}
+
+// isTree says whether the entries, of which there is one, are valid and lie at the path or below.
+func (v *AsideVersion) isTree() bool {
+	for i := range v.Entries {
+		below, ok := strings.CutPrefix(v.Entries[i].Path, v.Path)
+		if !ok || (below == "") != (i == 0) || below != "" && below[0] != '/' {
+			return false
+		}
+	}
+	check := core.Snapshot{Entries: core.TreeOf(withParents(v.Entries))}
+	return check.Validate() == nil
 }
