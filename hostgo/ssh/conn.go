@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,16 +35,11 @@ type conn struct {
 	slots  chan struct{}
 	idle   chan opened   // one, of which nothing was asked yet
 	shells chan opened   // one, with a waiting shell
+	sparse atomic.Bool   // the server takes fewer sessions than are wanted: none is opened ahead
 	lost   chan struct{} // closed when the connection is gone
 	once   sync.Once
 
 	packing packing
-}
-
-type opened struct {
-	channel  ssh.Channel
-	requests <-chan *ssh.Request
-	err      error
 }
 
 var errLost = errors.New("the connection was lost")
@@ -51,8 +47,8 @@ var errLost = errors.New("the connection was lost")
 func newConn(client *ssh.Client, s *settings) *conn {
 	c := &conn{client: client, slots: make(chan struct{}, maxChannels), idle: make(chan opened, 1), shells: make(chan opened, 1),
 		lost: make(chan struct{}), packing: packing{measured: make(chan struct{}), known: make(chan struct{})}}
-	go c.openIdle()
-	go c.openShell()
+	go func() { c.idle <- c.open() }()
+	go func() { c.shells <- c.shell() }()
 	go func() {
 		_ = client.Wait() // why it ended is told by the calls that it ends
 		c.once.Do(func() { close(c.lost) })
@@ -100,60 +96,6 @@ func (c *conn) keepAlive(every time.Duration, misses int) {
 			}
 		}
 	}
-}
-
-func (c *conn) open() (o opened) {
-	o.channel, o.requests, o.err = c.client.OpenChannel("session", nil)
-	return o
-}
-
-func (c *conn) openIdle() { c.idle <- c.open() }
-
-func (c *conn) openShell() {
-	o := c.open()
-	if o.err == nil {
-		o.err = o.start(waitingShell)
-	}
-	c.shells <- o
-}
-
-// start asks for a command. Waiting for the answer would cost a round trip; a
-// refusal shows as an end without a status.
-func (o opened) start(line string) error {
-	_, err := o.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line}))
-	return err
-}
-
-func (o opened) command(text string) error { return o.start(plainShell + plan.Quote(text)) }
-
-func (o opened) close() {
-	if o.channel != nil {
-		_ = o.channel.Close() // it may have ended already
-	}
-}
-
-// session returns a channel in which a command was started, or is as soon as the
-// returned line is written to it.
-func (c *conn) session(ctx context.Context, j *job) (o opened, line string, err error) {
-	from, again := c.idle, c.openIdle
-	if j.stdin != nil {
-		from, again = c.shells, c.openShell
-	}
-	select {
-	case o = <-from:
-		go again()
-	case <-c.lost:
-		return o, "", errLost
-	case <-ctx.Done():
-		return o, "", ctx.Err()
-	}
-	switch {
-	case o.err != nil:
-		return o, "", o.err
-	case j.stdin != nil:
-		return o, shellLine(j.command), nil
-	}
-	return o, "", o.command(j.command)
 }
 
 // job is one command on the other side.

@@ -50,6 +50,21 @@ func TestClientThatCompresses(t *testing.T) {
 	})
 }
 
+// Servers that are set up with care often allow two sessions at a time, or one.
+func TestAServerThatTakesFewSessions(t *testing.T) {
+	for _, sessions := range []string{"1", "2"} {
+		t.Run(sessions, func(t *testing.T) {
+			c := open(t, sshtest.Start(t, "MaxSessions "+sessions))
+			for range 3 {
+				roundTrip(t, c, plan.Hardened, 1)
+				status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "cat; exit 7"}, Stdin: strings.NewReader("in")})
+				require.NoError(t, err)
+				require.Equal(t, 7, status)
+			}
+		})
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	s := sshtest.Start(t)
 	// Where the command that applies the archive takes it as a stream, it is one call.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -35,7 +36,7 @@ type Server struct {
 // Commands have dir as their home, so that nobody's shell set-up runs with each.
 // Nothing but the calling thread opens sockets or starts processes, so that a
 // caller may have put it into another network namespace.
-func Start(dir, host string) (*Server, error) {
+func Start(dir, host string, lines ...string) (*Server, error) {
 	me, err := user.Current()
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func Start(dir, host string) (*Server, error) {
 	if err := errors.Join(err, l.Close()); err != nil {
 		return nil, err
 	}
-	if err := s.writeFiles(); err != nil {
+	if err := s.writeFiles(lines); err != nil {
 		return nil, fmt.Errorf("the files of sshd can't be written: %w", err)
 	}
 	if err := s.start(); err != nil {
@@ -65,7 +66,7 @@ func Start(dir, host string) (*Server, error) {
 
 func (s *Server) at(name string) string { return filepath.Join(s.Dir, name) }
 
-func (s *Server) writeFiles() error {
+func (s *Server) writeFiles(lines []string) error {
 	if err := os.MkdirAll(s.at(".ssh"), 0o700); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (s *Server) writeFiles() error {
 		".ssh/config": fmt.Sprintf("Host box %[1]s\n  HostName %[1]s\n  Port %[2]s\n  User %[3]s\n  IdentityFile %[4]s\n  UserKnownHostsFile %[5]s\n  IdentityAgent none\n  BatchMode yes\n  LogLevel ERROR\n",
 			s.Host, s.Port, s.User, s.KeyFile, s.KnownHosts),
 		"sshd_config": fmt.Sprintf("Port %s\nListenAddress %s\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nLogLevel ERROR\nSubsystem sftp internal-sftp\nSetEnv HOME=%s\n",
-			s.Port, s.Host, s.at("host"), s.at("authorized"), s.Dir),
+			s.Port, s.Host, s.at("host"), s.at("authorized"), s.Dir) + strings.Join(lines, "\n") + "\n",
 	} {
 		if err := os.WriteFile(s.at(name), []byte(text), 0o600); err != nil {
 			return err

@@ -9,10 +9,11 @@ import (
 	"github.com/paperclipai/syncplan/internal/sshd"
 )
 
-// Start runs a server on the loopback device until the test ends.
-func Start(tb testing.TB) *sshd.Server {
+// Start runs a server on the loopback device until the test ends. Further lines of its
+// configuration may be given.
+func Start(tb testing.TB, lines ...string) *sshd.Server {
 	tb.Helper()
-	s, err := sshd.Start(tb.TempDir(), "127.0.0.1")
+	s, err := sshd.Start(tb.TempDir(), "127.0.0.1", lines...)
 	require.NoError(tb, err)
 	tb.Cleanup(s.Stop)
 	return s
