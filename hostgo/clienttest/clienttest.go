@@ -409,6 +409,13 @@ func checkExec(e *env) error {
 	if out.String() != want {
 		return fmt.Errorf("calling Exec: the command saw %q, want %q", out.String(), want)
 	}
+	for _, status := range []int{126, 127} {
+		var stderr bytes.Buffer
+		argv := []string{"sh", "-c", fmt.Sprint("echo >&2; echo why >&2; exit ", status)}
+		if exit, err := x.Exec(e.ctx, hostgo.ExecRequest{Argv: argv, Stderr: &stderr}); err != nil || exit != status || stderr.String() != "\nwhy\n" {
+			return fmt.Errorf("calling Exec of a command that exits %d: exit %d, error %v, stderr %q", status, exit, err, stderr.String())
+		}
+	}
 	if exit, err := x.Exec(e.ctx, hostgo.ExecRequest{Argv: []string{"/no/such/program"}}); err == nil {
 		return fmt.Errorf("calling Exec of a program that does not exist: exit %d and no error", exit)
 	}

@@ -162,9 +162,28 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	return idle.Explain(what, err)
 }
 
-// cannotStart is the status of a command that is not there; the shell says 126
-// or 127.
-const cannotStart = 126
+// startMark is all that stderr begins with once nothing stands in the way of a command.
+// Its statuses 126 and 127 are its own then, and not those of a shell that could not
+// start it.
+const startMark = "\n"
+
+// markReader takes the mark off what it passes on.
+type markReader struct {
+	to   io.Writer
+	seen bool
+}
+
+func (m *markReader) Write(b []byte) (int, error) {
+	n := len(b)
+	if !m.seen && n > 0 && b[0] == startMark[0] {
+		m.seen, b = true, b[1:]
+	}
+	if m.to == nil || len(b) == 0 {
+		return n, nil
+	}
+	_, err := m.to.Write(b)
+	return n, err
+}
 
 // Exec implements [hostgo.Commander].
 func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) {
@@ -183,12 +202,13 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		name, value, _ := strings.Cut(e, "=")
 		b.WriteString("export " + name + "=" + plan.Quote(value) + "; ")
 	}
-	b.WriteString("command -v -- " + plan.Quote(req.Argv[0]) + " >/dev/null || exit 127; exec")
+	b.WriteString("command -v -- " + plan.Quote(req.Argv[0]) + " >/dev/null || exit 127; echo >&2; exec")
 	for _, a := range req.Argv {
 		b.WriteString(" " + plan.Quote(a))
 	}
-	status, err := c.conn.run(ctx, job{command: b.String(), stdin: req.Stdin, stdout: req.Stdout, stderr: req.Stderr, signals: req.Signals})
-	if err == nil && status >= cannotStart && status <= cannotStart+1 {
+	mark := &markReader{to: req.Stderr}
+	status, err := c.conn.run(ctx, job{command: b.String(), stdin: req.Stdin, stdout: req.Stdout, stderr: mark, signals: req.Signals})
+	if err == nil && !mark.seen && status != 0 {
 		err = errors.New("it could not be started there")
 	}
 	if err != nil {
