@@ -73,8 +73,8 @@ func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, signals: make(chan os.Signal, 4)}
 	go a.listen() // beside the rest, since it waits for other threads
 	a.out = newOutput(a, wantsJSON(args))
-	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
-		args[0] = "help"
+	if len(args) > 0 {
+		args[0] = commandOf(args[0])
 	}
 	if len(args) == 0 || args[0] == "--json" {
 		return a.out.end(usage("no command is named", "run \"planner help\" to see them"))
@@ -90,6 +90,18 @@ func planner(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return a.out.end(a.help())
 	}
 	return a.out.end(list[i].run(a))
+}
+
+// commandOf returns the command that a first argument means: help and version
+// are flags as well, as in other programs.
+func commandOf(arg string) string {
+	switch arg {
+	case "-h", "--help":
+		return "help"
+	case "--version":
+		return "version"
+	}
+	return arg
 }
 
 // listen asks for the signals that stop a program, but not for one that it was

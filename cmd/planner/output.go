@@ -179,11 +179,13 @@ func (o *output) report(r *hostgo.Report, would bool) {
 	}
 }
 
-// times says where the time went: the stages in turn, and what went on beside
-// them.
+// times says where the time went: the stages in turn that took any, and what
+// went on beside them.
 func (o *output) times(r *hostgo.Report) {
 	for _, s := range r.Stages {
-		o.note(string(r.Op) + ": " + s.Stage + " took " + s.Duration.Round(time.Millisecond).String())
+		if d := s.Duration.Round(time.Millisecond); d > 0 {
+			o.note(string(r.Op) + ": " + s.Stage + " took " + d.String())
+		}
 	}
 	if len(r.Work) == 0 {
 		return

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -13,15 +14,19 @@ import (
 // progress is one line on stderr, only where that is a terminal that can
 // rewrite it.
 type progress struct {
-	a     *app
-	on    bool
+	a  *app
+	on bool
+
+	mu    sync.Mutex
+	event hostgo.Event // the newest
+	since time.Time    // when its stage began
+	next  *time.Timer  // draws it; nil: it is drawn already, or nothing came since clear
 	drawn bool
-	stage string
-	since time.Time
-	last  time.Time
 }
 
-// drawEvery bounds how often the line is drawn.
+// drawEvery bounds how often the line is drawn, and what is over sooner draws
+// none. An event waits for its turn, since a stage may tell nothing but that it
+// began, and then take long.
 const drawEvery = 100 * time.Millisecond
 
 func newProgress(a *app, f *syncFlags) *progress {
@@ -30,18 +35,32 @@ func newProgress(a *app, f *syncFlags) *progress {
 }
 
 func (p *progress) show(e hostgo.Event) {
-	now := time.Now()
-	if e.Stage != p.stage {
-		p.stage, p.since = e.Stage, now
-	}
-	if !p.on || now.Sub(p.last) < drawEvery {
+	if !p.on {
 		return
 	}
-	p.last, p.drawn = now, true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.Stage != p.event.Stage {
+		p.since = time.Now()
+	}
+	p.event = e
+	if p.next == nil {
+		p.next = time.AfterFunc(drawEvery, p.draw)
+	}
+}
+
+func (p *progress) draw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next == nil {
+		return // cleared meanwhile
+	}
+	p.next, p.drawn = nil, true
+	e := p.event
 	text := "\r\x1b[K" + e.Stage
 	if e.Files > 0 {
 		text += ": " + strconv.Itoa(e.Files) + " files, " + megabytes(e.Bytes)
-		if spent := now.Sub(p.since).Seconds(); spent > 0.5 {
+		if spent := time.Since(p.since).Seconds(); spent > 0.5 {
 			text += ", " + megabytes(int64(float64(e.Bytes)/spent)) + "/s"
 		}
 	}
@@ -50,6 +69,12 @@ func (p *progress) show(e hostgo.Event) {
 
 // clear removes the line before something else is written.
 func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next != nil {
+		p.next.Stop()
+		p.next = nil
+	}
 	if p.drawn {
 		p.drawn = false
 		p.a.out.write(p.a.stderr, "\r\x1b[K")
