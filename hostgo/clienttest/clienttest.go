@@ -358,7 +358,8 @@ func checkBrokenStreams(e *env, s hostgo.Streamer) error {
 	if !errors.Is(err, boom) {
 		return fmt.Errorf("calling RunStream hides an error of its input: %v", err)
 	}
-	if err := s.RunStream(e.ctx, "while :; do echo noise; done", nil, &brokenWriter{boom}, time.Minute); !errors.Is(err, boom) {
+	noise := "n=noise; for i in 0 1 2 3 4 5 6 7 8 9; do n=$n$n; done; while :; do echo $n; done" // much at a time, since a compressor waits for megabytes
+	if err := s.RunStream(e.ctx, noise, nil, &brokenWriter{boom}, time.Minute); !errors.Is(err, boom) {
 		return fmt.Errorf("calling RunStream hides an error of its output: %v", err)
 	}
 	if err := s.RunStream(e.ctx, "sleep 60", nil, io.Discard, time.Second); !errors.Is(err, core.CodeTimeout) {
