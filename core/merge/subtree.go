@@ -52,10 +52,11 @@ func (w *walker) replace(path string, row Row, b, s, t *core.Entry) {
 }
 
 // copyPath names the conflict copy of s. A name that already stands for the same
-// content is used again, so that the same conflict adds nothing.
+// content is used again, so that the same conflict adds nothing. In a directory that
+// is not known whole any name may be taken: the host finds out, and replaces nothing.
 func (w *walker) copyPath(s *core.Entry, below []core.Entry, digest core.Digest) string {
 	return CopyName(s.Path, digest, func(p string) bool {
-		return !Agrees(w.target.Entries.Find, p, s, below) || w.target.Entries.Find(p) == nil && w.tGap.hides(p)
+		return holds(w.tGap.problems, p) || !Agrees(w.target.Entries.Find, p, s, below)
 	})
 }
 
