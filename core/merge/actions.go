@@ -74,12 +74,11 @@ func (w *walker) bit(path string, b, s, t *core.Entry) bool {
 	return true
 }
 
+// wantBit decides the executable bit of two files. A host that has none knows nothing
+// of it: its files tell neither that the sandbox set the bit nor that it cleared it.
 func (w *walker) wantBit(b, s, t *core.Entry) bool {
 	if w.in.Facts.NoExecutable {
-		if w.in.Direction == Pull {
-			return t.Executable()
-		}
-		return isFile(b) && b.Executable() || !isFile(b) && t.Executable()
+		return t.Executable()
 	}
 	return decideBit(isFile(b), isFile(b) && b.Executable(), s.Executable(), t.Executable())
 }
