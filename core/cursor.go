@@ -111,23 +111,28 @@ func (c Cursor) List() []Entry {
 	return out
 }
 
-// Tally counts the files among the next n entries. It stops before a directory
-// of the given name, and returns how many entries it passed.
-func (c *Cursor) Tally(n int, dir string) (passed, files int) {
+// Tally counts the files among the next n entries. It stops before an entry of the
+// given name, unless that is "", and returns how many entries it passed.
+func (c *Cursor) Tally(n int, name string) (passed, files int) {
 	for at := c.at; at < c.at+n; {
 		b, i := c.tree.blocks[at/blockEntries], at%blockEntries
 		for end := min(b.entries, i+c.at+n-at); i < end; i, at = i+1, at+1 {
-			switch b.kind(i) {
-			case KindFile:
+			if name != "" && b.named(i, name) {
+				return at - c.at, files
+			}
+			if b.kind(i) == KindFile {
 				files++
-			case KindDir:
-				if p := b.path(i); dir != "" && bytes.HasSuffix(p, []byte(dir)) && (len(p) == len(dir) || p[len(p)-len(dir)-1] == '/') {
-					return at - c.at, files
-				}
 			}
 		}
 	}
 	return n, files
+}
+
+// named reports whether the last segment of a path is name.
+func (b *block) named(i int, name string) bool {
+	p := b.path(i)
+	at := len(p) - len(name)
+	return at >= 0 && string(p[at:]) == name && (at == 0 || p[at-1] == '/')
 }
 
 // ModesDiffer counts those of the next n entries whose permissions differ from

@@ -86,7 +86,10 @@ func (t Tree) Dirs(name string) func(yield func(string) bool) {
 		for c := t.Cursor(); ; c.Skip(1) {
 			passed, _ := c.Tally(c.Left(), name)
 			c.Skip(passed)
-			if c.Left() == 0 || !yield(c.Head().Path) {
+			if c.Left() == 0 {
+				return
+			}
+			if e := c.Head(); e.Kind == KindDir && !yield(e.Path) {
 				return
 			}
 		}

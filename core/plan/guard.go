@@ -107,7 +107,7 @@ func emptied(r *Request) bool {
 	return hasFile(r.Base.Entries) && !hasFile(r.Remote.Snapshot.Entries)
 }
 
-// hasFile reports whether there is a file that is not below a .git directory.
+// hasFile reports whether there is a file that is neither .git nor below it.
 func hasFile(entries core.Tree) bool {
 	for c := entries.Cursor(); c.Left() > 0; {
 		passed, files := c.Tally(c.Left(), ".git")
