@@ -40,6 +40,7 @@ type ArchiveLimits struct {
 	Members int    // default [core.MaxEntries] and some lists
 	Bytes   int64  // of all bodies; default 16 TiB
 	Path    int    // bytes of a name; default 32 KiB: longer ones can't be made by any tool
+	Names   int64  // bytes of all names and link texts, which are kept in memory; default 1 GiB
 	Text    string // what begins the text after the archives, where there may be one
 	Single  bool   // one archive with its end record and nothing after it but zeros
 }
@@ -53,6 +54,9 @@ func (l *ArchiveLimits) defaults() {
 	}
 	if l.Path == 0 {
 		l.Path = 32 << 10
+	}
+	if l.Names == 0 {
+		l.Names = 1 << 30
 	}
 }
 
@@ -153,11 +157,14 @@ func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, f
 		}
 		limits.Members--
 		limits.Bytes -= h.Size
+		limits.Names -= int64(len(h.Name) + len(h.Linkname))
 		switch {
 		case limits.Members < 0:
 			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has too many members"}
 		case limits.Bytes < 0:
 			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive is too large"}
+		case limits.Names < 0:
+			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has too many long names"}
 		case len(h.Name) > limits.Path || len(h.Linkname) > limits.Path:
 			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has a name of more than " + strconv.Itoa(limits.Path) + " bytes"}
 		}

@@ -231,7 +231,7 @@ func TestS7_BoundsAreKept(t *testing.T) {
 	}
 	require.NoError(t, w.Close())
 	none := func(hostgo.RawMember, io.Reader) error { return nil }
-	for _, l := range []hostgo.ArchiveLimits{{Members: 2}, {Bytes: 25}, {Path: 3}} {
+	for _, l := range []hostgo.ArchiveLimits{{Members: 2}, {Bytes: 25}, {Path: 3}, {Names: 11}} {
 		_, err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), l, none)
 		require.ErrorIs(t, err, core.CodeLimit, "%+v", l)
 	}

@@ -14,9 +14,12 @@ import (
 	"github.com/paperclipai/syncplan/core/plan"
 )
 
-// maxKeptMember bounds a member whose bytes are kept in memory. A repository
-// file beyond it counts as unreadable, which leaves its repository alone.
-const maxKeptMember = 64 << 20
+// maxKeptMember bounds a member whose bytes are kept in memory, maxKept all of them. A
+// repository file beyond them counts as unreadable, which leaves its repository alone.
+const (
+	maxKeptMember = 64 << 20
+	maxKept       = 128 << 20
+)
 
 // maxSurveyText bounds the text of a download: some 200 bytes for each of the
 // entries that a tree may have.
@@ -136,7 +139,7 @@ func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) erro
 	}
 	s.enter(StageReceive)
 	src, finish := s.openRemote(ctx, give)
-	c := &collector{session: s, stage: stage, digests: map[string]core.Digest{}}
+	c := &collector{session: s, stage: stage, first: map[string]int{}}
 	_, err := ReadArchives(ctx, src, ArchiveLimits{Single: true}, c.member)
 	if err := finish(err); err != nil {
 		return nil, err
@@ -158,7 +161,7 @@ func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage
 	}
 	s.enter(StageReceive)
 	tail := newTailReader(begun, plan.SurveyTail)
-	c := &collector{session: s, stage: stage, digests: map[string]core.Digest{}}
+	c := &collector{session: s, stage: stage, first: map[string]int{}}
 	rest, err := ReadArchives(ctx, tail, ArchiveLimits{Text: plan.SurveyText}, c.member)
 	var text strings.Builder
 	if err == nil {
@@ -199,7 +202,8 @@ type collector struct {
 	session *session
 	stage   *Stage // nil: bodies are hashed and dropped
 	members []plan.SurveyMember
-	digests map[string]core.Digest // of files by name, for hard links
+	first   map[string]int // the members that are files by name, for hard links
+	kept    int64          // bytes of members that are kept in memory
 	files   int
 	bytes   int64
 }
@@ -225,32 +229,28 @@ func (c *collector) member(raw RawMember, body io.Reader) error {
 
 // hardlink gives a second name of a file the content of the first.
 func (c *collector) hardlink(m *plan.SurveyMember, raw RawMember) {
-	d, ok := c.digests[raw.Target]
+	i, ok := c.first[raw.Target]
 	if !ok {
 		m.Fault = "a hard link to something outside the workspace"
 		return
 	}
-	m.Kind, m.Digest, m.Target = core.KindFile, d, ""
-	for i := range c.members {
-		if c.members[i].Name == raw.Target {
-			m.Size = c.members[i].Size
-		}
-	}
+	m.Kind, m.Digest, m.Size, m.Target = core.KindFile, c.members[i].Digest, c.members[i].Size, ""
 }
 
 func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
 	var err error
 	switch {
-	case plan.KeepsData(m.Name) && m.Size <= maxKeptMember:
+	case plan.KeepsData(m.Name) && (m.Size > maxKeptMember || c.kept+m.Size > maxKept):
+		m.Fault = "too large to be looked at"
+		return nil
+	case plan.KeepsData(m.Name):
+		c.kept += m.Size
 		if m.Data, err = io.ReadAll(body); err == nil {
 			m.Digest = sha256.Sum256(m.Data)
 			if m.Data == nil {
 				m.Data = []byte{}
 			}
 		}
-	case plan.KeepsData(m.Name):
-		m.Fault = "larger than 64 MiB"
-		return nil
 	case c.stage == nil:
 		h := sha256.New()
 		if _, err = io.Copy(h, body); err == nil {
@@ -266,7 +266,7 @@ func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	c.digests[m.Name] = m.Digest
+	c.first[m.Name] = len(c.members) // where it comes to stand
 	c.files, c.bytes = c.files+1, c.bytes+m.Size
 	if c.files%64 == 0 {
 		c.session.progress(c.files, c.bytes)

@@ -51,6 +51,19 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// TestSummaryListsEachConflictOnce joins what a push and a pull say of one path, but no two copies of it.
+func TestSummaryListsEachConflictOnce(t *testing.T) {
+	o := newOutput(&app{}, false)
+	for _, copied := range []string{"", "a.1", "a.1", "a.2", ""} {
+		o.sum.addConflict(conflictOut{"a", "set_aside", nil, orNull(copied)})
+	}
+	var copies []string
+	for _, c := range o.sum.Conflicts {
+		copies = append(copies, *c.Copy)
+	}
+	require.Equal(t, []string{"a.1", "a.2"}, copies)
+}
+
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits N PROGRAM [ARG...]")

@@ -52,6 +52,8 @@ type summary struct {
 	Guard           *string       `json:"guard"`
 	Error           *errorOut     `json:"error"`
 	DurationMs      int64         `json:"duration_ms"`
+
+	at map[string]int // where what is listed stands, since a sandbox may have a million problems
 }
 
 type conflictOut struct {
@@ -82,7 +84,7 @@ type pathOut struct {
 
 func newOutput(a *app, asJSON bool) *output {
 	o := &output{a: a, json: asJSON, clear: func() {}, start: time.Now()}
-	o.sum = summary{Type: "summary", Status: string(plan.StatusOK), Conflicts: []conflictOut{}, Problems: []problemOut{}, Flagged: []string{}}
+	o.sum = summary{Type: "summary", Status: string(plan.StatusOK), Conflicts: []conflictOut{}, Problems: []problemOut{}, Flagged: []string{}, at: map[string]int{}}
 	if asJSON {
 		o.line(versionOut())
 	}
@@ -240,9 +242,7 @@ func (o *output) add(r *hostgo.Report) {
 		s.addProblem(problemOut{p.Path, string(p.Code), p.Detail})
 	}
 	for _, p := range r.Flagged {
-		if !slices.Contains(s.Flagged, p) {
-			s.Flagged = append(s.Flagged, p)
-		}
+		s.addFlagged(p)
 	}
 	s.Waived = r.Waived
 	if r.Guard != "" {
@@ -260,26 +260,37 @@ func (o *output) worst(status plan.Status) {
 }
 
 // addConflict adds a conflict once. What a pull says of a path tells more than
-// the push before it, if it names a copy.
+// the push before it, if it names a copy; there may be several copies of one path.
 func (s *summary) addConflict(c conflictOut) {
-	for i := range s.Conflicts {
-		if s.Conflicts[i].Path == c.Path && s.Conflicts[i].Kind == c.Kind {
-			if s.Conflicts[i].Copy == nil && c.Copy != nil {
-				s.Conflicts[i] = c
-			}
-			return
-		}
+	key := "conflict\x00" + c.Kind + "\x00" + c.Path
+	i, known := s.at[key]
+	copied := ""
+	if c.Copy != nil {
+		copied = *c.Copy
 	}
-	s.Conflicts = append(s.Conflicts, c)
+	switch _, again := s.at[key+"\x00"+copied]; {
+	case known && (again || copied == ""):
+		return
+	case known && s.Conflicts[i].Copy == nil:
+		s.Conflicts[i] = c
+	default:
+		s.Conflicts, i = append(s.Conflicts, c), len(s.Conflicts)
+	}
+	s.at[key], s.at[key+"\x00"+copied] = i, i
 }
 
 func (s *summary) addProblem(p problemOut) {
-	for i := range s.Problems {
-		if s.Problems[i].Path == p.Path && s.Problems[i].Code == p.Code {
-			return
-		}
+	key := "problem\x00" + p.Code + "\x00" + p.Path
+	if _, known := s.at[key]; !known {
+		s.at[key], s.Problems = len(s.Problems), append(s.Problems, p)
 	}
-	s.Problems = append(s.Problems, p)
+}
+
+func (s *summary) addFlagged(path string) {
+	key := "flagged\x00" + path
+	if _, known := s.at[key]; !known {
+		s.at[key], s.Flagged = len(s.Flagged), append(s.Flagged, path)
+	}
 }
 
 func orNull(s string) *string {

@@ -16,7 +16,9 @@ func readClassic(r *Request, rules *core.Rules, members []SurveyMember) (*Remote
 	}
 	s := &surveyReader{leftovers: newLeftovers(rules), req: r, remote: &Remote{}, lists: map[string][]byte{},
 		members: map[string]*SurveyMember{}, names: map[core.Left]bool{}}
-	s.sort(members)
+	if err := s.sort(members); err != nil {
+		return nil, err
+	}
 	s.classicMarker(left)
 	for i := range members {
 		if m := &members[i]; s.members[m.Name] == m {

@@ -124,14 +124,14 @@ func (s *leftovers) badName(p string) {
 		s.problem(core.DisplayPath(p[:256])+"...", core.ProblemTooLong, "")
 		return
 	}
-	parent := ""
-	for _, seg := range strings.Split(p, "/") {
-		if !utf8.ValidString(seg) {
-			s.holds[parent] = true
-			s.problem(core.DisplayPath(core.Join(parent, seg)), core.ProblemInvalidName, "the name is not valid UTF-8")
+	end := 0
+	for seg := range strings.SplitSeq(p, "/") {
+		if end += len(seg); !utf8.ValidString(seg) {
+			s.holds[core.Parent(p[:end])] = true
+			s.problem(core.DisplayPath(p[:end]), core.ProblemInvalidName, "the name is not valid UTF-8")
 			return
 		}
-		parent = core.Join(parent, seg)
+		end++
 	}
 }
 

@@ -251,10 +251,15 @@ func (p *Plan) deliver(r *Request) error {
 		return err
 	}
 	after, copies := merge.PlannedOf(r.Local.Entries, p.Decisions), map[string]core.Digest{}
+	home := map[core.Aside]bool{}
+	for _, a := range p.Delivered {
+		home[a] = true
+	}
+	p.Delivered = slices.Clone(p.Delivered) // it is base's
 	for i := range r.Remote.Aside {
 		v := &r.Remote.Aside[i]
 		aside := v.name()
-		if len(v.Entries) == 0 || has(p.Delivered, aside) {
+		if len(v.Entries) == 0 || home[aside] {
 			continue
 		}
 		if core.Protected(v.Path) {
@@ -262,8 +267,9 @@ func (p *Plan) deliver(r *Request) error {
 			continue
 		}
 		p.deliverOne(after, copies, v, policies)
-		p.Delivered = insertAside(p.Delivered, aside)
+		home[aside], p.Delivered = true, append(p.Delivered, aside)
 	}
+	core.Sort(p.Delivered, core.CompareAsides)
 	p.Decisions.Sort()
 	core.Sort(p.Conflicts, func(a, b merge.Conflict) int {
 		if c := core.ComparePaths(a.Path, b.Path); c != 0 {
@@ -315,29 +321,4 @@ func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v
 		}
 		p.Decisions.Add(d)
 	}
-}
-
-func has(list []core.Aside, a core.Aside) bool {
-	for i := range list {
-		if list[i] == a {
-			return true
-		}
-	}
-	return false
-}
-
-// insertAside returns a new sorted list; the one it came from is base's.
-func insertAside(list []core.Aside, a core.Aside) []core.Aside {
-	out := make([]core.Aside, 0, len(list)+1)
-	placed := false
-	for _, x := range list {
-		if !placed && core.CompareAsides(a, x) < 0 {
-			out, placed = append(out, a), true
-		}
-		out = append(out, x)
-	}
-	if !placed {
-		out = append(out, a)
-	}
-	return out
 }

@@ -93,7 +93,9 @@ func ReadSurvey(r *Request, members []SurveyMember, text string, sum core.Digest
 		return nil, corrupt("the download compares with a listing that was not asked for")
 	}
 	s.remote.Marker, s.remote.ID = s.text.marker, s.text.left
-	s.sort(members)
+	if err := s.sort(members); err != nil {
+		return nil, err
+	}
 	s.readSums()
 	if err := s.readLines(); err != nil {
 		return nil, err

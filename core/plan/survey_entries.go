@@ -27,19 +27,24 @@ type surveyReader struct {
 }
 
 // sort tells lists from the workspace's own members. Of two members with one
-// name the first counts.
-func (s *surveyReader) sort(members []SurveyMember) {
+// name the first counts. Without a list that came and could not be read, what is in it
+// would look deleted.
+func (s *surveyReader) sort(members []SurveyMember) error {
 	lists := core.RuntimeDir + "/" + s.req.Adapter + "/run-" + s.req.Run + "/"
 	for i := range members {
 		m := &members[i]
 		if name, ok := strings.CutPrefix(m.Name, lists); ok {
-			if _, seen := s.lists[name]; !seen && m.Fault == "" {
+			if m.Fault != "" {
+				return corrupt("a list of the download can't be read: " + m.Fault)
+			}
+			if _, seen := s.lists[name]; !seen {
 				s.lists[name] = m.Data
 			}
 		} else if _, seen := s.members[m.Name]; !seen {
 			s.members[m.Name] = m
 		}
 	}
+	return nil
 }
 
 // readSums reads the digests of names without a newline. GNU sha256sum escapes
@@ -250,7 +255,7 @@ func (s *surveyReader) travels(p string) bool {
 	if core.ValidatePath(p) == nil && utf8.ValidString(p) {
 		return true
 	}
-	if p != "" && !strings.HasPrefix(p, "/") && !slices.Contains(strings.Split(p, "/"), "..") {
+	if p != "" && !strings.HasPrefix(p, "/") && !strings.Contains("/"+p+"/", "/../") {
 		s.names[core.Left{Name: p, Kind: "n"}] = true
 	}
 	return false

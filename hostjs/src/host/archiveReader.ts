@@ -42,13 +42,15 @@ export interface ArchiveLimits {
   bytes?: number;
   /** Of a name. */
   path?: number;
+  /** Of all names and link texts together, which are kept in memory. */
+  names?: number;
   /** What begins the text after the archives, where there may be one. */
   text?: string;
   /** One archive with its end record and nothing after it but zeros. */
   single?: boolean;
 }
 
-const defaults = { members: 10_000_064, bytes: 16 * 2 ** 40, path: 32 << 10, text: "", single: false };
+const defaults = { members: 10_000_064, bytes: 16 * 2 ** 40, path: 32 << 10, names: 2 ** 30, text: "", single: false };
 
 /**
  * Calls onMember for each member of one or more tar archives, one after another,
@@ -75,6 +77,7 @@ const maxPadding = 2 ** 24 / block;
 class Reader {
   private members: number;
   private bytes: number;
+  private names: number;
   private padding = 0; // blocks since the last member
   private readonly text: Buffer;
 
@@ -85,6 +88,7 @@ class Reader {
   ) {
     this.members = limits.members;
     this.bytes = limits.bytes;
+    this.names = limits.names;
     this.text = Buffer.from(limits.text);
   }
 
@@ -97,8 +101,10 @@ class Reader {
     const member = rawMember(header, long);
     this.members--;
     this.bytes -= header.size;
+    this.names -= member.name.length + member.target.length;
     if (this.members < 0) throw tooMuch("the sandbox's archive has too many members");
     if (this.bytes < 0) throw tooMuch("the sandbox's archive is too large");
+    if (this.names < 0) throw tooMuch("the sandbox's archive has too many long names");
     if (member.name.length > this.limits.path || member.target.length > this.limits.path) throw this.longName();
     return member;
   }
@@ -170,7 +176,7 @@ class Reader {
     await this.source.fill(padded(header.size));
     const bytes = this.source.take(padded(header.size));
     if (bytes.length < padded(header.size)) throw damaged();
-    return bytes.subarray(0, header.size);
+    return Buffer.from(bytes.subarray(0, header.size)); // a name outlives the piece of the download that it came in
   }
 
   /** Hands the body of a member to a sink, or passes over it. */

@@ -10,6 +10,9 @@ import { HashedBody, KeptBody, type Stage } from "./stage.js";
 /** Bounds the text of a download, in bytes: some 200 for each of the entries that a tree may have. */
 const maxSurveyText = 2 ** 31;
 
+/** Bounds what is kept in memory of a download's members, as maxKept bounds each. */
+const maxKeptInAll = 128 << 20;
+
 /**
  * Asks for a survey; the core then knows what is in the sandbox. Where the answer
  * can't be relied on, because the script or the listing that an earlier run left
@@ -197,11 +200,12 @@ async function rest(source: Source): Promise<Buffer> {
 }
 
 /** Turns archive members into survey members. */
-class Collector {
+export class Collector {
   readonly members: SurveyMember[] = [];
   private readonly files = new Map<string, SurveyMember>(); // by the bytes of the name, for hard links
   private count = 0;
   private bytes = 0;
+  private kept = 0; // bytes of members that are kept in memory
 
   constructor(
     private readonly session: Session,
@@ -251,10 +255,11 @@ class Collector {
     if (!this.session.core.keepsData(raw.name)) {
       return this.stage ? this.stage.put(raw.size, (digest) => this.localHas(raw.name, digest), done) : new HashedBody(done);
     }
-    if (raw.size > maxKept) {
-      m.fault = "larger than 64 MiB";
+    if (raw.size > maxKept || this.kept + raw.size > maxKeptInAll) {
+      m.fault = "too large to be looked at";
       return undefined;
     }
+    this.kept += raw.size;
     return new KeptBody((digest, data) => {
       m.data = data;
       done(digest, false);

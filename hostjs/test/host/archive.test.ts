@@ -226,12 +226,24 @@ test("S7: hostile members are refused", async () => {
 test("S7: bounds are kept", async () => {
   const member = Buffer.concat([raw("name", "0", { size: 10 }), Buffer.alloc(512)]);
   const archive = Buffer.concat([member, member, member, Buffer.alloc(1024)]);
-  for (const limits of [{ members: 2 }, { bytes: 25 }, { path: 3 }]) {
+  for (const limits of [{ members: 2 }, { bytes: 25 }, { path: 3 }, { names: 11 }]) {
     await assert.rejects(read(archive, limits), { code: "limit_exceeded" }, JSON.stringify(limits));
   }
   assert.equal((await read(Buffer.concat([archive, Buffer.alloc(2 ** 20)]))).length, 3);
   await assert.rejects(read(Buffer.concat([archive, Buffer.alloc(2 ** 25)])), { code: "corrupt" }, "padding without end would never end");
   await assert.rejects(read(Buffer.concat([raw("././@LongLink", "L", { size: 2 ** 32 })])), { code: "limit_exceeded" });
+});
+
+test("a long name does not keep the piece of the download in which it came", async () => {
+  const long = "n".repeat(200);
+  const archive = Buffer.concat([raw("././@LongLink", "L", { size: 201 }), Buffer.alloc(512, long + "\0", "latin1"), raw("x", "0"), Buffer.alloc(2 ** 20)]);
+  const piece = Buffer.from(new Uint8Array(archive).buffer);
+  let next: Buffer | undefined = piece;
+  const found: RawMember[] = [];
+  const source = new Source(async () => [next, (next = undefined)][0]);
+  await readArchives(source, {}, (m) => void found.push(m), new Stop());
+  assert.deepEqual(found.map((m) => m.name.toString()), [long]);
+  assert.notEqual(found[0]!.name.buffer, piece.buffer);
 });
 
 test("D5: an archive that was cut or damaged in a header is an error", async (t) => {

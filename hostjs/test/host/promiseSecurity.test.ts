@@ -5,7 +5,9 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
+import type { Session } from "../../src/host/session.js";
 import { sharedPlanner } from "../../src/host/shared.js";
+import { Collector } from "../../src/host/survey.js";
 import { listing, Pair, problemsOf, read, runtimeDir } from "./pair.js";
 import { put, tempDir } from "./world.js";
 
@@ -125,6 +127,14 @@ test("S7: a hard link is a file of the sandbox", async (t) => {
   assert.equal(r.status, "ok", JSON.stringify(r));
   assert.equal(read(p.local, "h1"), "outside");
   assert.equal(read(p.local, "h2"), "outside");
+});
+
+test("S7: many repository files are not held in memory", () => {
+  const collector = new Collector({ core: { keepsData: () => true } } as unknown as Session, undefined);
+  for (let n = 0; n < 3; n++) {
+    collector.member({ name: Buffer.from(`.git/refs/heads/${n}`), kind: "file", mode: 0o644, size: 60 << 20, target: Buffer.alloc(0), fault: "" });
+  }
+  assert.deepEqual(collector.members.map((m) => m.fault), [undefined, undefined, "too large to be looked at"]);
 });
 
 test("S8: control characters are escaped", async (t) => {

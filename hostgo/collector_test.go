@@ -1,0 +1,32 @@
+package hostgo
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestS7_ManyRepositoryFilesAreNotHeld bounds what a sandbox can make the host hold in memory. What is beyond it is unreadable,
+// which leaves a repository alone.
+func TestS7_ManyRepositoryFilesAreNotHeld(t *testing.T) {
+	c := &collector{first: map[string]int{}, kept: maxKept - 5}
+	for _, name := range []string{"a", "b"} {
+		require.NoError(t, c.member(RawMember{Name: ".git/refs/heads/" + name, Kind: RawFile, Size: 3}, strings.NewReader("abc")))
+	}
+	require.Equal(t, "abc", string(c.members[0].Data))
+	require.Empty(t, c.members[0].Fault)
+	require.Nil(t, c.members[1].Data)
+	require.Equal(t, "too large to be looked at", c.members[1].Fault)
+}
+
+// TestS7_HardLinksShareAContent finds it by the first name, which may come again.
+func TestS7_HardLinksShareAContent(t *testing.T) {
+	c := &collector{first: map[string]int{}}
+	require.NoError(t, c.member(RawMember{Name: ".git/HEAD", Kind: RawFile, Size: 3}, strings.NewReader("abc")))
+	require.NoError(t, c.member(RawMember{Name: "link", Kind: RawHardlink, Target: ".git/HEAD"}, nil))
+	require.NoError(t, c.member(RawMember{Name: "none", Kind: RawHardlink, Target: "link"}, nil))
+	require.Equal(t, c.members[0].Digest, c.members[1].Digest)
+	require.Equal(t, int64(3), c.members[1].Size)
+	require.NotEmpty(t, c.members[2].Fault)
+}
