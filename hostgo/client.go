@@ -25,7 +25,8 @@ type Client interface {
 	// error the content at path is not known.
 	WriteFile(ctx context.Context, path string, data []byte) error
 	// ReadFile returns the whole content of a file. A missing file is an error,
-	// one of fs.ErrNotExist where the client can tell.
+	// one of fs.ErrNotExist where the client can tell. So is what is no file: a FIFO
+	// is not waited for, and a device may have no end.
 	ReadFile(ctx context.Context, path string) ([]byte, error)
 	// ListFiles returns the names of what is directly in a directory and no
 	// directory itself, hidden files and links included, in byte order. A

@@ -304,7 +304,7 @@ func TestD13_AFailedPushChangesNothingThere(t *testing.T) {
 		call   string
 		n      int
 		edited bool // there, so that the push looks and plans again
-	}{{"write", 1, false}, {"run", 1, false}, {"run", 2, false}, {"run", 2, true}, {"read", 2, true}, {"make_dir", 1, true}, {"write", 1, true}, {"run", 3, true}} {
+	}{{"write", 1, false}, {"run", 1, false}, {"run", 2, false}, {"run", 2, true}, {"read", 1, true}, {"make_dir", 1, true}, {"write", 1, true}, {"run", 3, true}} {
 		t.Run(fmt.Sprint(c.call, c.n), func(t *testing.T) {
 			b := newPair(t)
 			b.opts.Identity = "the same sandbox"

@@ -53,24 +53,36 @@ func (s *session) mayForget(ctx context.Context, err error) bool {
 	if errors.As(err, &known) && known.Code == core.CodeCorrupt {
 		return known.Field == plan.FieldSeen
 	}
-	return s.why(ctx, err) == "script"
+	why := s.why(ctx, err) // in a survey nothing else refuses
+	return why == "script" || why == "stale"
 }
 
 // why returns the reason that a script left when it refused. A client need not
-// report an exit status, so a file tells.
+// report an exit status; where it does, nothing is read, since something else may
+// stand there by now.
 func (s *session) why(ctx context.Context, err error) string {
 	var known *core.Error
 	if s.opts.Dialect == plan.Classic || !errors.As(err, &known) || known.Code != core.CodeClient || ctx.Err() != nil {
 		return ""
 	}
 	path := plan.WhyFile(s.request)
-	text, readErr := s.client.ReadFile(ctx, path)
-	if readErr != nil {
-		return "" // the command failed before or after the script's own checks
+	var exit *ExitError
+	why := ""
+	if errors.As(err, &exit) {
+		why = refusals[exit.Status]
+	}
+	if why == "" {
+		text, err := s.client.ReadFile(ctx, path)
+		if err != nil {
+			return "" // the command failed before or after the script's own checks
+		}
+		why = string(bytes.TrimSpace(text))
 	}
 	_ = s.client.Remove(ctx, path) // it is swept later if this fails
-	return string(bytes.TrimSpace(text))
+	return why
 }
+
+var refusals = map[int]string{plan.ExitStale: "stale", plan.ExitBusy: "busy"}
 
 // look executes the steps of a survey or a fetch. read is given what writes the
 // download.

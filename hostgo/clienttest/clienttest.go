@@ -64,7 +64,7 @@ type check struct {
 
 var checks = []check{
 	{"bodies", checkBodies}, {"names", checkNames}, {"overwrite", checkOverwrite}, {"missing", checkMissing},
-	{"make_dir", checkMakeDir}, {"list", checkList}, {"remove", checkRemove}, {"run", checkRun}, {"quoting", checkQuoting},
+	{"special", checkSpecial}, {"make_dir", checkMakeDir}, {"list", checkList}, {"remove", checkRemove}, {"run", checkRun}, {"quoting", checkQuoting},
 	{"stderr", checkStderr}, {"timeout", checkTimeout}, {"cancel", checkCancel}, {"done_context", checkDone},
 	{"streams", checkStreams}, {"concurrency", checkConcurrency}, {"exec", checkExec}, {"identity", checkIdentity},
 }
@@ -158,6 +158,22 @@ func checkMissing(e *env) error {
 	}
 	if err := e.c.WriteFile(e.ctx, e.at("missing/f"), nil); err == nil {
 		return errors.New("calling WriteFile into a missing directory returned no error")
+	}
+	return nil
+}
+
+func checkSpecial(e *env) error {
+	if err := e.c.Run(e.ctx, "cd "+plan.Quote(e.root)+" && mkfifo pipe && ln -s /dev/zero zero", 0); err != nil {
+		return fmt.Errorf("calling Run: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, 20*time.Second)
+	defer cancel()
+	for _, name := range []string{"pipe", "zero"} {
+		if data, err := e.c.ReadFile(ctx, e.at(name)); err == nil {
+			return fmt.Errorf("calling ReadFile of what is no file returned %d bytes and no error", len(data))
+		} else if err := typed(err, core.CodeClient); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
+	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
 // Client implements [hostgo.Client], [hostgo.Streamer], [hostgo.Identified],
@@ -113,7 +114,7 @@ func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
 	if err := begin(ctx, what, p); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(p)
+	f, err := tree.OpenFile(p) // a FIFO would be waited for, and a device may have no end
 	if err != nil {
 		return nil, hostgo.ClientError(ctx, what, p, err)
 	}

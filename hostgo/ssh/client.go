@@ -105,7 +105,7 @@ func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
 func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
 	var b bytes.Buffer
 	q := plan.Quote(p)
-	if err := c.call(ctx, "reading", p, "[ -e "+q+" ] || [ -L "+q+" ] || exit "+missingText+"; cat -- "+q, nil, &b); err != nil {
+	if err := c.call(ctx, "reading", p, "[ -e "+q+" ] || [ -L "+q+" ] || exit "+missingText+"; [ -f "+q+" ] && cat -- "+q, nil, &b); err != nil {
 		return nil, err
 	}
 	return append([]byte{}, b.Bytes()...), nil

@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
 )
 
 // farAway is the round trip from which on compressing pays: below it the link is
@@ -27,12 +27,18 @@ type packer struct {
 	reader func(io.Reader) (io.Reader, error)
 }
 
+// maxWindow is what the other side may make this one hold while it unpacks, in bytes: that of the highest ordinary
+// level of zstd. Its default allows gigabytes.
+const maxWindow = 8 << 20
+
 var packers = map[string]*packer{
 	"zstd": {"zstd -q -dc",
 		func(w io.Writer) (io.WriteCloser, error) {
 			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 		},
-		func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
+		func(r io.Reader) (io.Reader, error) {
+			return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		}},
 	"gzip": {"gzip -dc",
 		func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) },
 		func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
@@ -106,7 +112,7 @@ func (c *conn) probe(far, dialed time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	var out bytes.Buffer
+	var out hostgo.Tail
 	if _, err := c.wait(ctx, o, "", job{stdout: &out}); err != nil {
 		return
 	}

@@ -336,6 +336,9 @@ func (p *process) kill(signal string) {
 	}
 }
 
+// maxGroup is longer than any process id: a server that sends more is none of ours.
+const maxGroup = 32
+
 // groupReader takes the first line of stderr for the process group's id and
 // passes the rest on.
 type groupReader struct {
@@ -350,7 +353,7 @@ func (g *groupReader) Write(b []byte) (int, error) {
 	n := len(b)
 	if !g.done {
 		for i, c := range b {
-			if c == '\n' {
+			if c == '\n' || g.head.Len() == maxGroup {
 				g.finish()
 				b = b[i+1:]
 				break
