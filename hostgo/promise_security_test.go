@@ -3,6 +3,7 @@ package hostgo_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -298,5 +299,58 @@ func TestS9_AssetsInsideTheWorkspaceFollowNoLinkOut(t *testing.T) {
 		} else {
 			require.Equal(t, "-rw-r--r-- secret", asset["leak"])
 		}
+	}
+}
+
+// TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut is about sandboxes whose file system is mounted here: what was planted
+// there must not turn a command of ours on something of this machine.
+func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {
+	const rt = core.RuntimeDir
+	scripts := func(b *pair) string {
+		write(t, b.local, "a", "1")
+		b.push()
+		found, err := filepath.Glob(filepath.Join(b.sandbox, rt, "planner", "script-*"))
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		remove(t, b.sandbox, rt)
+		remove(t, b.sandbox, "a")
+		require.NoError(t, os.RemoveAll(b.opts.StateDir))
+		return rt + "/planner/" + filepath.Base(found[0]) + ".new"
+	}
+	pull, push := hostgo.Pull, hostgo.Push
+	type order = []func(context.Context, hostgo.Options) (*hostgo.Report, error)
+	for name, syncs := range map[string]order{rt: {pull, push}, rt + "/planner": {push, pull}, rt + "/.gitignore": {push, pull},
+		rt + "/planner/marker": {pull, push}, rt + "/planner/sums": {push, pull}, "script": {pull, push}} {
+		t.Run(name, func(t *testing.T) {
+			b := newPair(t)
+			victim := filepath.Join(filepath.Dir(b.local), "victim")
+			if name == "script" {
+				name = scripts(b)
+			}
+			write(t, b.local, "a", "1")
+			write(t, b.sandbox, "there", "1")
+			target := victim
+			if name != rt && name != rt+"/planner" {
+				target = filepath.Join(victim, "file")
+			}
+			write(t, victim, "file", "mine")
+			link(t, target, b.sandbox, name)
+			before := listing(t, victim)
+			for range 2 {
+				for _, sync := range syncs {
+					r, err := sync(t.Context(), b.opts)
+					if target == victim {
+						require.ErrorIs(t, err, core.CodeClient)
+						require.ErrorContains(t, err, "is a link")
+					} else {
+						require.NoError(t, err)
+						require.Equal(t, plan.StatusOK, r.Status)
+					}
+					write(t, b.local, "b", "1")
+				}
+				write(t, b.sandbox, "c", "1")
+			}
+			require.Empty(t, cmp.Diff(before, listing(t, victim)))
+		})
 	}
 }

@@ -46,6 +46,7 @@ import (
 // the download goes (parts.go), OLD the runs whose uploads were cut off; for a check
 // MARKER.
 const script = listing + `L=` + core.RuntimeDir + `/$A/run-$ID NOW=$R/seen-$ID TAB='	'
+own() { [ ! -L "$1" ] || rm -f "$1"; }
 leave() { wait; rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
@@ -143,7 +144,7 @@ tidy() {
   esac; done; fi
   rm -rf "run-$ID" "run-$ID".* "$@"
 }
-learn() { [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o "$R/sums" "$@"; }
+learn() { own "$R/sums"; [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o "$R/sums" "$@"; }
 tars() {
   [ -z "$TRIED" ] || return 0
   TRIED=1
@@ -242,7 +243,7 @@ show() {
   if [ -n "$FEW" ]; then for s do while IFS= read -r l; do printf '%s\n' "$l"; done <"$s" && echo . || exit 1; done
   else echo . >"$D.dot" && cat "$1" "$D.dot" "$2" "$D.dot" "$3" "$D.dot" || exit 1; fi
 }
-bind() { if [ -n "$M" ] && [ -z "$m" ]; then printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi; }
+bind() { if [ -n "$M" ] && [ -z "$m" ]; then own "$R/marker"; printf '%s\n' "$M" >"$R/marker" || exit 1; m=$M; fi; }
 changed() {
   [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
   [ $MODE != pull ] || [ -n "$SMALL" ] || [ ! -s "$D.sums" ] || fresh

@@ -104,9 +104,15 @@ func variables(r *Request, mode string) string {
 	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` Q= EARLY=`
 }
 
+// noLinks refuses a runtime folder that is a link. Where the sandbox's file system is mounted on another machine, its
+// commands would write there wherever a link leads that was planted; the files of known names in it are made anew
+// where a link stands ("own" in script.go).
+const noLinks = `for p in "${R%/*}" "$R"; do [ ! -L "$p" ] || { echo "$p is a link" >&2; exit 1; }; done
+`
+
 // byName runs the script that an earlier run left, if it is still what it was.
 func byName(r *Request, rules *core.Rules, vars, name string) string {
-	return shc(vars + ` S=` + Quote(name) + "\n" + begun(rules) + `if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else wait; rm -f "$R/run-$ID".*; mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
+	return shc(vars + ` S=` + Quote(name) + "\n" + noLinks + begun(rules) + `if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else wait; rm -f "$R/run-$ID".*; mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
 `)
 }
 
@@ -126,7 +132,8 @@ func begun(rules *core.Rules) string {
 // byText brings the script along and leaves it there.
 func byText(r *Request, vars, text, name string) string {
 	return shc(vars + ` S=` + Quote(name) + `
-umask 077; mkdir -p "$R" || exit 1
+` + noLinks + `umask 077; mkdir -p "$R" || exit 1
+[ ! -L "$R/$S.new" ] || rm -f "$R/$S.new"
 for s in "$R"/script-*; do [ "$s" = "$R/$S" ] || rm -f "$s"; done
 cat >"$R/$S.new" <<'` + endOfScript + `' && mv -f "$R/$S.new" "$R/$S" || exit 1
 ` + text + endOfScript + `
@@ -172,7 +179,7 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	if seen == nil {
 		steps[0].Command = byText(r, vars, text, name)
 		if r.Preview { // which leaves nothing behind
-			steps[0].Command = shc(vars + passing + text + "rmdir \"$@\" 2>/dev/null || :\n")
+			steps[0].Command = shc(vars + "\n" + noLinks + passing + text + "rmdir \"$@\" 2>/dev/null || :\n")
 		}
 		if len(steps[0].Command) > maxCommand {
 			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(r, rules, vars, name)}}
@@ -210,7 +217,7 @@ func fetch(r *Request, list []Fetch) []Step {
 	}
 	var b strings.Builder
 	b.WriteString("R=" + Quote(rt) + " ID=" + Quote(r.Run) + downloadVars(r) + `
-umask 077; LC_ALL=C; export LC_ALL
+` + noLinks + `umask 077; LC_ALL=C; export LC_ALL
 have() { command -v "$1" >/dev/null 2>&1; }
 ` + cutParts + `into
 cd ` + Quote(r.Root) + ` || exit 1
@@ -236,7 +243,7 @@ rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O"
 // applyCommand unpacks the archive beside the workspace and runs its script.
 func applyCommand(r *Request, rt string) string {
 	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
-umask 022
+` + noLinks + `umask 022
 { [ ! -e "$R/in-$ID" ] || rm -rf "$R/in-$ID"; } && mkdir -p "$R/in-$ID" && cd "$R" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] || exit 1
 . "./in-$ID/apply.sh"
 `)
@@ -253,7 +260,7 @@ func makeRuntime(r *Request) string {
 // assetCommand unpacks an asset and puts it in place of the one before.
 func assetCommand(r *Request, rt, key string) string {
 	return shc(`R=` + Quote(rt) + ` K=` + Quote(key) + ` ID=` + Quote(r.Run) + `
-umask 022
+` + noLinks + `umask 022
 ` + makeRuntime(r) + `cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || exit 1
 if [ -e "$K" ] || [ -L "$K" ]; then mv -f -- "$K" "in-$K-$ID.old" || exit 1; fi
 mv -f -- "in-$K-$ID" "$K" && rm -rf "in-$K-$ID.old"
