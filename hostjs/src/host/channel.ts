@@ -5,24 +5,30 @@ export class Channel {
   private ended = false;
   private failure: Error | undefined;
 
-  /** Resolves when the other side has used the whole piece. */
+  /** Resolves when the other side has used the whole piece. One at a time may give. */
   give(piece: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.failure) return reject(this.failure);
-      if (piece.length === 0) return resolve();
-      this.given = { rest: piece, resolve, reject };
-      this.meet();
-    });
+    if (this.given) this.fail(new Error("stdout was called again before the piece before was used"));
+    return heard(
+      new Promise((resolve, reject) => {
+        if (this.failure) return reject(this.failure);
+        if (piece.length === 0) return resolve();
+        this.given = { rest: piece, resolve, reject };
+        this.meet();
+      }),
+    );
   }
 
   /** What is left of a piece, or undefined at the end. One at a time may ask. */
   next(): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.failure) return reject(this.failure);
-      if (this.ended) return resolve(undefined);
-      this.asking = { resolve, reject };
-      this.meet();
-    });
+    if (this.asking) this.fail(new Error("stdin was called again before it had answered"));
+    return heard(
+      new Promise((resolve, reject) => {
+        if (this.failure) return reject(this.failure);
+        if (this.ended) return resolve(undefined);
+        this.asking = { resolve, reject };
+        this.meet();
+      }),
+    );
   }
 
   /** Says that the first n bytes of what next returned were used. */
@@ -35,8 +41,9 @@ export class Channel {
     given.resolve();
   }
 
-  /** Says that nothing more comes. */
+  /** Says that nothing more comes. Throws where the channel has failed: what came is not all then. */
   end(): void {
+    if (this.failure) throw this.failure;
     this.ended = true;
     this.asking?.resolve(undefined);
     this.asking = undefined;
@@ -55,6 +62,12 @@ export class Channel {
     this.asking.resolve(this.given.rest);
     this.asking = undefined;
   }
+}
+
+/** The same promise, whose rejection ends no server where the client does not wait for it. The other side learns of it too. */
+export function heard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 interface Given {

@@ -1,4 +1,4 @@
-import { Channel } from "./channel.js";
+import { Channel, heard } from "./channel.js";
 
 /** How a client runs a command with streams. */
 export interface CommandStreams {
@@ -7,7 +7,7 @@ export interface CommandStreams {
   /**
    * Writes what the command reads next into a buffer of the client's, and resolves to the number of bytes, 0 at the end.
    * Where it rejects the input broke off, and the command must be killed before it takes a part for the whole. Without
-   * it the input is empty.
+   * it the input is empty. It must have answered before it is called again.
    */
   stdin?: (into: Uint8Array) => Promise<number>;
   /** Takes what the command wrote. Once it resolves the piece was used, and the next may come. Without it the output is dropped. */
@@ -36,7 +36,7 @@ export class Streams {
     const channel = new Channel();
     this.open.set(stream, channel);
     try {
-      if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => read(channel, into) });
+      if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
       else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => channel.give(piece) });
       if (name === "receive") channel.end();
     } finally {

@@ -171,6 +171,20 @@ test("R6: a command with streams that hangs is stopped by the signal", async (t)
   }
 });
 
+test("a client that does not wait for its turn is told so, and neither hangs nor ends the server", async (t) => {
+  const p = streaming(t, async (_, { stdin }) => void (await Promise.all([stdin!(new Uint8Array(9)), stdin!(new Uint8Array(9))])));
+  p.here("a", "1");
+  assert.match((await p.run("push")).error!.message, /stdin was called again before it had answered/);
+  p.stream();
+  await p.push();
+  p.there("b", randomBytes(200_000));
+  p.stream((command, streams) => plain.runStream(command, { ...streams, stdout: async (piece) => void streams.stdout!(piece) }));
+  assert.match((await p.run("pull")).error!.message, /stdout was called again before the piece before was used/);
+  p.stream();
+  await p.pull();
+  assert.deepEqual(listing(p.local), listing(p.sandbox));
+});
+
 test("a channel hands on every byte in order, and each side learns of the other's end", async () => {
   const channel = new Channel();
   const given = channel.give(Uint8Array.of(1, 2, 3));
