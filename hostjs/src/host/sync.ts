@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { types } from "node:util";
 
 import { PlannerError } from "../errors.js";
@@ -90,7 +91,8 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
         abort();
       }
     };
-    const thread = Thread.start(start, { message, died });
+    // A thread is shared, and its events belong to whoever started it. What the caller is asked for runs as a part of the caller's request.
+    const thread = Thread.start(start, { message: AsyncResource.bind(message), died: AsyncResource.bind(died) });
     // A client's answer that comes after the end is nobody's.
     let over = false;
     const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => over || thread.tell(message, transfer);

@@ -1,5 +1,6 @@
 // What a server's own parts may do wrong: its client, its callbacks and its input.
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -94,6 +95,17 @@ test("a callback that throws ends the sync, and not the server", async (t) => {
   assert.equal(error.cause, thrown);
   await prepareSandboxManagedRuntime(input);
   assert.equal(read(sandbox, "a"), "1");
+});
+
+test("a client is called as a part of the request that asked for the sync, whatever thread does it", async (t) => {
+  const request = new AsyncLocalStorage<string>();
+  for (const name of ["one", "two"]) {
+    const heard = new Set<string | undefined>();
+    const hear = () => void heard.add(request.getStore());
+    const run: SandboxManagedRuntimeClient["run"] = (...args) => (hear(), new DirectoryClient().run(...args));
+    await request.run(name, () => prepareSandboxManagedRuntime({ ...server(t, { run }).input, onProgress: hear }));
+    assert.deepEqual([...heard], [name]);
+  }
 });
 
 test("an input of the wrong type is refused, with its field", async (t) => {

@@ -137,6 +137,16 @@ test("who asks for a lock that its own code is under takes turns", async (t) => 
   await assert.rejects(lock(() => Promise.all([lock(() => Promise.reject(new Error("one"))), lock(alone)])), { message: "one" });
 });
 
+test("what a merge calls before it applies is under its lock", async (t) => {
+  const { source, target, merge } = folders(t);
+  const input = await merge(); // which leaves a thread behind that another's code has started
+  put(source, "a", "source");
+  let ran = false;
+  const beforeApply = () => withDirectoryMergeLock(target, async () => void (ran = true));
+  await mergeDirectoryWithBaseline({ ...input, beforeApply, signal: AbortSignal.timeout(20_000) });
+  assert.ok(ran);
+});
+
 test("code that outlasts a lock has it no more", async (t) => {
   const { target } = folders(t);
   const lock = (fn: () => Promise<unknown>) => withDirectoryMergeLock(target, fn);
