@@ -50,13 +50,18 @@ export interface SandboxManagedRuntimeClient {
   runStream?: RunStream;
 }
 
-/** A workspace that is in a sandbox. */
+/** A workspace that is in a sandbox: also one that a server's own code or test makes up. */
 export interface PreparedSandboxManagedRuntime {
   spec: SandboxRemoteExecutionSpec;
   workspaceLocalDir: string;
   workspaceRemoteDir: string;
   runtimeRootDir: string;
   assetDirs: Record<string, string>;
+  restoreWorkspace(): Promise<void>;
+}
+
+/** One that this package brought there, and that tells what it did. */
+export interface ReportingSandboxManagedRuntime extends PreparedSandboxManagedRuntime {
   /** What bringing the workspace into the sandbox did. */
   prepared: RuntimeReport;
   /**
@@ -142,7 +147,7 @@ export async function prepareSandboxManagedRuntime(
     preserveAbsentOnRestore?: string[];
     assets?: SandboxManagedRuntimeAsset[];
   } & SandboxManagedRuntimeOptions,
-): Promise<PreparedSandboxManagedRuntime> {
+): Promise<ReportingSandboxManagedRuntime> {
   assertInput(input);
   const { spec, client, workspaceLocalDir } = input;
   const workspaceRemoteDir = input.workspaceRemoteDir ?? spec.remoteCwd;

@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import { PlannerError } from "../../src/errors.js";
 import {
   buildSandboxExecutionSessionIdentity, mirrorDirectory, parseSandboxRemoteExecutionSpec, prepareSandboxManagedRuntime, sandboxExecutionSessionMatches,
-  type PreparedSandboxManagedRuntime, type RuntimeReport,
+  type ReportingSandboxManagedRuntime, type RuntimeReport,
 } from "../../src/sandbox-managed-runtime.js";
 import { withDirectoryMergeLock } from "../../src/workspace-restore-merge.js";
 import { DirectoryClient } from "../host/directory.js";
@@ -30,7 +30,7 @@ class Server {
   }
   readonly stateDir: string;
 
-  prepare(more: Partial<Input> = {}): Promise<PreparedSandboxManagedRuntime> {
+  prepare(more: Partial<Input> = {}): Promise<ReportingSandboxManagedRuntime> {
     const spec = { transport: "sandbox" as const, provider: "directory", sandboxId: "one", remoteCwd: this.sandbox, timeoutMs: 60_000, apiKey: null };
     return prepareSandboxManagedRuntime({ spec, adapterKey: "codex", client: this.client, workspaceLocalDir: this.local, stateDir: this.stateDir, ...more });
   }

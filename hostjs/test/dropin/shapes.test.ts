@@ -75,11 +75,11 @@ interface MergeServer {
 // What a server takes from these modules, and what it may hand to them.
 const server: Server = runtime;
 const mergeServer: MergeServer = restoreMerge;
-const types: [runtime.SandboxManagedRuntimeClient, runtime.SandboxManagedRuntimeAsset, runtime.SandboxRemoteExecutionSpec] | undefined =
-  undefined as [Client, Asset, Spec] | undefined;
-const back: [Client, Asset, Spec, Prepared] | undefined = undefined as
-  | [runtime.SandboxManagedRuntimeClient, runtime.SandboxManagedRuntimeAsset, runtime.SandboxRemoteExecutionSpec, runtime.PreparedSandboxManagedRuntime]
-  | undefined;
+type Ours = [
+  runtime.SandboxManagedRuntimeClient, runtime.SandboxManagedRuntimeAsset, runtime.SandboxRemoteExecutionSpec, runtime.PreparedSandboxManagedRuntime,
+];
+const types: Ours | undefined = undefined as [Client, Asset, Spec, Prepared] | undefined;
+const back: [Client, Asset, Spec, Prepared] | undefined = undefined as Ours | undefined;
 
 test("the modules export the names that a server imports", () => {
   assert.equal(types ?? back, undefined);
