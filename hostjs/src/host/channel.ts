@@ -3,6 +3,7 @@ export class Channel {
   private given: Given | undefined;
   private asking: Asking | undefined;
   private ended = false;
+  private told = false; // whether who asks knows that it ended
   private failure: Error | undefined;
 
   /** Resolves when the other side has used the whole piece. One at a time may give. */
@@ -24,7 +25,6 @@ export class Channel {
     return heard(
       new Promise((resolve, reject) => {
         if (this.failure) return reject(this.failure);
-        if (this.ended) return resolve(undefined);
         this.asking = { resolve, reject };
         this.meet();
       }),
@@ -45,8 +45,12 @@ export class Channel {
   end(): void {
     if (this.failure) throw this.failure;
     this.ended = true;
-    this.asking?.resolve(undefined);
-    this.asking = undefined;
+    this.meet();
+  }
+
+  /** Throws unless the side that asks was told of the end. */
+  assertRead(): void {
+    if (!this.told) throw new Error("it ended before it had all of its input");
   }
 
   /** Breaks off: both sides get the error from now on. */
@@ -58,8 +62,9 @@ export class Channel {
   }
 
   private meet(): void {
-    if (!this.given || !this.asking) return;
-    this.asking.resolve(this.given.rest);
+    if (!this.asking || !(this.given || this.ended)) return;
+    this.told ||= !this.given;
+    this.asking.resolve(this.given?.rest);
     this.asking = undefined;
   }
 }

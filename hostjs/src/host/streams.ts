@@ -38,7 +38,9 @@ export class Streams {
     try {
       if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
       else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => channel.give(piece) });
-      if (name === "receive") channel.end();
+      // A command that unpacks an archive reads all of it: a client that says it ended well before that knows nothing of its end.
+      if (name === "send") channel.assertRead();
+      else channel.end();
     } finally {
       channel.fail(new Error("the command ended"));
       this.open.delete(stream);

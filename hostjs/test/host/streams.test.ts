@@ -116,6 +116,17 @@ test("a command that ends well before it has read its input has not applied it",
   assert.equal((await p.push()).uploadedFiles, 1, "nothing was taken for sent");
 });
 
+test("D8: a command that ended well without having read that its input is over was not run, and loses nothing", async (t) => {
+  const p = streaming(t, async (_, { stdin }) => void (await stdin!(new Uint8Array(1 << 20))));
+  p.here("a", "1");
+  assert.match((await p.run("push")).error!.message, /before it had all of its input/);
+  p.stream();
+  await p.pull();
+  assert.equal(read(p.local, "a"), "1");
+  await p.push();
+  assert.deepEqual(listing(p.sandbox), listing(p.local));
+});
+
 test("a sandbox that changed is looked at again, and its edit comes home", async (t) => {
   const p = streaming(t);
   p.here("a", "1");
