@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"bufio"
 	"net/url"
 	"os"
 	"os/user"
@@ -65,10 +64,13 @@ func validPort(s string) bool {
 type settings struct {
 	alias, host, user, port string
 	identities              []string
+	certificates            []string
 	identitiesOnly          bool
 	agent                   string
 	knownHosts              []string
-	accept                  bool // a host that is not known, but never another key
+	learned                 string // the list that takes in a host that was not known; "" for none
+	hostKeyAlias            string // the name under which known hosts have it; "" is its own
+	accept                  bool   // a host that is not known, but never another key
 	aliveInterval           time.Duration
 	aliveCount              int
 	timeout                 time.Duration
@@ -97,7 +99,7 @@ func (t Target) settings() (*settings, error) {
 	if u, err := user.Current(); err == nil {
 		me = u.Username
 	}
-	f := &configFile{host: t.Host, home: home, values: map[string]string{}}
+	f := &configFile{host: t.Host, user: t.User, home: home, me: me, values: map[string][]string{}}
 	if t.Config != "" {
 		err = f.read(t.Config, 0)
 	} else if err = f.read(filepath.Join(home, ".ssh", "config"), 0); err == nil {
@@ -107,14 +109,14 @@ func (t Target) settings() (*settings, error) {
 		return nil, err
 	}
 	s := &settings{far: farAway, alias: t.Host, home: home, config: t.Config, agent: os.Getenv("SSH_AUTH_SOCK")}
-	s.host = strings.ReplaceAll(f.or("hostname", t.Host), "%h", t.Host)
+	s.host = f.hostname()
 	s.user, s.port = first(t.User, f.or("user", me)), first(t.Port, f.or("port", "22"))
 	if !validPort(s.port) {
 		return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "port", Message: "the port is not a number from 1 to 65535"}
 	}
 	expand := strings.NewReplacer("%%", "%", "%d", home, "%h", s.host, "%n", t.Host, "%p", s.port, "%r", s.user, "%u", me)
 	file := func(p string) string {
-		p = expand.Replace(strings.Trim(p, `"`))
+		p = expand.Replace(p)
 		if rest, ok := strings.CutPrefix(p, "~/"); ok {
 			p = filepath.Join(home, rest)
 		}
@@ -137,9 +139,18 @@ func (t Target) settings() (*settings, error) {
 	} else if a != "" && a != "SSH_AUTH_SOCK" {
 		s.agent = file(a)
 	}
-	for _, p := range strings.Fields(f.or("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2") + " " + f.or("globalknownhostsfile", "/etc/ssh/ssh_known_hosts")) {
+	for i, p := range f.files("userknownhostsfile", "~/.ssh/known_hosts", "~/.ssh/known_hosts2") {
+		if s.knownHosts = append(s.knownHosts, file(p)); i == 0 {
+			s.learned = s.knownHosts[0]
+		}
+	}
+	for _, p := range f.files("globalknownhostsfile", "/etc/ssh/ssh_known_hosts") {
 		s.knownHosts = append(s.knownHosts, file(p))
 	}
+	for _, p := range f.files("certificatefile") {
+		s.certificates = append(s.certificates, file(p))
+	}
+	s.hostKeyAlias = f.or("hostkeyalias", "")
 	strict := f.or("stricthostkeychecking", "yes")
 	s.accept = strict == "accept-new" || strict == "no" || strict == "off"
 	s.aliveInterval, s.aliveCount = seconds(f.or("serveraliveinterval", ""), defaultAlive), defaultMisses
@@ -170,112 +181,4 @@ func seconds(s string, other time.Duration) time.Duration {
 		return other
 	}
 	return time.Duration(n) * time.Second
-}
-
-// configFile gathers the values of one host from files in OpenSSH's format.
-type configFile struct {
-	host, home string
-	values     map[string]string
-	identities []string
-	applies    bool
-}
-
-func (f *configFile) or(keyword, other string) string {
-	if v, ok := f.values[keyword]; ok {
-		return v
-	}
-	return other
-}
-
-// read takes in one file; one that does not exist is empty.
-func (f *configFile) read(name string, level int) error {
-	file, err := os.Open(name)
-	if os.IsNotExist(err) {
-		return nil
-	}
-	if err != nil {
-		return &core.Error{Code: core.CodeIO, Path: name, Message: "the SSH configuration can't be read", Err: err}
-	}
-	defer file.Close()
-	f.applies = true
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		keyword, value := splitLine(lines.Text())
-		switch {
-		case keyword == "":
-		case keyword == "host":
-			f.applies = matchHost(value, f.host)
-		case keyword == "match":
-			// What a Match block asks can depend on commands; only "all" is certain.
-			f.applies = value == "all"
-		case !f.applies:
-		case keyword == "include":
-			if err := f.include(value, filepath.Dir(name), level); err != nil {
-				return err
-			}
-			f.applies = true
-		case keyword == "identityfile":
-			f.identities = append(f.identities, value)
-		default:
-			if _, set := f.values[keyword]; !set {
-				f.values[keyword] = strings.Trim(value, `"`)
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return &core.Error{Code: core.CodeIO, Path: name, Message: "the SSH configuration can't be read", Err: err}
-	}
-	return nil
-}
-
-func (f *configFile) include(value, dir string, level int) error {
-	if level == maxInclude {
-		return &core.Error{Code: core.CodeLimit, Path: dir, Message: "the SSH configuration includes too many levels of files"}
-	}
-	for _, pattern := range strings.Fields(value) {
-		if rest, ok := strings.CutPrefix(pattern, "~/"); ok {
-			pattern = filepath.Join(f.home, rest)
-		} else if !filepath.IsAbs(pattern) {
-			pattern = filepath.Join(dir, pattern)
-		}
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			continue // a pattern that is none names no file
-		}
-		for _, name := range found {
-			if err := f.read(name, level+1); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// splitLine returns the keyword in lower case, and the value.
-func splitLine(line string) (keyword, value string) {
-	line = strings.TrimSpace(line)
-	if line == "" || line[0] == '#' {
-		return "", ""
-	}
-	i := strings.IndexAny(line, " \t=")
-	if i < 0 {
-		return strings.ToLower(line), ""
-	}
-	return strings.ToLower(line[:i]), strings.TrimLeft(line[i:], " \t=")
-}
-
-// matchHost reports whether a list of patterns matches; a negated one that does
-// excludes the host whatever else matches.
-func matchHost(patterns, host string) bool {
-	matched := false
-	for _, p := range strings.Fields(patterns) {
-		negated := strings.HasPrefix(p, "!")
-		if ok, err := path.Match(strings.ToLower(strings.TrimPrefix(p, "!")), strings.ToLower(host)); err == nil && ok {
-			if negated {
-				return false
-			}
-			matched = true
-		}
-	}
-	return matched
 }
