@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
@@ -72,7 +73,7 @@ func (a *app) runIn(f *syncFlags, box *sandbox, home *bool) error {
 	r, err = hostgo.Pull(ctx, opts)
 	a.out.report(r, false)
 	if err != nil {
-		return err
+		return errors.Join(execErr, err) // where a connection was lost, the first one says what to do
 	}
 	*home = r.Home()
 	return execErr

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -426,6 +427,9 @@ func checkExec(e *env) error {
 	if out.String() != want {
 		return fmt.Errorf("calling Exec: the command saw %q, want %q", out.String(), want)
 	}
+	if err := checkLeftBehind(e, x); err != nil {
+		return err
+	}
 	for _, status := range []int{126, 127} {
 		var stderr bytes.Buffer
 		argv := []string{"sh", "-c", fmt.Sprint("echo >&2; echo why >&2; exit ", status)}
@@ -437,6 +441,20 @@ func checkExec(e *env) error {
 		return fmt.Errorf("calling Exec of a program that does not exist: exit %d and no error", exit)
 	}
 	return nil
+}
+
+// checkLeftBehind runs a command that leaves another one behind, which holds its output
+// open.
+func checkLeftBehind(e *env, x hostgo.Commander) error {
+	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	exit, err := x.Exec(ctx, hostgo.ExecRequest{Argv: []string{"sh", "-c", "sleep 60 & echo $!; exit 5"}, Stdout: &out, Stderr: io.Discard})
+	id, atoi := strconv.Atoi(strings.TrimSpace(out.String()))
+	if err != nil || exit != 5 || atoi != nil {
+		return fmt.Errorf("calling Exec of a command that leaves another behind: exit %d, error %v, output %q", exit, err, out.String())
+	}
+	return e.c.Run(e.ctx, fmt.Sprint("kill ", id), 0)
 }
 
 func checkIdentity(e *env) error {

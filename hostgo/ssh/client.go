@@ -207,12 +207,18 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		b.WriteString(" " + plan.Quote(a))
 	}
 	mark := &markReader{to: req.Stderr}
-	status, err := c.conn.run(ctx, job{command: b.String(), stdin: req.Stdin, stdout: req.Stdout, stderr: mark, signals: req.Signals})
+	status, err := c.conn.run(ctx, job{command: b.String(), stdin: req.Stdin, stdout: req.Stdout, stderr: mark, signals: req.Signals, leaves: true})
 	if err == nil && !mark.seen && status != 0 {
 		err = errors.New("it could not be started there")
 	}
-	if err != nil {
-		return -1, hostgo.ClientError(ctx, what, "", err)
+	if err == nil {
+		return status, nil
 	}
-	return status, nil
+	lost := errors.Is(err, errLost)
+	err = hostgo.ClientError(ctx, what, "", err)
+	var e *core.Error
+	if lost && errors.As(err, &e) && e.Code == core.CodeClient {
+		e.Hint = "it may go on there; bring home what it does with planner pull"
+	}
+	return -1, err
 }

@@ -105,6 +105,8 @@ type job struct {
 	stdout  io.Writer
 	stderr  io.Writer
 	signals <-chan os.Signal
+	// leaves is a command that may leave others behind, with its output in their hands.
+	leaves bool
 }
 
 // The server makes each command a session and process group of its own, whose id
@@ -172,18 +174,20 @@ type process struct {
 	group  *groupReader
 	input  chan error // why stdin could not be read; closed at its end
 	output sync.WaitGroup
-	sink   error // of stdout or stderr on this side
+	moved  atomic.Int64  // reads of output
+	over   chan struct{} // closed when there is no more output
+	sink   error         // of stdout or stderr on this side
 	mu     sync.Mutex
 	ended  chan int // the status, or -1 for none
 }
 
 func newProcess(c *conn, o opened, line string, j job) *process {
-	p := &process{conn: c, o: o, input: make(chan error, 1), ended: make(chan int, 1)}
+	p := &process{conn: c, o: o, input: make(chan error, 1), over: make(chan struct{}), ended: make(chan int, 1)}
 	p.group = &groupReader{to: j.stderr, known: make(chan struct{})}
 	go p.feed(line, j.stdin)
 	p.output.Go(func() { p.drain(j.stdout, o.channel) })
 	p.output.Go(func() { p.drain(p.group, o.channel.Stderr()) })
-	go p.watch()
+	go p.watch(j.leaves)
 	return p
 }
 
@@ -217,11 +221,22 @@ func (s *sourceReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// movedReader counts what is read of a process's output.
+type movedReader struct {
+	io.Reader
+	p *process
+}
+
+func (r movedReader) Read(b []byte) (int, error) {
+	r.p.moved.Add(1)
+	return r.Reader.Read(b)
+}
+
 func (p *process) drain(to io.Writer, from io.Reader) {
 	if to == nil {
 		to = io.Discard
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, movedReader{from, p}, make([]byte, 64<<10)); err != nil {
 		p.mu.Lock()
 		p.sink = err
 		p.mu.Unlock()
@@ -229,7 +244,24 @@ func (p *process) drain(to io.Writer, from io.Reader) {
 	}
 }
 
-func (p *process) watch() {
+// drainTime is how long the output of a command that has ended may be silent before it is
+// taken to be in the hands of something that was left behind.
+const drainTime = 2 * time.Second
+
+// leave closes the channel of a command that has ended once nothing more comes.
+func (p *process) leave() {
+	for seen := int64(-1); seen != p.moved.Load(); {
+		seen = p.moved.Load()
+		select {
+		case <-p.over:
+			return
+		case <-time.After(drainTime):
+		}
+	}
+	p.o.close()
+}
+
+func (p *process) watch(leaves bool) {
 	status := -1
 	for r := range p.o.requests {
 		switch {
@@ -245,11 +277,16 @@ func (p *process) watch() {
 			_ = ssh.Unmarshal(r.Payload, &sig)
 			status = 128 + signalNumbers[sig.Name]
 		}
+		if leaves && status >= 0 {
+			leaves = false
+			go p.leave()
+		}
 		if r.WantReply {
 			_ = r.Reply(false, nil)
 		}
 	}
 	p.output.Wait()
+	close(p.over)
 	p.ended <- status
 }
 

@@ -236,6 +236,10 @@ func TestADroppedConnectionIsAnError(t *testing.T) {
 			require.ErrorIs(t, err, core.CodeClient)
 			require.ErrorContains(t, err, "the connection was lost")
 			require.ErrorIs(t, c.Run(ctx, "exit 0", 0), core.CodeClient)
+			_, err = c.Exec(ctx, hostgo.ExecRequest{Argv: []string{"true"}})
+			var e *core.Error
+			require.ErrorAs(t, err, &e)
+			require.Contains(t, e.Hint, "planner pull")
 		})
 	}
 }
