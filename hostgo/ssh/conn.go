@@ -110,11 +110,12 @@ type job struct {
 }
 
 // The server makes each command a session and process group of its own, whose id
-// comes as the first line of stderr, so that all of it can be ended. The first
+// stands behind the mark on stderr, so that all of it can be ended. The first
 // takes the command as one more word, the second as the first line of its input.
 const (
-	plainShell   = `exec sh -c 'echo $$ >&2; exec sh -c "$0"' `
-	waitingShell = `exec sh -c 'echo $$ >&2; IFS= read -r l && exec sh -c "$(printf %b "$l")"'`
+	sayMark      = "echo; echo " + mark + "; echo >&2; echo " + mark + " $$ >&2; " // half a line may stand before it
+	plainShell   = "exec sh -c '" + sayMark + `exec sh -c "$0"' `
+	waitingShell = "exec sh -c '" + sayMark + `IFS= read -r l && exec sh -c "$(printf %b "$l")"'`
 )
 
 // shellLine writes a command as one line of visible characters, as printf's %b
@@ -171,7 +172,9 @@ func (c *conn) explain(err error) error {
 type process struct {
 	conn   *conn
 	o      opened
-	group  *groupReader
+	group  group
+	stdout markedWriter
+	stderr markedWriter
 	input  chan error // why stdin could not be read; closed at its end
 	output sync.WaitGroup
 	moved  atomic.Int64  // reads of output
@@ -183,10 +186,11 @@ type process struct {
 
 func newProcess(c *conn, o opened, line string, j job) *process {
 	p := &process{conn: c, o: o, input: make(chan error, 1), over: make(chan struct{}), ended: make(chan int, 1)}
-	p.group = &groupReader{to: j.stderr, known: make(chan struct{})}
+	p.group.known = make(chan struct{})
+	p.stdout.to, p.stderr.to, p.stderr.told = j.stdout, j.stderr, p.group.tell
 	go p.feed(line, j.stdin)
-	p.output.Go(func() { p.drain(j.stdout, o.channel) })
-	p.output.Go(func() { p.drain(p.group, o.channel.Stderr()) })
+	p.output.Go(func() { p.drain(&p.stdout, o.channel) })
+	p.output.Go(func() { p.drain(&p.stderr, o.channel.Stderr()) })
 	go p.watch(j.leaves)
 	return p
 }
@@ -233,9 +237,6 @@ func (r movedReader) Read(b []byte) (int, error) {
 }
 
 func (p *process) drain(to io.Writer, from io.Reader) {
-	if to == nil {
-		to = io.Discard
-	}
 	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, movedReader{from, p}, make([]byte, 64<<10)); err != nil {
 		p.mu.Lock()
 		p.sink = err
@@ -286,6 +287,9 @@ func (p *process) watch(leaves bool) {
 		}
 	}
 	p.output.Wait()
+	if p.stderr.to != nil { // of a command that never began this is the reason
+		_, _ = io.WriteString(p.stderr.to, p.stdout.unmarked()+p.stderr.unmarked()) // as good as the command's own
+	}
 	close(p.over)
 	p.ended <- status
 }
@@ -370,49 +374,5 @@ func (p *process) kill(signal string) {
 	case <-done:
 	case <-p.conn.lost:
 	case <-end.C:
-	}
-}
-
-// maxGroup is longer than any process id: a server that sends more is none of ours.
-const maxGroup = 32
-
-// groupReader takes the first line of stderr for the process group's id and
-// passes the rest on.
-type groupReader struct {
-	to    io.Writer
-	head  strings.Builder
-	id    string
-	done  bool
-	known chan struct{}
-}
-
-func (g *groupReader) Write(b []byte) (int, error) {
-	n := len(b)
-	if !g.done {
-		for i, c := range b {
-			if c == '\n' || g.head.Len() == maxGroup {
-				g.finish()
-				b = b[i+1:]
-				break
-			}
-			g.head.WriteByte(c)
-		}
-		if !g.done {
-			return n, nil
-		}
-	}
-	if g.to == nil || len(b) == 0 {
-		return n, nil
-	}
-	_, err := g.to.Write(b)
-	return n, err
-}
-
-// finish accepts nothing but a number above 1: "kill -1" would reach everything.
-func (g *groupReader) finish() {
-	g.done = true
-	if id, err := strconv.Atoi(g.head.String()); err == nil && id > 1 {
-		g.id = strconv.Itoa(id)
-		close(g.known)
 	}
 }

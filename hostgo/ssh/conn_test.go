@@ -7,20 +7,19 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/hostgo"
 )
 
 // What a hostile server can make the client hold is bounded (R4).
 
-func TestR4_AGroupWithoutEndIsNotKept(t *testing.T) {
-	var rest bytes.Buffer
-	g := &groupReader{to: &rest, known: make(chan struct{})}
+func TestR4_ALineWithoutEndIsNotKept(t *testing.T) {
+	w := &markedWriter{}
 	for range 100 {
-		_, err := g.Write([]byte(strings.Repeat("1", 1000)))
+		_, err := w.Write([]byte(strings.Repeat("1", 1000)))
 		require.NoError(t, err)
 	}
-	require.LessOrEqual(t, g.head.Len(), maxGroup)
-	require.Empty(t, g.id)
-	require.NotZero(t, rest.Len(), "what follows is stderr")
+	require.LessOrEqual(t, len(w.unmarked()), 2*hostgo.MaxStderr)
 }
 
 func TestR4_AWindowOfGigabytesIsRefused(t *testing.T) {

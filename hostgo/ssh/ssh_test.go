@@ -65,6 +65,31 @@ func TestAServerThatTakesFewSessions(t *testing.T) {
 	}
 }
 
+// What a shell's set-up says in each session is not taken for what a command says.
+func TestAShellThatIsNotSilent(t *testing.T) {
+	s := sshtest.Start(t, `ForceCommand printf 'a tip\nand half a line'; printf 'so there' >&2; eval "$SSH_ORIGINAL_COMMAND"`)
+	for _, compress := range []bool{false, true} {
+		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config, Compress: compress})
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		roundTrip(t, c, plan.Hardened, 1)
+		var out, errs strings.Builder
+		status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "echo out; echo err >&2; exit 3"}, Stdout: &out, Stderr: &errs})
+		require.NoError(t, err)
+		require.Equal(t, 3, status)
+		require.Equal(t, "out\nerr\n", out.String()+errs.String())
+		require.ErrorIs(t, c.Run(t.Context(), "sleep 60", time.Second), core.CodeTimeout)
+	}
+}
+
+// A shell that takes no commands says so, and that is passed on.
+func TestAShellThatTakesNoCommands(t *testing.T) {
+	c := open(t, sshtest.Start(t, "ForceCommand echo 'no logins here'; exit 1"))
+	err := c.Run(t.Context(), "true", time.Minute)
+	require.ErrorIs(t, err, core.CodeClient)
+	require.ErrorContains(t, err, "no logins here")
+}
+
 func TestRoundTrip(t *testing.T) {
 	s := sshtest.Start(t)
 	// Where the command that applies the archive takes it as a stream, it is one call.
