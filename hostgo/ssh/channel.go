@@ -95,7 +95,17 @@ func (o opened) start(line string) error {
 	return err
 }
 
-func (o opened) command(text string) error { return o.start(plainShell + plan.Quote(text)) }
+func (o opened) command(text string) error { return o.start(commandLine(text)) }
+
+// commandLine passes a command by way of the user's shell, in a word in which no shell sees
+// anything to change: fish takes two backslashes in quotes for one, and csh no line ends.
+// One that would be too long for an argument so stands as it is.
+func commandLine(text string) string {
+	if line := encodedShell + "'" + visible(text) + "'"; len(line) <= maxArg {
+		return line
+	}
+	return plainShell + plan.Quote(text)
+}
 
 func (o opened) close() {
 	if o.channel != nil {
@@ -115,7 +125,7 @@ func (c *conn) session(ctx context.Context, j *job) (o opened, line string, err 
 	case err != nil:
 		return o, "", err
 	case j.stdin != nil:
-		return o, shellLine(j.command), nil
+		return o, visible(j.command) + "\n", nil
 	}
 	return o, "", o.command(j.command)
 }

@@ -111,25 +111,27 @@ type job struct {
 
 // The server makes each command a session and process group of its own, whose id
 // stands behind the mark on stderr, so that all of it can be ended. The first
-// takes the command as one more word, the second as the first line of its input.
+// takes the command as one more word, the second the same encoded, and the last as the
+// first line of its input.
 const (
 	sayMark      = "echo; echo " + mark + "; echo >&2; echo " + mark + " $$ >&2; " // half a line may stand before it
 	plainShell   = "exec sh -c '" + sayMark + `exec sh -c "$0"' `
+	encodedShell = "exec sh -c '" + sayMark + `exec sh -c "$(printf %b "$0")"' `
 	waitingShell = "exec sh -c '" + sayMark + `IFS= read -r l && exec sh -c "$(printf %b "$l")"'`
 )
 
-// shellLine writes a command as one line of visible characters, as printf's %b
-// reads it.
-func shellLine(command string) string {
+// visible writes a command in visible characters, as printf's %b reads it, without those
+// that mean something within single quotes.
+func visible(command string) string {
 	var b strings.Builder
 	for i := range len(command) {
-		if c := command[i]; c < ' ' || c > '~' || c == '\\' {
+		if c := command[i]; c < ' ' || c > '~' || strings.IndexByte(`\'!`, c) >= 0 {
 			fmt.Fprintf(&b, `\0%03o`, c)
 		} else {
 			b.WriteByte(c)
 		}
 	}
-	return b.String() + "\n"
+	return b.String()
 }
 
 // run runs a job and returns its exit status, 128+n where signal n ended it.

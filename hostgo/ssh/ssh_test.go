@@ -82,6 +82,26 @@ func TestAShellThatIsNotSilent(t *testing.T) {
 	}
 }
 
+// A user's own shell need not quote as sh does. This one takes two backslashes for one, as
+// fish does, and no line ends, as csh.
+func TestAShellThatQuotesOtherwise(t *testing.T) {
+	shell := filepath.Join(t.TempDir(), "shell")
+	require.NoError(t, os.WriteFile(shell, []byte(`case "$SSH_ORIGINAL_COMMAND" in
+*"
+"*) echo a line end in quotes >&2; exit 1 ;;
+esac
+eval "$(printf '%s\n' "$SSH_ORIGINAL_COMMAND" | sed 's/\\\\/\\/g')"
+`), 0o600))
+	c := open(t, sshtest.Start(t, "ForceCommand sh "+shell))
+	roundTrip(t, c, plan.Hardened, 1)
+	word := "a\\\\b\\c 'd' !!e\nf"
+	var out strings.Builder
+	status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"printf", "%s", word}, Stdout: &out})
+	require.NoError(t, err)
+	require.Zero(t, status)
+	require.Equal(t, word, out.String())
+}
+
 // A shell that takes no commands says so, and that is passed on.
 func TestAShellThatTakesNoCommands(t *testing.T) {
 	c := open(t, sshtest.Start(t, "ForceCommand echo 'no logins here'; exit 1"))
