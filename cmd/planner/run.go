@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
@@ -32,6 +33,9 @@ func (a *app) run() error {
 	if err != nil {
 		return err
 	}
+	// Whoever reads the result may go away. A program that dies of that would leave the
+	// command's work in the sandbox.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	home := true // until the command starts, nothing can be lost
 	err = a.runIn(f, box, &home)
 	if e := box.release(a, f, home); err == nil {
