@@ -53,26 +53,28 @@ type Streamer interface {
 	RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error
 }
 
-// Capabilities are the limits of a client's transport, which the plan obeys
-// (promise R3). The zero value claims nothing: no limit known, whole features.
+// Capabilities are what a sync has to know of a client's transport (promise R3).
+// The zero value claims nothing: no limit known, whole features.
+//
+// Other limits need no word. Scripts, lists and results travel as files, so that
+// no command grows with the tree, and what one prints is never read; a sync
+// makes one call at a time, and no time-out is so short that a second counts.
 type Capabilities struct {
-	MaxArg        int   // longest command line in bytes; 0 = unknown
 	MaxWrite      int64 // longest body of one write in bytes; 0 = unknown
-	MaxOutput     int64 // most output of one command that comes back, in bytes; 0 = unknown
-	MergedOutput  bool  // stdout and stderr of a command come as one
-	NoConcurrency bool  // one call at a time
-	WholeSeconds  bool  // timeouts are rounded up to seconds
+	NoConcurrency bool  // one call at a time: package clienttest makes no two
 	Far           bool  // a call more costs more time than it saves
 }
 
 // Capable is a client that knows its limits.
 type Capable interface {
+	// Capabilities returns what is known by now; a later call may know more.
 	Capabilities() Capabilities
 }
 
 // Identified is a client that can name its sandbox. State is keyed by the name,
 // so it must be the same for the same sandbox in every run, and hold no secret.
 type Identified interface {
+	// Identity returns the name, never empty.
 	Identity() string
 }
 

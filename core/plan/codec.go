@@ -338,14 +338,3 @@ func DecodePlan(data []byte) (*Plan, error) {
 	p := new(Plan)
 	return p, core.DecodeJSON(data, func(o *core.Object) { planFields(o, p) })
 }
-
-// EncodeRequest returns the canonical JSON of a request.
-func EncodeRequest(r *Request) []byte {
-	return core.EncodeJSON(func(o *core.Object) { requestFields(o, r) })
-}
-
-// DecodeRequest reads and validates a request.
-func DecodeRequest(data []byte) (*Request, error) {
-	r := new(Request)
-	return r, core.DecodeJSON(data, func(o *core.Object) { requestFields(o, r) })
-}

@@ -20,8 +20,8 @@ import (
 	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
-// Client implements [hostgo.Client], [hostgo.Streamer], [hostgo.Identified],
-// [hostgo.Capable] and [hostgo.Commander].
+// Client implements [hostgo.Client], [hostgo.Streamer], [hostgo.Identified] and
+// [hostgo.Commander].
 type Client struct{ root string }
 
 // New returns a client of the directory at an absolute path, which must exist
@@ -56,10 +56,6 @@ func (c *Client) LocalRoot() string { return c.root }
 
 // Identity implements [hostgo.Identified].
 func (c *Client) Identity() string { return "dir:" + c.root }
-
-// Capabilities implements [hostgo.Capable]. One argument of a command is limited
-// by the kernel; nothing else is.
-func (c *Client) Capabilities() hostgo.Capabilities { return hostgo.Capabilities{MaxArg: maxArg} }
 
 // maxArg is what Linux takes for one argument, its final NUL counted.
 const maxArg = 131_071

@@ -17,7 +17,6 @@ import (
 
 var (
 	_ hostgo.Streamer   = (*dir.Client)(nil)
-	_ hostgo.Capable    = (*dir.Client)(nil)
 	_ hostgo.Identified = (*dir.Client)(nil)
 	_ hostgo.Commander  = (*dir.Client)(nil)
 )

@@ -47,10 +47,9 @@ func (c *Client) Close() error { return c.conn.close() }
 // Identity implements [hostgo.Identified].
 func (c *Client) Identity() string { return c.identity }
 
-// Capabilities implements [hostgo.Capable]. The other side passes a command as
-// one argument to the user's shell.
+// Capabilities implements [hostgo.Capable].
 func (c *Client) Capabilities() hostgo.Capabilities {
-	return hostgo.Capabilities{MaxArg: maxArg, Far: !c.conn.packing.isNear()}
+	return hostgo.Capabilities{Far: !c.conn.packing.isNear()}
 }
 
 // maxArg leaves room for the wrapping of a command, below the 131,071 bytes that
