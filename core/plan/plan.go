@@ -105,51 +105,68 @@ type Fetch struct {
 }
 
 // Next returns what the host does next. The error is an *[core.Error].
-func Next(r *Request) (*Plan, error) {
-	if err := r.Validate(); err != nil {
+func Next(asked *Request) (*Plan, error) {
+	if err := asked.Validate(); err != nil {
 		return nil, err
 	}
-	rules, err := r.Options.Rules()
+	rules, err := asked.Options.Rules()
 	if err != nil {
 		return nil, err
 	}
-	if r.Early {
-		return r.proof(rules), nil
+	if asked.Early {
+		return asked.proof(rules), nil
 	}
-	if r.Dialect == Classic && r.Op == merge.Push {
-		r = r.wiped()
+	if asked.Dialect == Classic && asked.Op == merge.Push {
+		asked = asked.wiped()
 	}
-	asked, remote, assumed := r, r.Remote, false
-	if remote == nil {
-		if remote = r.assume(rules); remote == nil {
-			return survey(r, rules), nil
+	r, looked := *asked, asked.Remote != nil
+	if !looked {
+		if r.Remote = r.assume(rules); r.Remote == nil {
+			return survey(asked, rules), nil
 		}
-		q := *r
-		q.Remote, r = remote, &q
-		assumed = !r.proven()
 	}
-	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: assumed, Waived: r.waived()}
-	base := r.Base
-	if base != nil && r.Remote.Marker != base.Marker {
-		if r.Op == merge.Pull && !r.Options.allows(GuardReplaced) {
-			return p.block(&refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied: its marker is missing or another one",
-				"push to it again, or use --allow sandbox_replaced to merge without knowing what was deleted"}), nil
-		}
-		base, p.BaseReset = nil, true
-	}
-	if p.Marker == "" {
-		p.Marker = r.Marker
-	}
-	if r.Op == merge.Push && base != nil && r.Options.allows(GuardEmptied) && emptied(r) {
-		base, p.BaseReset = nil, true
+	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: !looked && !r.proven(), Waived: r.waived()}
+	base, refused := p.bind(&r)
+	if refused != nil {
+		return p.block(refused), nil
 	}
 	out, err := merge.Decide(r.input(base, rules))
 	if err != nil {
 		return nil, err
 	}
-	if asked.Remote == nil && unlisted(out.Decisions) {
+	if !looked && unlisted(out.Decisions) {
 		return survey(asked, rules), nil
 	}
+	if err := p.follow(&r, base, rules, out); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// bind returns the base that counts in the sandbox that was found: none where
+// the stored one speaks of another (promise D4). A sandbox without a marker gets
+// one.
+func (p *Plan) bind(r *Request) (base *core.Base, refused *refusal) {
+	known := r.Base != nil && r.Base.Marker == r.Remote.Marker
+	switch {
+	case r.Base == nil:
+	case !known && r.Op == merge.Pull && !r.Options.allows(GuardReplaced):
+		return nil, &refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied: its marker is missing or another one",
+			"push to it again, or use --allow sandbox_replaced to merge without knowing what was deleted"}
+	case !known, r.Op == merge.Push && r.Options.allows(GuardEmptied) && emptied(r):
+		p.BaseReset = true
+	default:
+		base = r.Base
+	}
+	if p.Marker == "" {
+		p.Marker = r.Marker
+	}
+	return base, nil
+}
+
+// follow makes the outcome of the decisions a plan: one that is blocked, that
+// asks for contents, or that carries them out. base is the one that counts.
+func (p *Plan) follow(r *Request, base *core.Base, rules *core.Rules, out *merge.Outcome) error {
 	p.Conflicts, p.Problems, p.Flagged, p.ModeOnly = out.Conflicts, out.Problems, out.Flagged, out.ModeOnly
 	p.Repos = out.Repos
 	p.addScanProblems(r)
@@ -157,38 +174,43 @@ func Next(r *Request) (*Plan, error) {
 	judged.Base = base
 	if refused := judged.judge(out); refused != nil {
 		p.Decisions = out.Decisions
-		return p.block(refused), nil
+		p.block(refused)
+		return nil
 	}
 	if r.Op == merge.Pull && r.fetches(p, out) {
-		return p, nil
+		return nil
 	}
 	if len(out.Needs) > 0 {
 		p.Phase, p.Needs = PhaseContent, out.Needs
-		return p, nil
+		return nil
 	}
 	p.Phase, p.Decisions = PhaseApply, out.Decisions
 	if base != nil {
 		p.Delivered = base.Delivered
 	}
 	p.Seen = r.describe(base)
-	if r.Op == merge.Push {
-		p.like = r.Local.Entries
-	}
 	switch {
 	case r.Op == merge.Pull:
-		if err := p.deliver(r); err != nil {
-			return nil, err
-		}
-		if failing(p.Conflicts) {
-			p.Delivered, p.Seen = nil, nil
-			return p.block(conflicting()), nil
-		}
+		return p.pull(r)
 	case r.Dialect == Classic:
 		p.classicPush(r)
 	default:
 		p.push(r, base, rules)
 	}
-	return p, nil
+	p.like = r.Local.Entries
+	return nil
+}
+
+// pull adds what pushes set aside, which may be conflicts too.
+func (p *Plan) pull(r *Request) error {
+	if err := p.deliver(r); err != nil {
+		return err
+	}
+	if failing(p.Conflicts) {
+		p.Delivered, p.Seen = nil, nil
+		p.block(conflicting())
+	}
+	return nil
 }
 
 // input is what the decisions about r depend on.
