@@ -9,6 +9,7 @@ import { readUploads, SentList, type UploadEntry } from "./uploads.js";
 /** An instance whose memory is larger than this is replaced once it keeps nothing, in bytes. */
 const maxMemory = 256 << 20;
 
+/** How a planner is made. */
 export interface PlannerOptions {
   /** The module, where it is not the one that this package ships. */
   wasm?: Uint8Array | WebAssembly.Module;

@@ -12,6 +12,7 @@ const generous = ["GOGC=2000", "GOMEMLIMIT=1GiB"];
 /** Collects early. Past 64 MB each step by which memory grows makes V8 collect the garbage of the whole thread, which a host has much of. */
 const frugal = ["GOGC=100", "GOMEMLIMIT=1GiB"];
 
+/** The functions that one instance of the module imports, most of them stubs that succeed. */
 export class Wasi {
   /** Set once the instance exists. */
   memory: WebAssembly.Memory | undefined;

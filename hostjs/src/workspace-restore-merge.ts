@@ -12,6 +12,7 @@ import { inWorker } from "./host/sync.js";
 import type { SnapshotEntry } from "./host/tasks.js";
 import type { ConflictPolicy } from "./types.js";
 
+/** One entry of a directory. */
 export type DirectorySnapshotEntry = SnapshotEntry;
 
 /** The state of a directory: what was left out, and every other entry by its relative path. */

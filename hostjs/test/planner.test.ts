@@ -48,6 +48,16 @@ test("a pull keeps its parts in the module, and ends in a base", () => {
   assert.throws(() => planner.encodeBase(kept("next")), refused("invalid_request", "base.kept"));
 });
 
+test("the decisions can be had without a plan", () => {
+  const planner = createPlanner();
+  const file = (letter: string): Entry => ({ path: "f", kind: "file", size: 1, digest: letter.repeat(64) });
+  const base = { format_version: 1, marker, entries: [file("a")] };
+  const three = { ...request, base, local: { entries: [file("a")] }, remote: { marker, snapshot: { entries: [file("b")] } } };
+  const { decisions } = planner.decide({ ...three, op: "pull" });
+  assert.deepEqual(decisions?.map((d) => [d.path, d.row, d.want?.digest]), [["f", "target_unchanged", "b".repeat(64)]]);
+  assert.equal(planner.decide({ ...three, op: "push" }).decisions, undefined);
+});
+
 test("an error carries code, path, field and hint", () => {
   const planner = createPlanner();
   assert.throws(
@@ -55,6 +65,8 @@ test("an error carries code, path, field and hint", () => {
     (error) => refused("unsafe_root", "root")(error) && (error as PlannerError).path === "/usr" && /a folder of its own/.test((error as PlannerError).hint!),
   );
   assert.throws(() => planner.planPull({ ...request, adapter: ".." }), refused("invalid_request", "request.adapter"));
+  assert.throws(() => planner.checkSegment("workspace"), refused("invalid_request", "path"));
+  planner.checkSegment("agent");
 });
 
 test("rules judge a directory at a time", () => {

@@ -118,8 +118,10 @@ export class Run {
   }
 }
 
+/** The result of most decisions. */
 export const done: Result = { status: "done" };
 
+/** The names in staging of what decision i brings, and of what it moves aside. */
 export const stagedName = (i: number) => `n${i}`;
 export const movedName = (i: number) => `o${i}`;
 

@@ -45,7 +45,7 @@ export function isStaged(d: Decision): boolean {
 }
 
 /** Makes one new entry in staging. */
-export function stageOne(run: Run, i: number, flush: boolean): void {
+function stageOne(run: Run, i: number, flush: boolean): void {
   const d = run.decision(i);
   const want = d.want!;
   run.fault("stage " + d.path);

@@ -28,6 +28,7 @@ export interface JournalRecord {
 
 const head = "syncplan-journal 1 ";
 
+/** Where the journal of a workspace lies. */
 export function journalPath(stateDir: string): string {
   return path.join(stateDir, "journal");
 }
@@ -54,6 +55,7 @@ export function writeJournal(stateDir: string, journal: Journal): void {
   writeSealed(journalPath(stateDir), head, Buffer.from(JSON.stringify(journal)));
 }
 
+/** Removes the journal of a run that is complete. */
 export function removeJournal(stateDir: string): void {
   try {
     fs.rmSync(journalPath(stateDir), { force: true });

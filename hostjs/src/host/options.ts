@@ -47,6 +47,7 @@ export interface ProgressEvent {
   holder?: string;
 }
 
+/** What a sync is doing, in the order in which it does it. */
 export type Stage = "waiting" | "scanning" | "surveying" | "receiving" | "sending" | "applying in the sandbox" | "applying";
 
 /** How long a stage took. */

@@ -29,6 +29,7 @@ export interface RepoFile {
   data: Buffer;
 }
 
+/** How a tree is scanned. */
 export interface ScanOptions {
   rules: ScanRules;
   stop: Stop;

@@ -2,9 +2,11 @@
 // No tar library for Node makes these bytes, and two hosts that send other bytes
 // for one tree could not be held to each other by a test.
 
+/** What an archive is made of, in bytes. */
 export const block = 512;
 const nameSize = 100;
 
+/** One member, as a header tells it. */
 export interface Header {
   /** Without the trailing slash of a directory. */
   name: string;
@@ -29,6 +31,7 @@ function longSize(length: number): number {
   return length > nameSize ? block + padded(length + 1) : 0;
 }
 
+/** The bytes of a header, with those of a long name before it. */
 export function encodeHeader(h: Header): Buffer {
   const out = Buffer.allocUnsafe(headerSize(h));
   writeHeader(out, 0, h);

@@ -48,6 +48,7 @@ const O_PATH = 0o10000000;
 
 const byHandle = process.platform === "linux";
 
+/** An open directory, whose names are reached without following any link on the way (promise S1). */
 export class Dir {
   private constructor(
     private readonly fd: number,
