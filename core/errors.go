@@ -1,6 +1,9 @@
 package core
 
-import "strconv"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // Code names a class of error. The list is closed; the same codes appear as
 // err.code in JavaScript and as error.code in the command line's --json.
@@ -55,8 +58,9 @@ type Error struct {
 	Err     error  // the cause, if any
 }
 
-// Error returns "message (path or field): cause", cut to [MaxMessage] bytes,
-// with control characters escaped.
+// Error returns "message (path or field): cause", cut to [MaxMessage] bytes but
+// never inside a character, with control characters escaped (promise S8): a cause
+// may name a path as it is on disk.
 func (e *Error) Error() string {
 	s := e.Message
 	if s == "" {
@@ -70,10 +74,14 @@ func (e *Error) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
-	if len(s) > MaxMessage {
-		s = s[:MaxMessage-3] + "..."
+	if s = DisplayText(s); len(s) <= MaxMessage {
+		return s
 	}
-	return s
+	end := MaxMessage - len("...")
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "..."
 }
 
 // Unwrap returns the cause.

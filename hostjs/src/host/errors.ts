@@ -21,10 +21,18 @@ export function hostError(code: ErrorCode, message: string, details: ErrorDetail
   const about = details.path || details.field;
   let text = message;
   if (about) text += ` (${display(about)})`;
-  if (details.cause !== undefined) text += `: ${without(details.secret, reason(details.cause))}`;
+  if (details.cause !== undefined) text += `: ${printable(without(details.secret, reason(details.cause)))}`;
   const error = new PlannerError(code, cut(text), details.path, details.hint, details.field);
   if (details.cause !== undefined) error.cause = details.cause;
   return error;
+}
+
+/**
+ * A text as a person may safely see it (promise S8), in one line. Its backslashes stay: those of names in it are doubled
+ * already.
+ */
+function printable(text: string): string {
+  return text.trim().split(/[\r\n]+/).join("; ").split("\\").map(display).join("\\");
 }
 
 function without(secret: string | undefined, text: string): string {

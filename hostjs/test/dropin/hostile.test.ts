@@ -54,7 +54,7 @@ test("S6: an error holds no command, although the client's own does", async (t) 
     throw new Error(`Command failed: ${command}\nno space left`);
   };
   const error = await failure(prepareSandboxManagedRuntime(server(t, { run }).input));
-  assert.equal(error.message, "a command in the sandbox failed: Command failed: ...\nno space left");
+  assert.equal(error.message, "a command in the sandbox failed: Command failed: ...; no space left");
   assert.ok(given.length > 100);
 });
 

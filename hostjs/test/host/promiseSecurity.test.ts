@@ -5,6 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
+import { hostError } from "../../src/host/errors.js";
 import type { Session } from "../../src/host/session.js";
 import { sharedPlanner } from "../../src/host/shared.js";
 import { Collector } from "../../src/host/survey.js";
@@ -154,6 +155,8 @@ test("S8: control characters are escaped", async (t) => {
   assert.ok(text.includes("evil\\x1b[2J\\x0aname"), text);
   assert.ok(text.includes("evil\\x1b[2J/\\xff: invalid name"), text);
   assert.ok(fs.lstatSync(path.join(p.local, "evil\x1b[2J\nname")).isFile());
+  const error = hostError("client_failed", "the call failed", { path: "a\\b", cause: new Error("no a\\\\b\x1b[2J") });
+  assert.equal(error.message, "the call failed (a\\\\b): no a\\\\b\\x1b[2J");
 });
 
 for (const inside of [true, false]) {
