@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 
@@ -38,11 +39,11 @@ func (e *ExitError) Error() string {
 }
 
 // ClientError is the error of one call of a client. What names the call and
-// its object for people, path the sandbox path or nothing. Where ctx is done the
+// its object for people, p the sandbox path or nothing. Where ctx is done the
 // code says so, whatever err is: a transport reports its own end in many words.
-func ClientError(ctx context.Context, what, path string, err error) error {
-	if path != "" {
-		what += " " + shorten(core.DisplayPath(path))
+func ClientError(ctx context.Context, what, p string, err error) error {
+	if p != "" {
+		what += " " + shorten(core.DisplayPath(p))
 	}
 	e := &core.Error{Code: core.CodeClient, Message: what + " failed", Err: err}
 	var pe *fs.PathError
@@ -63,6 +64,19 @@ func ClientError(ctx context.Context, what, path string, err error) error {
 		e.Code, e.Message, e.Err = core.CodeCancelled, what+" was stopped", cause
 	}
 	return e
+}
+
+// BeginCall refuses a call whose ctx is done, and a path that no sandbox could
+// have meant: one that is not absolute and normalised, or holds a NUL. What names
+// the call for people.
+func BeginCall(ctx context.Context, what, p string) error {
+	if err := ctx.Err(); err != nil {
+		return ClientError(ctx, what, p, err)
+	}
+	if !path.IsAbs(p) || path.Clean(p) != p || strings.Contains(p, "\x00") {
+		return &core.Error{Code: core.CodeInvalidPath, Path: p, Message: "a path in the sandbox is absolute and normalised"}
+	}
+	return nil
 }
 
 // shorten keeps both ends of s, the end being the telling one.

@@ -1,24 +1,16 @@
 package main
 
 import (
-	"errors"
+	"context"
 
 	"github.com/paperclipai/syncplan/hostgo"
 )
 
 // push sends the workspace into the sandbox.
 func (a *app) push() error {
-	f, err := a.parseSync()
-	if err != nil {
+	return a.inSandbox(func(ctx context.Context, opts hostgo.Options) error {
+		r, err := hostgo.Push(ctx, opts)
+		a.out.report(r, opts.DryRun)
 		return err
-	}
-	ctx, cancel := a.context()
-	defer cancel()
-	box, err := openSandbox(ctx, f)
-	if err != nil {
-		return err
-	}
-	r, err := hostgo.Push(ctx, f.options(a, box))
-	a.out.report(r, f.dryRun)
-	return errors.Join(err, box.release(a, f, true))
+	})
 }

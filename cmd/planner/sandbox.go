@@ -25,6 +25,22 @@ type sandbox struct {
 	close  func() error
 }
 
+// inSandbox has do carry out what the flags say, in the sandbox that they name.
+func (a *app) inSandbox(do func(context.Context, hostgo.Options) error) error {
+	f, err := a.parseSync()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.context()
+	defer cancel()
+	box, err := openSandbox(ctx, f)
+	if err != nil {
+		return err
+	}
+	err = do(ctx, f.options(a, box))
+	return errors.Join(err, box.release(a, f, true))
+}
+
 // openSandbox finds the client of a URL.
 func openSandbox(ctx context.Context, f *syncFlags) (*sandbox, error) {
 	if f.sandbox == "" {

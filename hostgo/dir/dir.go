@@ -10,9 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
@@ -60,22 +58,10 @@ func (c *Client) Identity() string { return "dir:" + c.root }
 // maxArg is what Linux takes for one argument, its final NUL counted.
 const maxArg = 131_071
 
-// begin refuses a call whose context is done, and a path that no sandbox could
-// have meant.
-func begin(ctx context.Context, what, p string) error {
-	if err := ctx.Err(); err != nil {
-		return hostgo.ClientError(ctx, what, p, err)
-	}
-	if !path.IsAbs(p) || path.Clean(p) != p || strings.Contains(p, "\x00") {
-		return &core.Error{Code: core.CodeInvalidPath, Path: p, Message: "a path in the sandbox is absolute and normalised"}
-	}
-	return nil
-}
-
 // MakeDir implements [hostgo.Client].
 func (c *Client) MakeDir(ctx context.Context, p string) error {
 	const what = "making the folder"
-	if err := begin(ctx, what, p); err != nil {
+	if err := hostgo.BeginCall(ctx, what, p); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(p, 0o755); err != nil {
@@ -87,7 +73,7 @@ func (c *Client) MakeDir(ctx context.Context, p string) error {
 // WriteFile implements [hostgo.Client].
 func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
 	const what = "writing"
-	if err := begin(ctx, what, p); err != nil {
+	if err := hostgo.BeginCall(ctx, what, p); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
@@ -107,7 +93,7 @@ func (c *Client) WriteFile(ctx context.Context, p string, data []byte) error {
 // ReadFile implements [hostgo.Client].
 func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
 	const what = "reading"
-	if err := begin(ctx, what, p); err != nil {
+	if err := hostgo.BeginCall(ctx, what, p); err != nil {
 		return nil, err
 	}
 	f, err := tree.OpenFile(p) // a FIFO would be waited for, and a device may have no end
@@ -138,7 +124,7 @@ func (s *stoppable) Read(p []byte) (int, error) {
 // ListFiles implements [hostgo.Client].
 func (c *Client) ListFiles(ctx context.Context, p string) ([]string, error) {
 	const what = "listing"
-	if err := begin(ctx, what, p); err != nil {
+	if err := hostgo.BeginCall(ctx, what, p); err != nil {
 		return nil, err
 	}
 	list, err := os.ReadDir(p)
@@ -157,7 +143,7 @@ func (c *Client) ListFiles(ctx context.Context, p string) ([]string, error) {
 // Remove implements [hostgo.Client].
 func (c *Client) Remove(ctx context.Context, p string) error {
 	const what = "removing"
-	if err := begin(ctx, what, p); err != nil {
+	if err := hostgo.BeginCall(ctx, what, p); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(p); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -59,21 +58,9 @@ const maxArg = 130_000
 // missing is the exit status by which our commands say that a file is not there.
 const missing = 44
 
-// begin refuses a call whose context is done, and a path that no sandbox could
-// have meant.
-func begin(ctx context.Context, what, p string) error {
-	if err := ctx.Err(); err != nil {
-		return hostgo.ClientError(ctx, what, p, err)
-	}
-	if !path.IsAbs(p) || path.Clean(p) != p || strings.Contains(p, "\x00") {
-		return &core.Error{Code: core.CodeInvalidPath, Path: p, Message: "a path in the sandbox is absolute and normalised"}
-	}
-	return nil
-}
-
 // call runs one of our own commands on a path.
 func (c *Client) call(ctx context.Context, what, p, command string, stdin io.Reader, stdout io.Writer) error {
-	if err := begin(ctx, what, p); err != nil {
+	if err := hostgo.BeginCall(ctx, what, p); err != nil {
 		return err
 	}
 	var tail hostgo.Tail
