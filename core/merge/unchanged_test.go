@@ -23,7 +23,7 @@ func (w *walker) slowly() {
 		w.leave(path)
 		b, s, t := w.heads(path)
 		w.count(b, s, t)
-		if same := b != nil && s != nil && sameEntry(b, s) && sameEntry(s, t); !same || isDir(t) && core.Name(path) == ".git" {
+		if same := b != nil && s != nil && sameEntry(b, s) && sameEntry(s, t); !same || core.Name(path) == ".git" {
 			w.visit(path, b, s, t)
 		}
 	}
