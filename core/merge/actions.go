@@ -51,7 +51,7 @@ func (w *walker) keepTarget(path string, row Row, b, s, t *core.Entry) {
 	case isDir(s) && t != nil && !isDir(t):
 		// The source's directory is as base has it and the target replaced it.
 		w.skipBelow(path)
-	case isDir(s) && t == nil && !w.tGap.hides(path):
+	case isDir(s) && t == nil:
 		w.frames = append(w.frames, frame{path: path, kind: frameMissing, entry: s})
 	default:
 		w.bit(path, b, s, t)
@@ -122,8 +122,8 @@ func (w *walker) mergeFile(path string, row *tableRow, b, s, t *core.Entry) {
 	}
 	texts := make([][]byte, 0, 3)
 	for _, e := range [3]*core.Entry{b, local, remote} {
-		data, ok := w.in.Contents[e.Digest]
-		if !ok || data == nil || !IsText(data) {
+		data := w.in.Contents[e.Digest]
+		if data == nil || !IsText(data) {
 			w.conflict(path, row, b, s, t)
 			return
 		}

@@ -221,7 +221,6 @@ func (w *walker) visit(path string, b, s, t *core.Entry) {
 	if w.in.Direction == Pull && s != nil && core.Protected(path) {
 		w.refuse(path, core.ProblemProtected, "never written from a sandbox")
 		w.skipBelow(path)
-		w.keepAbove()
 		return
 	}
 	f := w.facts(path, b, s, t)

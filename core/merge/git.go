@@ -74,7 +74,6 @@ func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 		w.keepAbove()
 		return
 	case inUse:
-		w.keepAbove()
 		if !idle || t == nil {
 			w.refuse(path, core.ProblemGitKept, "the sandbox's repository was used since the last sync, so it was not updated")
 		}
@@ -93,7 +92,6 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 		if !ok {
 			break
 		}
-		u.leave(path)
 		b, s, t := u.heads(path)
 		switch {
 		case sameEntry(s, t):

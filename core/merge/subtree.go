@@ -34,7 +34,6 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 		w.report(path, row.kind, copied)
 	}
 	if action != Write {
-		w.keepAbove()
 		w.bit(path, b, s, t)
 		w.write(Decision{Path: path, Row: row.row, Action: action, Dest: dest, Want: s, Advance: true, Base: s})
 	}

@@ -68,11 +68,11 @@ type refusal struct {
 }
 
 // judge returns the first guard that forbids the outcome, or nil. Whoever allows
-// an emptied sandbox has allowed the deletions that follow from it.
+// an emptied sandbox has allowed the deletions that follow from it, and a push then has no base.
 func (r *Request) judge(out *merge.Outcome) *refusal {
 	o := &r.Options
 	switch {
-	case r.Op == merge.Push && r.Base != nil && emptied(r) && !o.allows(GuardEmptied):
+	case r.Op == merge.Push && r.Base != nil && emptied(r):
 		return &refusal{GuardEmptied, "the sandbox's workspace holds no file although the last sync left some there",
 			"use --allow sandbox_emptied to send everything again, or pull first to take the deletions"}
 	case r.Op == merge.Pull && out.SourceEmpty && !o.allows(GuardEmptied):
