@@ -3,6 +3,7 @@
 package hostgo_test
 
 import (
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -165,4 +166,38 @@ func TestD14_AFullDiskOfTheSandboxHasAHint(t *testing.T) {
 	var e *core.Error
 	require.ErrorAs(t, hostgo.ClientError(t.Context(), "a call", "", syscall.EACCES), &e)
 	require.Empty(t, e.Hint)
+}
+
+// TestR1_AssetsOfAnyShape packs what no plan has looked at, links as links and followed.
+func TestR1_AssetsOfAnyShape(t *testing.T) {
+	for _, follow := range []bool{false, true} {
+		b := newPair(t)
+		top := filepath.Dir(b.local)
+		folder := filepath.Join(top, "tools")
+		for path, content := range map[string]string{"tools/plain": "p", "tools/sub/deep": "d", "tools/sub/logs": "l", "tools/skip.log": "no", "tools/logs/x": "no",
+			"tools/bad\xffname": "no", "tools/\ufffd": "u", "other/o": "o"} {
+			write(t, top, path, content)
+		}
+		require.NoError(t, os.Chmod(filepath.Join(folder, "plain"), 0o755))
+		require.NoError(t, os.Mkdir(filepath.Join(folder, "empty"), 0o755))
+		require.NoError(t, syscall.Mkfifo(filepath.Join(folder, "fifo"), 0o644))
+		for path, target := range map[string]string{"l": "plain", "dangling": "nowhere", "round": ".", "sub/up": "..", "twin": "sub", "out": "../other"} {
+			link(t, target, folder, path)
+		}
+		b.opts.Assets = []hostgo.Asset{{Key: "other", Dir: filepath.Join(top, "other")}, {Key: "tools", Dir: folder, FollowSymlinks: follow, Exclude: []string{"*.log", "logs/"}}}
+		r := b.push()
+		want := map[string]string{"plain": "-rwxr-xr-x p", "sub": "dir", "sub/deep": "-rw-r--r-- d", "sub/logs": "-rw-r--r-- l", "empty": "dir", "\ufffd": "-rw-r--r-- u"}
+		if follow {
+			maps.Copy(want, map[string]string{"l": "-rwxr-xr-x p", "twin": "dir", "twin/deep": "-rw-r--r-- d", "twin/logs": "-rw-r--r-- l", "twin/up": "dir",
+				"out": "dir", "out/o": "-rw-r--r-- o", "round": "dir", "sub/up": "dir"}) // what leads round in a circle is an empty directory
+			require.Equal(t, []string{`asset tools/bad\xffname invalid_name`, "asset tools/dangling unsafe_link", "asset tools/fifo special_file",
+				"asset tools/round unsafe_link", "asset tools/sub/up unsafe_link", "asset tools/twin/up unsafe_link"}, problemCodes(r))
+			require.EqualValues(t, 9, r.UploadedFiles)
+		} else {
+			maps.Copy(want, map[string]string{"l": "link plain", "dangling": "link nowhere", "round": "link .", "sub/up": "link ..", "twin": "link sub", "out": "link ../other"})
+			require.Equal(t, []string{`asset tools/bad\xffname invalid_name`, "asset tools/fifo special_file"}, problemCodes(r))
+			require.EqualValues(t, 5, r.UploadedFiles)
+		}
+		require.Empty(t, cmp.Diff(want, listing(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "tools"))))
+	}
 }

@@ -10,6 +10,7 @@ import type { AssetOptions } from "./options.js";
 import { join, sorted } from "./paths.js";
 import type { Problem } from "../types.js";
 import type { Session } from "./session.js";
+import { type Name, readNames } from "./tree.js";
 import { isWithin, workspacePath } from "./workspace.js";
 
 interface AssetMember extends Member {
@@ -51,20 +52,21 @@ class AssetWalk {
   }
 
   private names(real: string, rel: string): void {
-    let names: string[];
+    let names: Name[];
     try {
-      names = sorted(fs.readdirSync(real)) as string[];
+      names = sorted(readNames(real));
     } catch {
       return this.problem(rel, "unreadable");
     }
     const found: { name: string; path: string; info: fs.Stats; rel: string }[] = [];
     for (const name of names) {
-      const below = join(rel, name);
-      if (name.includes("\ufffd") || !this.s.core.validPath(below)) this.problem(join(this.s.core.display(rel), this.s.core.display(name)), "invalid_name");
-      else {
-        const at = this.look(path.join(real, name), below);
-        if (at) found.push({ name, rel: below, ...at });
+      if (typeof name !== "string" || !this.s.core.validPath(join(rel, name))) {
+        this.problem(join(this.s.core.display(rel), this.s.core.display(name)), "invalid_name");
+        continue;
       }
+      const below = join(rel, name);
+      const at = this.look(path.join(real, name), below);
+      if (at) found.push({ name, rel: below, ...at });
     }
     const verdicts = this.s.core.scanDir(rel, found.map(({ name, info }) => (info.isDirectory() ? name + "/" : name)), assetRules);
     found.forEach((f, i) => {

@@ -141,11 +141,7 @@ export class Dir {
 
   /** The names in this directory, unsorted; those that are not UTF-8 as bytes. */
   names(): Name[] {
-    return this.on("", (path) => {
-      const names = fs.readdirSync(path);
-      if (!names.some((name) => name.includes("\ufffd"))) return names;
-      return fs.readdirSync(path, { encoding: "buffer" }).map((raw) => (isUtf8(raw) ? raw.toString() : raw));
-    });
+    return this.on("", readNames);
   }
 
   /** Opens a regular file for reading. Anything else is ENOTFILE, without waiting for a FIFO's other end. The caller closes it. */
@@ -321,6 +317,13 @@ export function openBelow(top: Dir, path: string): number {
   } finally {
     dir.close();
   }
+}
+
+/** The names in a directory, unsorted; those that are not UTF-8 as bytes. */
+export function readNames(path: string | Buffer): Name[] {
+  const names = fs.readdirSync(path);
+  if (!names.some((name) => name.includes("\ufffd"))) return names;
+  return fs.readdirSync(path, { encoding: "buffer" }).map((raw) => (isUtf8(raw) ? raw.toString() : raw));
 }
 
 /** Digest of the rest of an open file, in hexadecimal. */

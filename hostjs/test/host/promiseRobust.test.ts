@@ -196,3 +196,31 @@ for (const [name, form] of Object.entries(goodAnswers)) {
     assert.equal(read(p.local, "a"), "2");
   });
 }
+
+for (const follow of [false, true]) {
+  test(`R1: an asset of any shape travels, its links ${follow ? "followed" : "as links"}`, async (t) => {
+    const p = new Pair(t);
+    const folder = path.join(p.top, "tools");
+    const files = { "tools/plain": "p", "tools/sub/deep": "d", "tools/sub/logs": "l", "tools/skip.log": "no", "tools/logs/x": "no", "tools/\ufffd": "u", "other/o": "o" };
+    for (const [name, content] of Object.entries(files)) put(p.top, name, content);
+    fs.writeFileSync(Buffer.concat([Buffer.from(folder + "/bad"), Buffer.from([0xff])]), "x");
+    fs.chmodSync(path.join(folder, "plain"), 0o755);
+    fs.mkdirSync(path.join(folder, "empty"));
+    execFileSync("mkfifo", [path.join(folder, "fifo")]);
+    const links = { l: "plain", dangling: "nowhere", round: ".", "sub/up": "..", twin: "sub", out: "../other" };
+    for (const [name, target] of Object.entries(links)) fs.symlinkSync(target, path.join(folder, name));
+    p.options.assets = [
+      { key: "other", dir: path.join(p.top, "other"), followSymlinks: false },
+      { key: "tools", dir: folder, followSymlinks: follow, exclude: ["*.log", "logs/"] },
+    ];
+    const r = await p.push();
+    const plain = { plain: "755 p", sub: "dir", "sub/deep": "644 d", "sub/logs": "644 l", empty: "dir", [Buffer.from("\ufffd").toString("latin1")]: "644 u" };
+    const rest = follow // a link that leads round in a circle is an empty directory
+      ? { l: "755 p", twin: "dir", "twin/deep": "644 d", "twin/logs": "644 l", "twin/up": "dir", out: "dir", "out/o": "644 o", round: "dir", "sub/up": "dir" }
+      : { l: "link plain", dangling: "link nowhere", round: "link .", "sub/up": "link ..", twin: "link sub", out: "link ../other" };
+    assert.deepEqual(listing(path.join(p.sandbox, runtimeDir, "planner", "tools")), { ...plain, ...rest });
+    const bad = follow ? ["dangling unsafe_link", "fifo special_file", "round unsafe_link", "sub/up unsafe_link", "twin/up unsafe_link"] : ["fifo special_file"];
+    assert.deepEqual(problemsOf(r), ["bad\\xff invalid_name", ...bad].map((name) => "asset tools/" + name));
+    assert.equal(r.uploadedFiles, follow ? 9 : 5);
+  });
+}
