@@ -38,7 +38,21 @@ func openState(dir, workspace, identity, adapter string) (*state, error) {
 		e.Hint = "name another state folder"
 		return nil, e
 	}
-	return s, nil
+	return s, s.checkOwner()
+}
+
+// checkOwner refuses a folder that somebody else made, whose name is easily foretold: they could put
+// a base there that deletes, or a link that leads what is written elsewhere.
+func (s *state) checkOwner() error {
+	mine, err := onlyMine(s.dir)
+	if err != nil {
+		return ioError("the state folder can't be reached", s.dir, err)
+	}
+	if !mine {
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: s.dir, Message: "the state folder belongs to somebody else, or anybody may write to it",
+			Hint: "name another state folder"}
+	}
+	return nil
 }
 
 // realPath resolves the links of a path of which only a beginning need exist.

@@ -56,3 +56,32 @@ func TestADamagedBaseIsRefusedAndStays(t *testing.T) {
 		require.Equal(t, tt.data, left, name)
 	}
 }
+
+// TestAStateFolderOfSomebodyElseIsRefused is about one in a folder where others can make some too.
+func TestAStateFolderOfSomebodyElseIsRefused(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	b.push()
+	found, err := filepath.Glob(filepath.Join(b.opts.StateDir, "*"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	refused := func() {
+		t.Helper()
+		_, err := hostgo.Push(t.Context(), b.opts)
+		require.ErrorIs(t, err, core.CodeUnsafeRoot)
+		require.ErrorContains(t, err, "belongs to somebody else")
+	}
+	require.NoError(t, os.Chmod(found[0], 0o777))
+	refused()
+	require.NoError(t, os.Chmod(found[0], 0o700))
+	b.push()
+	require.NoError(t, os.Rename(found[0], found[0]+".there"))
+	require.NoError(t, os.Symlink(found[0]+".there", found[0]))
+	refused()
+	if os.Geteuid() == 0 { // others can't give a folder away
+		require.NoError(t, os.Remove(found[0]))
+		require.NoError(t, os.Rename(found[0]+".there", found[0]))
+		require.NoError(t, os.Chown(found[0], 1, 1))
+		refused()
+	}
+}

@@ -27,6 +27,18 @@ export class State {
     } catch (error) {
       throw hostError(ioCode(error), "the state folder can't be made", { path: this.dir, cause: error, hint: "name another state folder" });
     }
+    this.checkOwner();
+  }
+
+  /**
+   * Refuses a folder that somebody else made, whose name is easily foretold: they could put a base there that deletes, or
+   * a link that leads what is written elsewhere. On Windows a folder's list of writers comes from its user's profile.
+   */
+  private checkOwner(): void {
+    const user = process.geteuid?.();
+    const info = fs.lstatSync(this.dir);
+    if (user === undefined || (info.isDirectory() && info.uid === user && (info.mode & 0o002) === 0)) return;
+    throw hostError("unsafe_root", "the state folder belongs to somebody else, or anybody may write to it", { path: this.dir, hint: "name another state folder" });
   }
 
   file(name: string): string {

@@ -56,6 +56,29 @@ test("a state folder that would travel with the workspace is refused", async (t)
   assert.deepEqual(fs.readdirSync(p.local), ["a"]);
 });
 
+test("a state folder of somebody else is refused", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  const folder = path.join(p.options.stateDir, fs.readdirSync(p.options.stateDir)[0]!);
+  const refused = async () => {
+    const { error } = await p.run("push");
+    assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", folder, "name another state folder"]);
+  };
+  fs.chmodSync(folder, 0o777);
+  await refused();
+  fs.chmodSync(folder, 0o700);
+  await p.push();
+  fs.renameSync(folder, folder + ".there");
+  fs.symlinkSync(folder + ".there", folder);
+  await refused();
+  if (process.geteuid!() !== 0) return; // others can't give a folder away
+  fs.unlinkSync(folder);
+  fs.renameSync(folder + ".there", folder);
+  fs.chownSync(folder, 1, 1);
+  await refused();
+});
+
 test("contents are kept, checked, and compacted", (t) => {
   const file = path.join(tempDir(t), "contents");
   const text = (i: number) => Buffer.from(`text ${i} `.repeat(4000));
