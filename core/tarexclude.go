@@ -65,7 +65,7 @@ func (t *TarPatterns) Excludes(path string) bool {
 		return true
 	}
 	for rest := path; ; {
-		if t.texts[rest] || t.globMatch(rest) {
+		if t.texts[rest] || t.globMatch(rest, len(rest) < len(path)) {
 			return true
 		}
 		_, tail, more := strings.Cut(rest, "/")
@@ -74,7 +74,7 @@ func (t *TarPatterns) Excludes(path string) bool {
 		}
 		rest = tail
 	}
-	return len(t.globs) > 0 && t.globMatch("./"+path)
+	return len(t.globs) > 0 && t.globMatch("./"+path, false)
 }
 
 // Above returns the topmost of path and the directories above it that tar
@@ -88,9 +88,11 @@ func (t *TarPatterns) Above(path string) (string, bool) {
 	return path, t.Excludes(path)
 }
 
-func (t *TarPatterns) globMatch(text string) bool {
+// globMatch tries all patterns, but of an inner part of a path none that begins with a star: that one matches the whole
+// path where it matches a part, and a deep path has many.
+func (t *TarPatterns) globMatch(text string, inner bool) bool {
 	for i := range t.globs {
-		if t.globs[i].match(text) {
+		if g := &t.globs[i]; !(inner && g.bytes.atoms[0].kind == atomStar) && g.match(text) {
 			return true
 		}
 	}
