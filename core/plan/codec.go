@@ -271,6 +271,7 @@ func ConflictFields(o *core.Object, c *merge.Conflict) {
 	core.Enum(o, "kind", &c.Kind, true, merge.ConflictKindList()...)
 	o.OptStr("policy", (*string)(&c.Policy))
 	o.OptStr("copy", &c.Copy)
+	o.Bool("no_file", &c.NoFile)
 }
 
 func resultFields(o *core.Object, r *merge.Result) {

@@ -330,7 +330,9 @@ func (p *Plan) deliverOne(after *merge.Planned, copies map[string]core.Digest, v
 	if policies.At(v.Path) == merge.Fail {
 		policy = merge.Fail
 	}
-	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: policy, Copy: dest})
+	there := after.At(v.Path)
+	p.Conflicts = append(p.Conflicts, merge.Conflict{Path: v.Path, Kind: merge.ConflictSetAside, Policy: policy, Copy: dest,
+		NoFile: there != nil && there.Kind != core.KindFile || top.Kind == core.KindDir})
 	for i := range v.Entries {
 		e := &v.Entries[i]
 		if e.Kind == core.KindLink || i > 0 && core.Protected(e.Path) {

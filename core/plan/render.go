@@ -114,7 +114,7 @@ func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 	line(b, "conflict", path+": "+conflictText(r.Op, c))
 	// Where its directory is gone, a link may stand, and the command would go through it.
 	beside := core.Parent(c.Copy) == core.Parent(c.Path)
-	if r.Op == merge.Pull && c.Copy != "" && beside && c.Kind != merge.ConflictCollision {
+	if r.Op == merge.Pull && c.Copy != "" && beside && !c.NoFile && c.Kind != merge.ConflictCollision {
 		line(b, "", "take that one:  mv -- "+Word(c.Copy)+" "+Word(c.Path))
 		line(b, "", "keep this one:  rm -- "+Word(c.Copy))
 	}

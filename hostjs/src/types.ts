@@ -272,6 +272,8 @@ export interface Conflict {
   policy?: ConflictPolicy;
   /** Where the version that is not at path lies, relative to the workspace. */
   copy?: string;
+  /** What stands at the path is no file, or what lies at the copy a directory: no mv puts one in the place of the other. */
+  no_file?: boolean;
 }
 
 /** The contents that a text merge asks for. */
