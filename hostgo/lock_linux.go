@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,6 +53,10 @@ func abstractName(realPath string) string {
 	return "@" + name + strings.Repeat(".", length-len(name))
 }
 
+// maxFollowers bounds the connections of a holder, to which any local user can make some. Whoever loses
+// one asks again.
+const maxFollowers = 64
+
 // serve holds the lock and tells who does. The kernel keeps connections that
 // nobody accepts yet, so a holder that is busy loses none.
 func serve(l net.Listener) func() error {
@@ -64,7 +69,10 @@ func serve(l net.Listener) func() error {
 			if err != nil {
 				break
 			}
-			open = append(open, c)
+			if open = append(open, c); len(open) > maxFollowers {
+				open[0].Close()
+				open = open[1:]
+			}
 			// A waiter that left already need not know.
 			_, _ = io.WriteString(c, "process "+strconv.Itoa(os.Getpid())+"\n")
 		}
@@ -78,6 +86,8 @@ func serve(l net.Listener) func() error {
 		return err
 	}
 }
+
+var isHolder = regexp.MustCompile(`^process [0-9]{1,20}$`)
 
 // follow waits until the holder of the lock lets go of it, or ctx ends. ok says
 // that it answered.
@@ -94,7 +104,9 @@ func follow(ctx context.Context, name string, holds func(string)) (holder string
 	if err != nil {
 		return "another process", false
 	}
-	holder = strings.TrimSpace(string(buf[:n]))
+	if holder = strings.TrimSpace(string(buf[:n])); !isHolder.MatchString(holder) {
+		holder = "another process" // which is none of ours, and chose the text
+	}
 	holds(holder)
 	for err == nil {
 		_, err = c.Read(buf)

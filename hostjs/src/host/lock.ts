@@ -66,6 +66,7 @@ function bind(realPath: string): Promise<(() => Promise<void>) | undefined> {
     connection.on("close", () => connections.delete(connection));
     connection.write(`process ${process.pid}\n`);
   });
+  server.maxConnections = 64; // any local user can make some; a waiter that is sent away asks again
   server.unref();
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
@@ -91,7 +92,7 @@ function follow(name: string, signal: AbortSignal, tell: (holder: string) => voi
     const connection = net.connect(name);
     const end = () => connection.destroy();
     signal.addEventListener("abort", end, { once: true });
-    connection.once("data", (data) => tell(data.toString().trim()));
+    connection.once("data", (data) => tell(/^process \d{1,20}\n$/.test(data.toString()) ? data.toString().trim() : "another process"));
     connection.on("error", (error) => {
       tell("another process");
       if (codeOf(error) === "ECONNREFUSED" && !name.startsWith("\0")) removeDead(name);

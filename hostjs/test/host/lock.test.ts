@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
+import net from "node:net";
 import { test } from "node:test";
 
 import { acquireLock } from "../../src/host/lock.js";
@@ -34,6 +36,18 @@ test("R5: one holder at a time, and a dead one blocks nobody", async (t) => {
   const release = await waiting;
   assert.deepEqual(told, [`process ${other.pid}`]);
   await release();
+});
+
+test("R5: whoever holds the name of a lock does not choose what is said", async (t) => {
+  const path = tempDir(t);
+  const name = "syncplan-" + createHash("sha256").update(path).digest("hex").slice(0, 32);
+  const server = net.createServer((connection) => connection.end("\x1b[2Jprocess 1\n"));
+  server.listen("\0" + name.padEnd(107, "."));
+  await once(server, "listening");
+  const told: string[] = [];
+  await assert.rejects(acquireLock(path, { longest: 200, waiting: (who) => told.push(who) }), { code: "busy" });
+  assert.deepEqual(told, ["another process"]);
+  server.close();
 });
 
 test("R5: a wait ends with the signal, and after its time", async (t) => {
