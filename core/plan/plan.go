@@ -169,6 +169,7 @@ func (p *Plan) bind(r *Request) (base *core.Base, refused *refusal) {
 func (p *Plan) follow(r *Request, base *core.Base, rules *core.Rules, out *merge.Outcome) error {
 	p.Conflicts, p.Problems, p.Flagged, p.ModeOnly = out.Conflicts, out.Problems, out.Flagged, out.ModeOnly
 	p.Repos = out.Repos
+	p.flagIgnores(r, out)
 	p.addScanProblems(r)
 	judged := *r
 	judged.Base = base
@@ -242,6 +243,23 @@ func (p *Plan) addScanProblems(r *Request) {
 	}
 	p.Problems = core.SortProblems(p.Problems)
 }
+
+// flagIgnores points out the changes of .gitignore files by which the next push may send what the
+// last ones left out, such as a secret.
+func (p *Plan) flagIgnores(r *Request, out *merge.Outcome) {
+	if r.Op != merge.Pull || len(r.Options.Ignores) == 0 {
+		return
+	}
+	decisions := out.Decisions.Reader()
+	for i := range decisions.Len() {
+		if d := decisions.At(i); core.Name(d.Dest) == ignoreName && (d.Action == merge.Write || d.Action == merge.Delete) {
+			p.Flagged = append(p.Flagged, d.Dest)
+		}
+	}
+	core.Sort(p.Flagged, core.ComparePaths)
+}
+
+const ignoreName = ".gitignore"
 
 func contentMap(list []Content) map[core.Digest][]byte {
 	if list == nil {

@@ -40,7 +40,11 @@ func Render(r *Report, would, verbose bool) string {
 		line(&b, "problem", text)
 	}
 	for _, p := range r.Flagged {
-		line(&b, "look at", core.DisplayPath(p)+": tools run code from this file, and the sandbox changed it")
+		why := "tools run code from this file"
+		if core.Name(p) == ignoreName {
+			why = "it says what the next push leaves out"
+		}
+		line(&b, "look at", core.DisplayPath(p)+": "+why+", and the sandbox changed it")
 	}
 	if r.BaseReset {
 		b.WriteString("The sandbox is not the one of the last sync; the trees were compared afresh.\n")
