@@ -204,6 +204,10 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 	if e := <-made; e != nil && !errors.Is(e, io.ErrClosedPipe) {
 		return e
 	}
+	if err == nil && pipe.end.Load() == 0 {
+		// What unpacks an archive reads all of it: a client that says it ended well before that knows nothing of its end.
+		return &core.Error{Code: core.CodeClient, Message: "a command in the sandbox ended before it had all of its input"}
+	}
 	return err
 }
 

@@ -132,6 +132,30 @@ func (c *cutReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// hasty says that a command ended well once its input came, of which it read no end.
+type hasty struct{ hostgo.Client }
+
+func (c *hasty) RunStream(_ context.Context, _ string, in io.Reader, _ io.Writer, _ time.Duration) error {
+	_, err := in.Read(make([]byte, 1<<20))
+	return err
+}
+
+// D8: a push does not count as done because a client says so too early, else the
+// next pull would take what did not arrive for deleted.
+func TestD8_ACommandThatReadNotAllWasNotRun(t *testing.T) {
+	b := newPair(t)
+	plain := b.opts.Client
+	write(t, b.local, "a", "1\n")
+	b.opts.Client = &hasty{plain}
+	_, err := hostgo.Push(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeClient)
+	b.opts.Client = plain
+	b.pull()
+	b.push()
+	require.Len(t, listing(t, b.local), 1)
+	require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
+}
+
 // A push that was cut off, once or more, sends what did not arrive and no more.
 func TestAPushThatWasCutOffResumes(t *testing.T) {
 	const files, size = 20, 100_000
