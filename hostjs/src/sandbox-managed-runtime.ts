@@ -42,6 +42,7 @@ export interface SandboxManagedRuntimeClient {
   readFile(remotePath: string): Promise<Buffer | Uint8Array | ArrayBuffer>;
   listFiles(remotePath: string): Promise<string[]>;
   remove(remotePath: string): Promise<void>;
+  /** Rejects unless the command ended with status 0: what it should have done counts as done where it resolves. */
   run(command: string, options: { timeoutMs: number }): Promise<void>;
   /**
    * May be left out. Where a client has it, archives go straight into the commands that unpack them and come straight

@@ -3,6 +3,7 @@ import { types } from "node:util";
 
 import { PlannerError } from "../errors.js";
 import { compiledModule } from "../planner.js";
+import { onAbort } from "./abort.js";
 import { clientError, type ClientCall, type ReportLine } from "./bridge.js";
 import { codeOf, hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, Task, ToWorker, WireError } from "./messages.js";
@@ -101,11 +102,11 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
       held.streams.abort();
       tell({ kind: "abort" });
     };
-    signal?.addEventListener("abort", abort, { once: true });
+    const deaf = signal && onAbort(signal, abort);
     const end = (outcome: Ended, fit: boolean) => {
       over = true;
       held.streams.abort();
-      signal?.removeEventListener("abort", abort);
+      deaf?.();
       thread.end(fit);
       resolve(outcome);
     };
