@@ -186,6 +186,7 @@ function resultOf({ report, error }: { report?: Parameters<typeof runtimeReport>
   return known!;
 }
 
+/** Of lists it takes copies: what a Proxy holds, as in many stores of states, can't be sent to a thread. */
 function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], root: string): Omit<SyncOptions, "op"> {
   const { spec } = input;
   return {
@@ -198,8 +199,8 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
     identity: `${spec.provider}:${spec.sandboxId} ${root}`,
     timeoutMs: spec.timeoutMs,
     plan: {
-      seed_exclude: input.workspaceExclude ?? [],
-      preserve: input.preserveAbsentOnRestore ?? [],
+      seed_exclude: [...(input.workspaceExclude ?? [])],
+      preserve: [...(input.preserveAbsentOnRestore ?? [])],
       ...(input.conflictPolicy && { policy: input.conflictPolicy }),
       ...(input.textMerge === false && { no_text_merge: true }),
     },
@@ -208,7 +209,7 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
       key,
       dir: absolute(localDir),
       ...(followSymlinks !== undefined && { followSymlinks }),
-      ...(exclude && { exclude }),
+      ...(exclude && { exclude: [...exclude] }),
     })),
     part: maxPart,
     stream: typeof input.client.runStream === "function",

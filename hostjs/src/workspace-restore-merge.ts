@@ -63,7 +63,7 @@ async function merge(input: DirectoryMerge): Promise<RuntimeReport> {
 async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
   const { baseline, signal, beforeApply } = input;
   const merge = {
-    exclude: baseline.exclude,
+    exclude: [...baseline.exclude], // a Proxy can't be sent to a thread
     count: baseline.entries.size,
     sourceDir: await realPath(input.sourceDir),
     targetDir: await realPath(input.targetDir),

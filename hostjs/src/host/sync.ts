@@ -93,7 +93,12 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
       }
     };
     // A thread is shared, and its events belong to whoever started it. What the caller is asked for runs as a part of the caller's request.
-    const thread = Thread.start(start, { message: AsyncResource.bind(message), died: AsyncResource.bind(died) });
+    let thread: Thread;
+    try {
+      thread = Thread.start(start, { message: AsyncResource.bind(message), died: AsyncResource.bind(died) });
+    } catch (cause) {
+      return resolve({ entries: [], error: cause instanceof PlannerError ? cause : hostError("io_failed", "no thread for the sync can be started", { cause }) });
+    }
     // A client's answer that comes after the end is nobody's.
     let over = false;
     const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => over || thread.tell(message, transfer);

@@ -1,6 +1,7 @@
 // What a server's own parts may do wrong: its client, its callbacks and its input.
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -8,6 +9,7 @@ import vm from "node:vm";
 
 import { PlannerError } from "../../src/errors.js";
 import { parseSandboxRemoteExecutionSpec, prepareSandboxManagedRuntime, sandboxExecutionSessionMatches, type SandboxManagedRuntimeClient } from "../../src/sandbox-managed-runtime.js";
+import { captureDirectorySnapshot, mergeDirectoryWithBaseline } from "../../src/workspace-restore-merge.js";
 import { DirectoryClient } from "../host/directory.js";
 import { read } from "../host/pair.js";
 import { put, tempDir } from "../host/world.js";
@@ -135,6 +137,28 @@ test("an input of the wrong type is refused, with its field", async (t) => {
     assert.equal(error.message, `not ${kind} (${field})`);
   }
   await failure(prepareSandboxManagedRuntime(undefined as unknown as Input));
+});
+
+test("lists may be those of a store that hands out proxies", async (t) => {
+  const { input, local, sandbox } = server(t);
+  const proxied = <T extends object>(value: T): T => new Proxy(value, {});
+  put(local, "out", "1");
+  put(local, "asset/skip", "1");
+  const asset = proxied({ key: "tools", localDir: path.join(local, "asset"), exclude: proxied(["skip"]) });
+  const lists = { workspaceExclude: proxied(["out"]), preserveAbsentOnRestore: proxied(["kept"]), assets: proxied([asset]) };
+  await prepareSandboxManagedRuntime(proxied({ ...input, ...lists }));
+  assert.equal(fs.existsSync(path.join(sandbox, "out")), false);
+  const baseline = await captureDirectorySnapshot(local);
+  await mergeDirectoryWithBaseline({ baseline: proxied({ ...baseline, exclude: proxied(["out"]) }), sourceDir: local, targetDir: local, stateDir: input.stateDir! });
+});
+
+test("a thread that can't be started is an error of this package", (t) => {
+  const url = new URL("../../src/workspace-restore-merge.js", import.meta.url).href;
+  const script = `const { captureDirectorySnapshot } = await import(${JSON.stringify(url)});
+    await captureDirectorySnapshot(${JSON.stringify(tempDir(t))}).catch(({ name, code }) => console.log(name, code));`;
+  const permission = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+  const { stdout } = spawnSync(process.execPath, [permission, "--allow-fs-read=*", "--input-type=module", "-e", script], { encoding: "utf8" });
+  assert.equal(stdout, "PlannerError io_failed\n");
 });
 
 test("null is no option at all", async (t) => {
