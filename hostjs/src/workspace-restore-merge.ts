@@ -4,7 +4,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 
 import { assertFields, assertKind } from "./host/checked.js";
-import { codeOf } from "./host/errors.js";
+import { codeOf, ioError } from "./host/errors.js";
 import { realPath, underLock } from "./host/hold.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
 import { defaultStateDir } from "./host/state.js";
@@ -78,9 +78,19 @@ async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
   return known;
 }
 
-/** Whether an entry of a directory is what a baseline says; without an entry, whether nothing is there. */
+/** Whether an entry of a directory is what a baseline says; without an entry, whether nothing is there. It rejects with a PlannerError. */
 export async function directoryEntryMatchesBaseline(root: string, relative: string, entry: DirectorySnapshotEntry | null | undefined): Promise<boolean> {
+  assertKind(root, "root", "a string");
+  assertKind(relative, "relative", "a string");
   const full = path.join(root, relative);
+  try {
+    return await matches(full, entry ?? undefined);
+  } catch (error) {
+    throw ioError("the entry can't be read", full, error);
+  }
+}
+
+async function matches(full: string, entry: DirectorySnapshotEntry | undefined): Promise<boolean> {
   const info = await fs.lstat(full).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
     throw error;

@@ -2,19 +2,35 @@ import { constants } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 
-import { codeOf, ioError } from "./errors.js";
-import { isWithin } from "./workspace.js";
+import { assertFields, assertKind } from "./checked.js";
+import { codeOf, hostError, ioError } from "./errors.js";
+import { isWithin, realPath } from "./workspace.js";
 
 /**
  * Makes one directory a copy of another. Entries that the source lacks are removed,
  * but for those in preserveAbsent, exact relative paths, with all below them and the
- * folders that hold them.
+ * folders that hold them. What is no file, directory or link is left out. It rejects
+ * with a PlannerError, of code unsafe_root where one lies in the other.
  */
 export async function mirrorDirectory(sourceDir: string, targetDir: string, options: { preserveAbsent?: string[] } = {}): Promise<void> {
+  assertKind(sourceDir, "sourceDir", "a string");
+  assertKind(targetDir, "targetDir", "a string");
+  assertFields(options, "options", {}, { preserveAbsent: "a list of strings" });
   // A source that can't be read must not empty the target.
   const names = await namesIn(sourceDir);
-  await fs.mkdir(targetDir, { recursive: true });
-  await new Mirror(sourceDir, targetDir, options.preserveAbsent ?? []).directory("", names);
+  try {
+    assertMirrorable(realPath(path.resolve(sourceDir)), realPath(path.resolve(targetDir)));
+    await fs.mkdir(targetDir, { recursive: true });
+    await new Mirror(sourceDir, targetDir, options.preserveAbsent ?? []).directory("", names);
+  } catch (error) {
+    throw ioError("the folder can't be mirrored", targetDir, error);
+  }
+}
+
+/** Refuses a source that would be removed as what the target has too much, or a target that would be copied into itself for ever. */
+function assertMirrorable(source: string, target: string): void {
+  if (!isWithin(source, target) && !isWithin(target, source)) return;
+  throw hostError("unsafe_root", "the source and the target are the same folder or one lies in the other", { path: target, hint: "mirror into a folder of its own" });
 }
 
 class Mirror {
@@ -50,6 +66,7 @@ class Mirror {
     }
     await fs.rm(to, { recursive: true, force: true });
     if (info.isSymbolicLink()) return fs.symlink(await fs.readlink(from), to);
+    if (!info.isFile()) return; // whoever opens a FIFO waits for its other end
     await fs.copyFile(from, to, constants.COPYFILE_FICLONE);
     await fs.chmod(to, info.mode & 0o777);
   }

@@ -57,7 +57,7 @@ export function assertStateApart(dir: string, workspace: string): void {
 }
 
 /** Resolves the links of a path of which only a beginning need exist. */
-function realPath(folder: string): string {
+export function realPath(folder: string): string {
   for (let at = folder; ; at = path.dirname(at)) {
     try {
       return path.join(fs.realpathSync(at), path.relative(at, folder));

@@ -106,6 +106,13 @@ test("an entry is compared with what a baseline says", async (t) => {
   assert.equal(await matches("d/f", null), false);
 });
 
+test("an entry that can't be asked for is an error of this package", async (t) => {
+  const { target } = folders(t);
+  const file = { kind: "file", mode: 0o644, hash: sha256("") } as const;
+  await assert.rejects(directoryEntryMatchesBaseline(target, "n".repeat(300), file), { name: "PlannerError", code: "io_failed" });
+  await assert.rejects(directoryEntryMatchesBaseline(target, undefined as unknown as string, file), { name: "PlannerError", code: "invalid_request" });
+});
+
 test("the lock of a directory is taken once at a time, and once in its own function", async (t) => {
   const { target, merge } = folders(t);
   put(target, "a", "base");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -204,6 +205,22 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   assert.deepEqual(fs.readdirSync(path.join(top, "other")), [], "nothing passes through a link");
   await assert.rejects(mirrorDirectory(path.join(top, "missing"), to), { code: "io_failed" });
   assert.equal(read(to, "a"), "1", "a source that is missing empties nothing");
+});
+
+test("mirrorDirectory removes no source, copies nothing into itself, and waits for no FIFO", async (t) => {
+  const top = tempDir(t);
+  put(top, "a/b/f", "1");
+  const [a, b, l] = ["a", "a/b", "l"].map((name) => path.join(top, name)) as [string, string, string];
+  fs.symlinkSync("a", l);
+  for (const [from, to] of [[a, a], [a, b], [a, path.join(b, "new")], [b, a], [a, l], [l, b]] as const) {
+    await assert.rejects(mirrorDirectory(from, to), { name: "PlannerError", code: "unsafe_root" });
+  }
+  assert.equal(read(b, "f"), "1");
+  execFileSync("mkfifo", [path.join(a, "fifo")]);
+  await mirrorDirectory(a, path.join(top, "copy"));
+  assert.deepEqual(listing(path.join(top, "copy")), { b: "dir", "b/f": "644 1" });
+  await assert.rejects(mirrorDirectory(a, path.join(top, "copy/b/f/x")), { name: "PlannerError", code: "io_failed" });
+  await assert.rejects(mirrorDirectory(a, undefined as unknown as string), { name: "PlannerError", code: "invalid_request" });
 });
 
 test("a slash at the end of the sandbox's folder says nothing", async (t) => {
