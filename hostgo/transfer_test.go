@@ -156,6 +156,31 @@ func TestD8_ACommandThatReadNotAllWasNotRun(t *testing.T) {
 	require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
 }
 
+// cutScript empties the script of a push between its arrival and its run, as the
+// same command does that a transport runs twice at once.
+type cutScript struct{ hostgo.Client }
+
+func (c *cutScript) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
+	const run = `. "./in-$ID/apply.sh"`
+	command = strings.Replace(command, run, `: >"in-$ID/apply.sh"; `+run, 1)
+	return c.Client.(hostgo.Streamer).RunStream(ctx, command, in, out, timeout)
+}
+
+// D8: a script that was cut has not been run, however well it seems to end.
+func TestD8_AScriptThatWasCutWasNotRun(t *testing.T) {
+	b := newPair(t)
+	plain := b.opts.Client
+	write(t, b.local, "a", "1\n")
+	b.opts.Client = &cutScript{plain}
+	_, err := hostgo.Push(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeClient)
+	b.opts.Client = plain
+	b.pull()
+	b.push()
+	require.Len(t, listing(t, b.local), 1)
+	require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
+}
+
 // A push that was cut off, once or more, sends what did not arrive and no more.
 func TestAPushThatWasCutOffResumes(t *testing.T) {
 	const files, size = 20, 100_000

@@ -145,6 +145,7 @@ trap - EXIT
 tidy "in-$ID" lock &
 [ "$N" != "$ID" ] || keep
 wait
+exit 0
 `
 
 func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {

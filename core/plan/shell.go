@@ -240,12 +240,15 @@ rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O"
 		{Do: StepRead, Path: down}, {Do: StepRemove, Path: remove}}
 }
 
-// applyCommand unpacks the archive beside the workspace and runs its script.
+// applyCommand unpacks the archive beside the workspace and runs its script, which
+// exits itself at its end: one that was cut, as by the same command run twice at
+// once, must not look done.
 func applyCommand(r *Request, rt string) string {
 	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
 ` + noLinks + `umask 022
 { [ ! -e "$R/in-$ID" ] || rm -rf "$R/in-$ID"; } && mkdir -p "$R/in-$ID" && cd "$R" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] || exit 1
 . "./in-$ID/apply.sh"
+exit 1
 `)
 }
 
