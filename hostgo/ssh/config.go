@@ -42,6 +42,8 @@ func ParseTarget(s string) (Target, error) {
 		return bad("the sandbox's URL holds a ? or #; write them as %3F and %23")
 	case !path.IsAbs(u.Path) || path.Clean(u.Path) == "/":
 		return bad("the sandbox's URL names no folder")
+	case strings.HasPrefix(path.Clean(u.Path), "/~"):
+		return bad("~ stands for no home folder in the sandbox's URL; write the absolute path")
 	case u.Port() != "" && !validPort(u.Port()):
 		return bad("the port is not a number from 1 to 65535")
 	}
