@@ -74,8 +74,10 @@ func (c *Client) call(ctx context.Context, what, p, command string, stdin io.Rea
 	default:
 		return nil
 	}
-	return hostgo.ClientError(ctx, what, p, err)
+	return ifLost(hostgo.ClientError(ctx, what, p, err), runAgain)
 }
+
+const runAgain = "run it again; what has arrived whole is not sent again"
 
 // MakeDir implements [hostgo.Client].
 func (c *Client) MakeDir(ctx context.Context, p string) error {
@@ -145,7 +147,7 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	if err == nil && status != 0 {
 		err = &hostgo.ExitError{Status: status, Stderr: tail.String()}
 	}
-	return idle.Explain(what, err)
+	return ifLost(idle.Explain(what, err), runAgain)
 }
 
 // startMark is all that stderr begins with once nothing stands in the way of a command.
@@ -200,11 +202,14 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 	if err == nil {
 		return status, nil
 	}
-	lost := errors.Is(err, errLost)
-	err = hostgo.ClientError(ctx, what, "", err)
+	return -1, ifLost(hostgo.ClientError(ctx, what, "", err), "it may go on there; bring home what it does with planner pull")
+}
+
+// ifLost adds a hint to the error of a call during which the connection was lost.
+func ifLost(err error, hint string) error {
 	var e *core.Error
-	if lost && errors.As(err, &e) && e.Code == core.CodeClient {
-		e.Hint = "it may go on there; bring home what it does with planner pull"
+	if errors.Is(err, errLost) && errors.As(err, &e) && e.Code == core.CodeClient {
+		e.Hint = hint
 	}
-	return -1, err
+	return err
 }

@@ -280,9 +280,11 @@ func TestADroppedConnectionIsAnError(t *testing.T) {
 			err := c.WriteFile(ctx, filepath.Join(t.TempDir(), "f"), body)
 			require.ErrorIs(t, err, core.CodeClient)
 			require.ErrorContains(t, err, "the connection was lost")
+			var e *core.Error
+			require.ErrorAs(t, err, &e)
+			require.Contains(t, e.Hint, "run it again")
 			require.ErrorIs(t, c.Run(ctx, "exit 0", 0), core.CodeClient)
 			_, err = c.Exec(ctx, hostgo.ExecRequest{Argv: []string{"true"}})
-			var e *core.Error
 			require.ErrorAs(t, err, &e)
 			require.Contains(t, e.Hint, "planner pull")
 		})
