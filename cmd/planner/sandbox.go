@@ -150,7 +150,7 @@ func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
 	if b.top == "" {
 		return nil
 	}
-	if !home {
+	if _, err := os.Lstat(b.root); !home && err == nil { // a command may have removed it
 		a.out.keptSandbox("dir:"+b.root, b.pullAgain(a, f), b.fetchCommits(a, f))
 		return nil
 	}

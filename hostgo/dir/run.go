@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"time"
@@ -46,12 +47,20 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && isGone(c.root):
+		return &core.Error{Code: core.CodeClient, Path: c.root, Message: "the sandbox's folder is gone"}
 	case errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success():
 		err = nil // a child outlived it with a pipe open
 	case errors.As(err, &exit):
 		err = &hostgo.ExitError{Status: status(exit.ProcessState), Stderr: stderr.String()}
 	}
 	return idle.Explain(what, err)
+}
+
+// isGone tells a folder that is not there from a shell that is not.
+func isGone(folder string) bool {
+	_, err := os.Stat(folder)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // wide is an input that travels in large pieces once it proves to be long. With
