@@ -61,6 +61,7 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 		"Match of another host":       "Match host other\nPort 1\nMatch all\n" + block(known),
 		"Match that is negated":       "Match !host box\nPort 1\nMatch all\n" + block(known),
 		"Match exec":                  "Match exec true\nPort 1\nMatch all\n" + block(known),
+		"stars":                       "Host *bx* *x? box?\nPort 1\nHost *b**o*x*\n" + block(known),
 		"a bracket in a pattern":      "Host ![x b?x\n" + block(known),
 		"an alias of the key":         "Host box\n" + block("HostKeyAlias somebody", "UserKnownHostsFile "+list("somebody")),
 		"a host without its port":     "Host box\n" + block("UserKnownHostsFile "+list("127.0.0.1")),

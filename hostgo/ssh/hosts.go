@@ -104,23 +104,26 @@ func hashed(pattern, name string) bool {
 	return parts[3] == base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// wildcard reports whether a pattern of * and ? matches all of s.
+// wildcard reports whether a pattern of * and ? matches all of s. Patterns in a certificate
+// are a stranger's until its signature is checked, so none may take long.
 func wildcard(pattern, s string) bool {
-	for i := range len(pattern) {
+	at, star, from := 0, -1, 0 // where the last * stands, and what it does not cover begins
+	for i := 0; i < len(s); {
 		switch {
-		case pattern[i] == '*':
-			rest := strings.TrimLeft(pattern[i:], "*")
-			for j := i; j <= len(s); j++ {
-				if wildcard(rest, s[j:]) {
-					return true
-				}
-			}
-			return false
-		case i >= len(s) || pattern[i] != '?' && pattern[i] != s[i]:
+		case at < len(pattern) && pattern[at] == '*':
+			star, from = at, i
+			at++
+		case at < len(pattern) && (pattern[at] == '?' || pattern[at] == s[i]):
+			at++
+			i++
+		case star >= 0:
+			from++
+			at, i = star+1, from
+		default:
 			return false
 		}
 	}
-	return len(pattern) == len(s)
+	return strings.Trim(pattern[at:], "*") == ""
 }
 
 // algorithms lists first those by which a server can show a key that is known, so that it
