@@ -179,7 +179,8 @@ type process struct {
 	stderr markedWriter
 	input  chan error // why stdin could not be read; closed at its end
 	output sync.WaitGroup
-	moved  atomic.Int64  // reads of output
+	reads  atomic.Int64  // of output
+	held   atomic.Int64  // streams whose output was read and not passed on yet
 	over   chan struct{} // closed when there is no more output
 	sink   error         // of stdout or stderr on this side
 	mu     sync.Mutex
@@ -227,23 +228,32 @@ func (s *sourceReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// movedReader counts what is read of a process's output.
-type movedReader struct {
+// outputReader notes what becomes of a process's output.
+type outputReader struct {
 	io.Reader
-	p *process
+	p     *process
+	holds bool // something that was read and not passed on yet
 }
 
-func (r movedReader) Read(b []byte) (int, error) {
-	r.p.moved.Add(1)
-	return r.Reader.Read(b)
+func (r *outputReader) Read(b []byte) (int, error) {
+	if r.holds {
+		r.p.held.Add(-1)
+	}
+	r.p.reads.Add(1)
+	n, err := r.Reader.Read(b)
+	if r.holds = err == nil; r.holds {
+		r.p.held.Add(1)
+	}
+	return n, err
 }
 
 func (p *process) drain(to io.Writer, from io.Reader) {
-	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, movedReader{from, p}, make([]byte, 64<<10)); err != nil {
+	output := &outputReader{Reader: from, p: p}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, output, make([]byte, 64<<10)); err != nil {
 		p.mu.Lock()
 		p.sink = err
 		p.mu.Unlock()
-		_, _ = io.Copy(io.Discard, from)
+		_, _ = io.Copy(io.Discard, output)
 	}
 }
 
@@ -253,15 +263,22 @@ const drainTime = 2 * time.Second
 
 // leave closes the channel of a command that has ended once nothing more comes.
 func (p *process) leave() {
-	for seen := int64(-1); seen != p.moved.Load(); {
-		seen = p.moved.Load()
+	for {
+		reads := p.reads.Load()
 		select {
 		case <-p.over:
 			return
 		case <-time.After(drainTime):
 		}
+		// What the other side sent before it answers has come by then, however slow the link is.
+		if _, err := p.conn.roundTrip(); err != nil {
+			return // the calls report it
+		}
+		if p.held.Load() == 0 && p.reads.Load() == reads {
+			p.o.close()
+			return
+		}
 	}
-	p.o.close()
 }
 
 func (p *process) watch(leaves bool) {

@@ -65,6 +65,33 @@ func TestAServerThatTakesFewSessions(t *testing.T) {
 	}
 }
 
+// slowWriter waits once, as a pager does.
+type slowWriter struct {
+	wait time.Duration
+	n    int
+}
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(w.wait)
+	w.wait, w.n = 0, w.n+len(b)
+	return len(b), nil
+}
+
+// A command ends when its last output lies in a pipe on the other side. Whoever takes it
+// slowly gets all of it, though another one that was left behind holds it open.
+func TestSlowlyTakenOutputIsWhole(t *testing.T) {
+	c := open(t, sshtest.Start(t))
+	const window = 2 << 20 // what travels before the reader takes anything
+	out := &slowWriter{wait: 4 * time.Second}
+	var left strings.Builder
+	command := fmt.Sprint("sleep 60 & echo $! >&2; head -c ", window+(50<<10), " /dev/zero")
+	status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", command}, Stdout: out, Stderr: &left})
+	require.NoError(t, err)
+	require.Zero(t, status)
+	require.Equal(t, window+(50<<10), out.n)
+	require.NoError(t, c.Run(t.Context(), "kill "+left.String(), time.Minute))
+}
+
 // What a shell's set-up says in each session is not taken for what a command says.
 func TestAShellThatIsNotSilent(t *testing.T) {
 	s := sshtest.Start(t, `ForceCommand printf 'a tip\nand half a line'; printf 'so there' >&2; eval "$SSH_ORIGINAL_COMMAND"`)
