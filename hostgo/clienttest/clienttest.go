@@ -363,7 +363,22 @@ func checkStreams(e *env) error {
 			}
 		}
 	}
+	slow := &slowWriter{}
+	if err := s.RunStream(e.ctx, "head -c 60000 "+q, nil, slow, time.Minute); err != nil || !bytes.Equal(slow.got.Bytes(), data[:60000]) {
+		return fmt.Errorf("RunStream gave %d bytes of 60000 to a writer that takes its time, and error %v", slow.got.Len(), err)
+	}
 	return checkBrokenStreams(e, s)
+}
+
+// slowWriter takes so long for its first bytes that the command has ended before it asks
+// for the others.
+type slowWriter struct{ got bytes.Buffer }
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	if w.got.Len() == 0 {
+		time.Sleep(4 * time.Second)
+	}
+	return w.got.Write(b)
 }
 
 // checkBrokenStreams wants a command killed before it can take half an input for

@@ -16,7 +16,7 @@ import (
 	"github.com/paperclipai/syncplan/hostgo"
 )
 
-// drainTime bounds how long a call waits for pipes that an escaped child holds
+// drainTime bounds how long a call waits for silent pipes that an escaped child holds
 // open after its process group is gone.
 const drainTime = 2 * time.Second
 
@@ -39,12 +39,12 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	defer idle.Stop()
 	var stderr hostgo.Tail
 	cmd := group(idle, "sh", "-c", plan.Script(command))
-	cmd.Dir, cmd.Stdout, cmd.Stderr = c.root, idle.Writer(out), &stderr
+	cmd.Dir, cmd.Stderr = c.root, &stderr
 	if in != nil {
 		cmd.Stdin = wide{idle.Reader(in)}
 	}
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	err := cmd.Run()
+	err := run(idle, cmd, idle.Writer(out))
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && isGone(c.root):
@@ -55,6 +55,23 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 		err = &hostgo.ExitError{Status: status(exit.ProcessState), Stderr: stderr.String()}
 	}
 	return idle.Explain(what, err)
+}
+
+// run runs a command and passes its output on, if out is not nil.
+func run(ctx context.Context, cmd *exec.Cmd, out io.Writer) error {
+	if out == nil {
+		return cmd.Run()
+	}
+	stdout, err := newOutput(out)
+	if err != nil {
+		return err
+	}
+	cmd.Stdout = stdout.to
+	err = cmd.Run()
+	if e := stdout.finish(ctx); err == nil {
+		err = e
+	}
+	return err
 }
 
 // isGone tells a folder that is not there from a shell that is not.
