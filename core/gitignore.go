@@ -5,7 +5,7 @@ import "strings"
 // IgnoreFile is the content of one .gitignore.
 type IgnoreFile struct {
 	Dir  string // the directory that holds it; "" is the root
-	Text string
+	Text string // the whole file
 }
 
 // ignoreRule is one line of a .gitignore with git's meaning.

@@ -19,7 +19,7 @@ const (
 // Value is any JSON value, for the few calls that take what a caller happened to
 // have instead of a form of ours.
 type Value struct {
-	Kind   ValueKind
+	Kind   ValueKind // says which of the others counts
 	Bool   bool
 	Number float64
 	Text   string

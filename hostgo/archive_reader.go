@@ -27,12 +27,12 @@ const (
 // RawMember is one member of an archive that a sandbox made. Nothing in it is
 // to be trusted; it names where a body belongs, never where it is put.
 type RawMember struct {
-	Name   string // without a leading "./" and a trailing "/"; may hold any bytes
-	Kind   RawKind
-	Mode   uint16 // permission bits alone: set-user-id and the like are dropped (promise S7)
-	Size   int64  // bytes, of a file
-	Target string // of a link; of a hard link the name of the first one
-	Fault  string // why it is refused; "" is good
+	Name   string  // without a leading "./" and a trailing "/"; may hold any bytes
+	Kind   RawKind // what it wants to become
+	Mode   uint16  // permission bits alone: set-user-id and the like are dropped (promise S7)
+	Size   int64   // bytes, of a file
+	Target string  // of a link; of a hard link the name of the first one
+	Fault  string  // why it is refused; "" is good
 }
 
 // ArchiveLimits bound an archive from a sandbox. Zero values are the defaults.

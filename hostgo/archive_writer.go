@@ -27,8 +27,8 @@ type Sent struct {
 	Digest  core.Digest      // of the bytes that were sent; zero for what is no file
 	Size    int64            // of the content, in bytes
 	Problem core.ProblemCode // "" is success; else the archive has no good copy, or with a Digest a torn one
-	Detail  string
-	info    tree.Info // of the file as it was read
+	Detail  string           // one sentence for people about Problem; may be empty
+	info    tree.Info        // of the file as it was read
 }
 
 // ArchiveWriter writes a tar archive of exactly the members it is told: no "."

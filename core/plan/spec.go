@@ -5,7 +5,7 @@ import "github.com/paperclipai/syncplan/core"
 // ExecutionSpec says how a server reaches a sandbox. It is the seed's
 // SandboxRemoteExecutionSpec, read with the seed's own coercions.
 type ExecutionSpec struct {
-	Provider  string
+	Provider  string // these three are never empty
 	SandboxID string
 	RemoteCwd string
 	TimeoutMs float64 // finite and above 0

@@ -46,10 +46,10 @@ const maxKept = 1 << 30
 
 // SurveyMember is one member of the download as the host read it.
 type SurveyMember struct {
-	Name   string // as it came, "./" stripped; may hold any bytes
-	Kind   core.Kind
-	Mode   uint16
-	Size   int64
+	Name   string      // as it came, "./" stripped; may hold any bytes
+	Kind   core.Kind   // 0 where Fault says why
+	Mode   uint16      // permission bits; what is above 0777 is dropped
+	Size   int64       // of a file, in bytes
 	Target string      // of a link
 	Digest core.Digest // of a file's bytes as they were received
 	Data   []byte      // where KeepsData says so

@@ -17,8 +17,8 @@ import (
 // configuration.
 type Target struct {
 	Host string // a name or alias
-	User string
-	Port string
+	User string // who logs in there
+	Port string // 1 to 65535, in digits
 	Path string // of the workspace there, absolute
 	// Config is the configuration file; "" is ~/.ssh/config, where the system's
 	// own in /etc/ssh/ssh_config follows.

@@ -29,11 +29,11 @@ type Info struct {
 	Kind    core.Kind // 0 is special: FIFO, socket, device
 	Mode    uint32    // permission bits, 0 to 0777
 	Size    int64     // bytes
-	Dev     uint64
+	Dev     uint64    // with Ino the file itself, whatever its name
 	Ino     uint64
-	MtimeNs int64
-	CtimeNs int64
-	Nlink   uint64
+	MtimeNs int64  // Unix time in nanoseconds, as is CtimeNs
+	CtimeNs int64  // when anything about it changed last, which nobody can set; 0 where the system has none
+	Nlink   uint64 // its names
 }
 
 // Same reports whether b is the file that a was, and unchanged as far as its
