@@ -50,7 +50,7 @@ func (s *state) checkOwner() error {
 	}
 	if !mine {
 		return &core.Error{Code: core.CodeUnsafeRoot, Path: s.dir, Message: "the state folder belongs to somebody else, or anybody may write to it",
-			Hint: "name another state folder"}
+			Hint: "name another state folder, or chown this one if you know what is in it"}
 	}
 	return nil
 }

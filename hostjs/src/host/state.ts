@@ -38,7 +38,10 @@ export class State {
     const user = process.geteuid?.();
     const info = fs.lstatSync(this.dir);
     if (user === undefined || (info.isDirectory() && info.uid === user && (info.mode & 0o002) === 0)) return;
-    throw hostError("unsafe_root", "the state folder belongs to somebody else, or anybody may write to it", { path: this.dir, hint: "name another state folder" });
+    throw hostError("unsafe_root", "the state folder belongs to somebody else, or anybody may write to it", {
+      path: this.dir,
+      hint: "name another state folder, or chown this one if you know what is in it",
+    });
   }
 
   file(name: string): string {
