@@ -102,7 +102,8 @@ set -e
 // was left of an upload that was cut off, because a name less is a new ctime.
 // Most shells can tell that the clock has moved on; where one compares whole seconds,
 // or no times at all, a tool is asked.
-const footer = `if [ -z "$MARKER" ]; then own "$R/marker"; own "${R%/*}/.gitignore"; printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; fi
+const footer = `if [ -z "$MARKER" ]; then own "$R/marker"; own "${R%/*}/.gitignore"; printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; rm -f "$R/synced"; fi
+synced
 set +e
 umask 077
 replaced & keeping=$!

@@ -151,7 +151,7 @@ func (p *Plan) bind(r *Request) (base *core.Base, refused *refusal) {
 	switch {
 	case r.Base == nil:
 	case !known && r.Op == merge.Pull && !r.Options.allows(GuardReplaced):
-		return nil, &refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied: its marker is missing or another one",
+		return nil, &refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied or set back to an earlier state: its marker is missing, another one, or older",
 			"push to it again, or use --allow sandbox_replaced to merge without knowing what was deleted"}
 	case !known, r.Op == merge.Push && r.Options.allows(GuardEmptied) && emptied(r):
 		p.BaseReset = true

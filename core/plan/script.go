@@ -39,8 +39,13 @@ import (
 // A listing lies at RT/seen-<run>, and counts once RT/seen-<run>.clock tells when
 // it was begun, and its digest.
 //
+// RT/synced names the runs that left a listing here or changed the workspace. Where it lacks the
+// one that base speaks of, and that listing is gone, the sandbox was set back to an earlier state, such as a snapshot of
+// its machine: what came since would look deleted there. So its marker does not count then
+// (promise D4), whatever it says.
+//
 // Variables that the caller sets: W workspace, A adapter, R runtime directory,
-// ID run, X run that left the listing to compare with, Q what sha256sum said of
+// ID run, P run that base speaks of, X run that left the listing to compare with, Q what sha256sum said of
 // the script and that listing, EARLY the comparison that was begun meanwhile,
 // MODE, and for a survey M a new marker, V=1 to leave nothing behind, O and B where
 // the download goes (parts.go), OLD the runs whose uploads were cut off; for a check
@@ -59,6 +64,9 @@ sweep() {
 old() {
   find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +
   find "$R" -mindepth 1 -maxdepth 1 -name 'seen-*' ! -name '*.clock' -mtime +1 -exec sh -c '[ -f "$1.clock" ] || rm -f "$1"' sh {} \;
+  own "$R/synced"; own "$R/synced.new"
+  n=0; [ ! -f "$R/synced" ] || while read -r l; do n=$((n+1)); done <"$R/synced"
+  [ $n -lt 4096 ] || { while read -r l; do n=$((n-1)); [ $n -ge 1024 ] || echo "$l"; done <"$R/synced" >"$R/synced.new" && mv -f "$R/synced.new" "$R/synced"; }
 }
 ` + cutParts + `newdir() { mkdir "$1" 2>/dev/null || { rm -rf "$1" && mkdir "$1"; }; }
 stamp() { case $LIST in find) find "$@" -printf '%C@\n' ;; *) stat -c %z "$@" ;; esac; }
@@ -83,7 +91,13 @@ begin() {
   if ! have comm; then :; elif first; then ask & asked=$!; else recall || { ask; told; }; fi
   m=; [ ! -f "$R/marker" ] || read -r m <"$R/marker" || :
   case ${#m}-$m in 32-*[!0123456789abcdef]*) m= ;; 32-*) ;; *) m= ;; esac
+  ! setback || m=
 }
+setback() {
+  [ -n "$P" ] && [ ! -f "$R/seen-$P.clock" ] && [ -f "$R/synced" ] && [ -s "$R/synced" ] || return 1
+  while read -r l; do [ "$l" != "$P" ] || return 1; done <"$R/synced"
+}
+synced() { own "$R/synced"; echo "$ID" >>"$R/synced"; }
 NEWER=-newerct N= TRIED= U=
 lines() { case $LIST in
   find) gnulines "$@" ;;
@@ -279,7 +293,7 @@ seal() {
     T=${s%% *} s=${s#*"$NL"} s=${s#\\}
     [ $# = 0 ] || set -- "${s%% *}"
   else set --; fi
-  [ "$N" != "$ID" ] || keep "$@" || exit 1
+  [ "$N" != "$ID" ] || { keep "$@" && synced; } || exit 1
   wait
 }
 answer() {

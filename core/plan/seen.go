@@ -17,6 +17,15 @@ func (r *Request) seen() *core.Seen {
 	return r.Base.Seen
 }
 
+// lastSeen returns the run after which the sandbox was as base says, or "". It counts
+// under any rules: a sandbox that knows nothing of it was set back (promise D4).
+func (r *Request) lastSeen() string {
+	if r.Base == nil || r.Base.Seen == nil {
+		return ""
+	}
+	return r.Base.Seen.ID
+}
+
 // assume returns what a push may take the sandbox to hold without looking: what
 // was seen last, or nothing in one that was never met. The steps of the plan
 // prove it before they change anything. Nil means that it must be surveyed.

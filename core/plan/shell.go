@@ -101,7 +101,7 @@ func WhyFile(r *Request) string { return RuntimeDir(r.Root, r.Adapter) + "/why-"
 
 // variables sets what all scripts know.
 func variables(r *Request, mode string) string {
-	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` Q= EARLY=`
+	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` P=` + Quote(r.lastSeen()) + ` Q= EARLY=`
 }
 
 // noLinks refuses a runtime folder that is a link. Where the sandbox's file system is mounted on another machine, its
