@@ -63,7 +63,7 @@ test("a state folder of somebody else is refused", async (t) => {
   const folder = path.join(p.options.stateDir, fs.readdirSync(p.options.stateDir)[0]!);
   const refused = async () => {
     const { error } = await p.run("push");
-    assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", folder, "name another state folder"]);
+    assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", folder, "name another state folder, or chown this one if you know what is in it"]);
   };
   fs.chmodSync(folder, 0o777);
   await refused();
