@@ -8,20 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/paperclipai/syncplan/core"
 )
 
 // assetWalk lists the members of one asset's archive.
 type assetWalk struct {
-	ctx      context.Context
-	asset    Asset
-	rules    *core.Rules
-	within   string // S9: links are followed only to what lies in here; "" is anywhere
-	members  []assetMember
-	problems []core.Problem
-	above    []fs.FileInfo // the directories that the walk is in, to end cycles
+	ctx       context.Context
+	asset     Asset
+	rules     *core.Rules
+	workspace string // real; a link that lies in it leads nowhere else (promise S9)
+	members   []assetMember
+	problems  []core.Problem
+	above     []fs.FileInfo // the directories that the walk is in, to end cycles
 }
 
 type assetMember struct {
@@ -30,8 +29,8 @@ type assetMember struct {
 }
 
 // writeAsset packs an asset. Links travel as links, or are followed where the
-// asset asks for it; inside the workspace, where the sandbox could have planted
-// one, only to targets inside (promise S9).
+// asset asks for it; one that lies in the workspace, where the sandbox could have planted
+// it, only to a target there (promise S9).
 func writeAsset(ctx context.Context, w io.Writer, s *session, key string) ([]core.Problem, error) {
 	i := slices.IndexFunc(s.opts.Assets, func(a Asset) bool { return a.Key == key })
 	asset := s.opts.Assets[i]
@@ -43,10 +42,7 @@ func writeAsset(ctx context.Context, w io.Writer, s *session, key string) ([]cor
 	if err != nil {
 		return nil, err
 	}
-	walk := &assetWalk{ctx: ctx, asset: asset, rules: rules}
-	if real == s.root || strings.HasPrefix(real, s.root+string(filepath.Separator)) {
-		walk.within = s.root
-	}
+	walk := &assetWalk{ctx: ctx, asset: asset, rules: rules, workspace: s.root}
 	if err := walk.dir(real, ""); err != nil {
 		return nil, err
 	}
@@ -162,14 +158,15 @@ func (a *assetWalk) entry(path, rel string) error {
 	return nil
 }
 
-// follow resolves a link, within the bounds of promise S9.
+// follow resolves a link whose directory has no links in its path, within the bounds of
+// promise S9.
 func (a *assetWalk) follow(path string) (string, fs.FileInfo, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", nil, errors.New("the link leads nowhere")
 	}
-	if a.within != "" && real != a.within && !strings.HasPrefix(real, a.within+string(filepath.Separator)) {
-		return "", nil, errors.New("the link leads out of the workspace that holds the asset")
+	if within(path, a.workspace) && !within(real, a.workspace) {
+		return "", nil, errors.New("the link lies in the workspace and leads out of it")
 	}
 	info, err := os.Lstat(real)
 	return real, info, err

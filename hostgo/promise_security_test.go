@@ -299,6 +299,24 @@ func TestS9_AssetsInsideTheWorkspaceFollowNoLinkOut(t *testing.T) {
 	}
 }
 
+// In an asset that holds the workspace, links of the workspace alone may be the sandbox's.
+func TestS9_AnAssetAroundTheWorkspaceFollowsNoLinkOutOfThat(t *testing.T) {
+	b := newPair(t)
+	top := filepath.Dir(b.local)
+	write(t, top, "secret", "secret")
+	write(t, b.local, "plain", "plain")
+	link(t, filepath.Join(top, "secret"), b.local, "planted")
+	link(t, "plain", b.local, "inner")
+	link(t, "secret", top, "own")
+	b.opts.Assets = []hostgo.Asset{{Key: "tools", Dir: top, FollowSymlinks: true, Exclude: []string{"sandbox", "state"}}}
+	r := b.push()
+	require.Equal(t, []string{"asset tools/local/planted unsafe_link"}, problemCodes(r))
+	asset := listing(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "tools"))
+	require.NotContains(t, asset, "local/planted")
+	require.Equal(t, "-rw-r--r-- plain", asset["local/inner"])
+	require.Equal(t, "-rw-r--r-- secret", asset["own"])
+}
+
 // TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut is about sandboxes whose file system is mounted here: what was planted
 // there must not turn a command of ours on something of this machine.
 func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {

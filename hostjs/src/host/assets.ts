@@ -27,8 +27,6 @@ class AssetWalk {
   constructor(
     private readonly s: Session,
     private readonly asset: AssetOptions,
-    /** S9: links are followed only to what lies in here; undefined is anywhere. */
-    private readonly within: string | undefined,
   ) {}
 
   private problem(rel: string, code: string, detail?: string): void {
@@ -92,8 +90,9 @@ class AssetWalk {
       this.problem(rel, "unsafe_link", "the link leads nowhere");
       return undefined;
     }
-    if (this.within === undefined || isWithin(real, this.within)) return { path: real, info };
-    this.problem(rel, "unsafe_link", "the link leads out of the workspace that holds the asset");
+    // The directory of the link has no links in its path.
+    if (!isWithin(full, this.s.root) || isWithin(real, this.s.root)) return { path: real, info };
+    this.problem(rel, "unsafe_link", "the link lies in the workspace and leads out of it");
     return undefined;
   }
 
@@ -136,15 +135,14 @@ export function assetPath(asset: AssetOptions, core: Core): string {
 
 /**
  * Packs an asset. Links travel as links, or are followed where the asset asks for
- * it; inside the workspace, where the sandbox could have planted one, only to
- * targets inside (promise S9).
+ * it; one that lies in the workspace, where the sandbox could have planted it, only to
+ * a target there (promise S9).
  */
 export async function writeAsset(s: Session, archive: ArchiveWriter, key: string): Promise<Problem[]> {
   const asset = s.options.assets.find((a) => a.key === key)!;
   s.core.compileRules({ exclude: asset.exclude ?? [] }, assetRules);
-  const real = assetPath(asset, s.core);
-  const walk = new AssetWalk(s, asset, isWithin(real, s.root) ? s.root : undefined);
-  walk.dir(real, "");
+  const walk = new AssetWalk(s, asset);
+  walk.dir(assetPath(asset, s.core), "");
   const problems = [...walk.problems];
   for (const m of walk.members) {
     const sent = await archive.addFrom(m.source, m);

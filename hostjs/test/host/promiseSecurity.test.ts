@@ -176,3 +176,17 @@ for (const where of ["tools", "local/tools", "local"]) {
     assert.equal(asset["leak"], inside ? undefined : "644 secret");
   });
 }
+
+test("S9: in an asset around the workspace, links of the workspace lead nowhere else", async (t) => {
+  const p = new Pair(t);
+  put(p.top, "secret", "secret");
+  p.here("plain", "plain");
+  link(path.join(p.top, "secret"), p.local, "planted");
+  link("plain", p.local, "inner");
+  link("secret", p.top, "own");
+  p.options.assets = [{ key: "tools", dir: p.top, followSymlinks: true, exclude: ["sandbox", "state"] }];
+  const r = await p.push();
+  assert.deepEqual(problemsOf(r), ["asset tools/local/planted unsafe_link"]);
+  const asset = listing(path.join(p.sandbox, runtimeDir, "planner", "tools"));
+  assert.deepEqual([asset["local/planted"], asset["local/inner"], asset["own"]], [undefined, "644 plain", "644 secret"]);
+});
