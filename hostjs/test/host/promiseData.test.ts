@@ -76,6 +76,23 @@ for (const [name, [harm, guard]] of Object.entries(harms)) {
   });
 }
 
+test("D4: a sandbox that was set back to an earlier state deletes nothing", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  const kept = path.join(p.top, "kept");
+  fs.cpSync(p.sandbox, kept, { recursive: true, preserveTimestamps: true });
+  p.here("new", "1");
+  await p.push();
+  fs.rmSync(p.sandbox, { recursive: true });
+  fs.renameSync(kept, p.sandbox);
+  const r = await p.pull();
+  assert.deepEqual([r.status, r.guard, read(p.local, "new")], ["refused", "sandbox_replaced", "1"]);
+  await p.push();
+  assert.equal((await p.pull()).status, "ok");
+  assert.deepEqual(listing(p.local), { a: "644 1", new: "644 1" });
+});
+
 test("a preview changes nothing", async (t) => {
   const p = new Pair(t);
   p.here("a", "1");
