@@ -1,16 +1,14 @@
 package plan
 
-import (
-	"github.com/paperclipai/syncplan/core"
-)
+import "github.com/paperclipai/syncplan/core"
 
 // putting is the part of an apply script that puts entries in their places. What
 // somebody wrote there after it was checked must not be lost (promise D15): a file that
 // stands in a place gets a second name first, and once all are in place, a replaced file
 // that is not what the plan expects is set aside, as a version that a plan sets aside
 // is. A save that renames between that link and the move, and an edit of a file that is
-// about to be deleted, stay unseen: a shell can't exchange two entries. So does any where
-// there is no sha256sum.
+// about to be deleted, stay unseen: a shell can't exchange two entries. So does any edit
+// where there is no sha256sum.
 //
 // $I/old mirrors the workspace. $I/was says what the plan expects there, in WAS lines; for
 // names that have no line there, odd does.
