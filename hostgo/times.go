@@ -41,20 +41,6 @@ func (t *Times) work(kind string, d time.Duration) {
 	t.Work = append(t.Work, StageTime{kind, d})
 }
 
-// enter begins a stage and notes how long the one before took.
-func (s *session) enter(stage string) { s.enterAt(stage, time.Now()) }
-
-// enterAt is enter for a stage that began a while ago.
-func (s *session) enterAt(stage string, now time.Time) {
-	if s.stage != "" {
-		s.report.Stages = append(s.report.Stages, StageTime{s.stage, now.Sub(s.since)})
-	}
-	s.stage, s.since = stage, now
-	if stage != "" {
-		s.progress(0, 0)
-	}
-}
-
 // stopwatch adds up time that several goroutines spend.
 type stopwatch struct{ spent atomic.Int64 }
 

@@ -1,0 +1,58 @@
+package hostgo
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
+)
+
+// workspacePath returns the real path of a workspace, or an error of
+// [core.CodeUnsafeRoot] for one that is missing, no directory, or a system
+// folder.
+func workspacePath(path string) (string, error) {
+	unsafe := func(why, hint string, err error) error {
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: path, Message: why, Hint: hint, Err: err}
+	}
+	if path == "" {
+		return "", unsafe("no workspace is named", "name the folder to sync, such as \".\"", nil)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", unsafe("the workspace's path can't be made absolute", "", err)
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", unsafe("the workspace does not exist or can't be reached", "name an existing folder", nil)
+	}
+	info, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return "", unsafe("the workspace can't be read", "", err)
+	case !info.IsDir():
+		return "", unsafe("the workspace is a file", "name the folder that holds it", nil)
+	case filepath.Dir(real) == real || plan.ValidateRoot(filepath.ToSlash(real)) != nil && strings.HasPrefix(filepath.ToSlash(real), "/"):
+		return "", unsafe("the workspace is a system folder", "name a folder of its own", nil)
+	}
+	return real, nil
+}
+
+// apart refuses a workspace and a sandbox of which one lies in the other.
+func apart(workspace, sandbox string) error {
+	if real, err := filepath.EvalSymlinks(sandbox); err == nil {
+		sandbox = real
+	}
+	if within(workspace, sandbox) || within(sandbox, workspace) {
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox, Message: "the workspace and the sandbox are the same folder or one lies in the other",
+			Hint: "use a sandbox folder outside the workspace"}
+	}
+	return nil
+}
+
+// within reports whether a path is a folder or lies in it. Both are real paths.
+func within(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
