@@ -175,8 +175,6 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 	if err := u.noteSending(asset); err != nil {
 		return err
 	}
-	before := s.counts.Sent()
-	defer func() { s.report.UploadedBytes += s.counts.Sent() - before }()
 	pipe, start := newTimedPipe(), time.Now()
 	made := make(chan error, 1)
 	go func() {

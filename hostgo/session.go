@@ -21,7 +21,7 @@ type session struct {
 	root    string // real path of the workspace
 	state   *state
 	client  Client
-	counts  *Counts
+	counts  *counts
 	run     string
 	request *plan.Request
 	report  *Report
@@ -46,7 +46,7 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 	if err := s.resolve(); err != nil {
 		return nil, err
 	}
-	s.client, s.counts = Count(s.opts.Client)
+	s.client, s.counts = count(s.opts.Client)
 	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Dialect: s.opts.Dialect, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
 	s.request.Run = s.run
 	var err error
@@ -284,7 +284,8 @@ func (s *session) close(err error) error {
 	}
 	s.enter("")
 	if s.counts != nil {
-		s.report.ClientCalls = s.counts.Calls()
+		s.report.ClientCalls = s.counts.calls.Load()
+		s.report.UploadedBytes, s.report.DownloadedBytes = s.counts.sent.Load(), s.counts.received.Load()
 	}
 	if s.release != nil {
 		if e := s.release(); err == nil {

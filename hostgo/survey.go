@@ -145,7 +145,6 @@ func (s *session) download(ctx context.Context, give func(io.Writer) error, stag
 
 // downloadClassic reads the one archive of the whole workspace.
 func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) error, stage *Stage) (*plan.Remote, error) {
-	before := s.counts.Received()
 	if err := s.scanned(); err != nil {
 		return nil, err
 	}
@@ -156,14 +155,12 @@ func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) erro
 	if err := finish(err); err != nil {
 		return nil, err
 	}
-	s.report.DownloadedBytes += s.counts.Received() - before
 	return plan.ReadSurvey(s.request, c.members, "", core.Digest{})
 }
 
 // receive reads one download: the members of its archives, the text after them,
 // and the digest of all but the tail.
 func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage *Stage) ([]plan.SurveyMember, string, core.Digest, error) {
-	before := s.counts.Received()
 	src, finish := s.openRemote(ctx, give)
 	begun := bufio.NewReaderSize(src, 4096)
 	_, _ = begun.Peek(1) // waits; an error comes again with the next read
@@ -182,7 +179,6 @@ func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage
 	if e := finish(err); e != nil {
 		return nil, "", core.Digest{}, e
 	}
-	s.report.DownloadedBytes += s.counts.Received() - before
 	return c.members, text.String() + tail.tail(), tail.digest(), nil
 }
 

@@ -129,27 +129,17 @@ class Send {
           await s.sandbox.makeDir(step.path);
           break;
         case "upload":
-          await this.sending(() => this.upload(step.path, step.asset));
+          s.enter("sending");
+          await this.upload(step.path, step.asset);
           break;
         case "run":
           await this.run(step.command);
           break;
         case "send":
-          await this.sending(() => this.send(step.command, step.asset));
+          s.enter("sending");
+          await this.send(step.command, step.asset);
           break;
       }
-    }
-  }
-
-  /** Brings an archive into the sandbox, and counts its bytes. */
-  private async sending(transfer: () => Promise<void>): Promise<void> {
-    const { s } = this;
-    s.enter("sending");
-    const before = s.sandbox.counts.sent;
-    try {
-      await transfer();
-    } finally {
-      s.counts.uploadedBytes += s.sandbox.counts.sent - before;
     }
   }
 

@@ -17,11 +17,15 @@ export interface RuntimeReport {
   /** Entries written in the tree into which the changes flow. */
   written: number;
   deleted: number;
+  /** Files whose contents were sent. */
   uploadedFiles: number;
+  /** Bytes that the calls of the client wrote, and of their commands. */
   uploadedBytes: number;
+  /** Files whose contents were fetched. */
   downloadedFiles: number;
+  /** Bytes that the calls of the client read. */
   downloadedBytes: number;
-  /** Calls of the client. */
+  /** Calls of the client, failed ones included. */
   clientCalls: number;
   /** The guard that refused, or null. */
   guard: Guard | null;

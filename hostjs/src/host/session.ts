@@ -47,7 +47,7 @@ export interface Surroundings {
 export class Session {
   readonly request: Request;
   readonly state: State;
-  readonly counts = { uploadedFiles: 0, uploadedBytes: 0, downloadedFiles: 0, downloadedBytes: 0 };
+  readonly counts = { uploadedFiles: 0, downloadedFiles: 0 };
   /** A first push, whose files were not read yet. */
   first = false;
   local: Scanned | undefined;
@@ -207,7 +207,8 @@ export class Session {
   /** Completes the report of the core with what the host counted. */
   report(plan: PlanReport, displaced = ""): SyncReport {
     this.enter();
-    return { ...plan, ...this.counts, clientCalls: this.sandbox.counts.calls, displaced, stages: this.stages };
+    const { calls, sent, received } = this.sandbox.counts;
+    return { ...plan, ...this.counts, uploadedBytes: sent, downloadedBytes: received, clientCalls: calls, displaced, stages: this.stages };
   }
 
   /** Where displaced versions of this run lie, relative to the workspace. */

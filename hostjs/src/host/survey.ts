@@ -142,14 +142,12 @@ interface Download {
 }
 
 async function receive(s: Session, next: NextPiece, stage: Stage | undefined): Promise<Download> {
-  const before = s.sandbox.counts.received;
   const { survey_tail, survey_text } = s.core.about;
   const tail = new Tail(survey_tail, next);
   const source = new Source(() => tail.read());
   const collector = new Collector(s, stage);
   await readArchives(source, { text: survey_text }, (member) => collector.member(member), s.stop);
   const text = await rest(source);
-  s.counts.downloadedBytes += s.sandbox.counts.received - before;
   return { members: collector.members, text: Buffer.concat([text, tail.bytes]), digest: tail.digest() };
 }
 
@@ -157,10 +155,8 @@ const noDigest = "0".repeat(64);
 
 /** Reads the one archive of the whole workspace. */
 async function receiveClassic(s: Session, next: NextPiece, stage: Stage | undefined): Promise<void> {
-  const before = s.sandbox.counts.received;
   const collector = new Collector(s, stage);
   await readArchives(new Source(next), { single: true }, (member) => collector.member(member), s.stop);
-  s.counts.downloadedBytes += s.sandbox.counts.received - before;
   s.core.readSurvey(s.request, collector.members, Buffer.alloc(0), noDigest);
 }
 
