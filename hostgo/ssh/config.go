@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/paperclipai/syncplan/core"
 )
@@ -36,16 +37,12 @@ func ParseTarget(s string) (Target, error) {
 	switch {
 	case err != nil || u.Scheme != "ssh":
 		return bad("the sandbox's URL can't be read")
-	case u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-"):
-		return bad("the sandbox's URL names no host")
 	case u.RawQuery != "" || u.Fragment != "":
 		return bad("the sandbox's URL holds a ? or #; write them as %3F and %23")
 	case !path.IsAbs(u.Path) || path.Clean(u.Path) == "/":
 		return bad("the sandbox's URL names no folder")
 	case strings.HasPrefix(path.Clean(u.Path), "/~"):
 		return bad("~ stands for no home folder in the sandbox's URL; write the absolute path")
-	case u.Port() != "" && !validPort(u.Port()):
-		return bad("the port is not a number from 1 to 65535")
 	}
 	t := Target{Host: u.Hostname(), Port: u.Port(), Path: path.Clean(u.Path)}
 	if u.User != nil {
@@ -54,7 +51,30 @@ func ParseTarget(s string) (Target, error) {
 		}
 		t.User = u.User.Username()
 	}
+	if why := t.wrong(); why != "" {
+		return bad(why)
+	}
 	return t, nil
+}
+
+// shellMeans are characters that end a word of a shell's, or begin a command.
+const shellMeans = "'`\";&<>|(){}"
+
+// wrong says what is wrong with the names, which may come from anybody: a configuration can
+// put them into commands of a shell, where they must stay one word.
+func (t Target) wrong() string {
+	switch {
+	case t.Host == "" || t.Host[0] == '-':
+		return "the sandbox's URL names no host"
+	case strings.ContainsAny(t.Host, shellMeans+`$\`) || strings.ContainsFunc(t.Host, unicode.IsSpace) || strings.ContainsFunc(t.Host, unicode.IsControl):
+		return "the sandbox's URL names a host with characters that no host has"
+	case strings.ContainsAny(t.User, shellMeans) || strings.ContainsFunc(t.User, unicode.IsControl) || strings.HasSuffix(t.User, `\`),
+		strings.HasPrefix(t.User, "-") || strings.Contains(t.User, " -"):
+		return "the sandbox's URL names a user with characters that no user has"
+	case t.Port != "" && !validPort(t.Port):
+		return "the port is not a number from 1 to 65535"
+	}
+	return ""
 }
 
 func validPort(s string) bool {
@@ -93,6 +113,9 @@ const (
 // settings reads the configuration. Of a keyword the first value counts, but
 // identity files add up.
 func (t Target) settings() (*settings, error) {
+	if why := t.wrong(); why != "" {
+		return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "sandbox", Message: why}
+	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return nil, &core.Error{Code: core.CodeIO, Message: "there is no home directory to find keys in", Err: err}
