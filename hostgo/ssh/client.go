@@ -29,7 +29,7 @@ type Client struct {
 // keys and known hosts. A host whose key is not known, or another one than
 // known, is refused.
 func Open(ctx context.Context, t Target) (*Client, error) {
-	s, err := t.settings()
+	s, err := t.settings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,20 @@
 package ssh
 
 import (
+	"context"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/user"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/paperclipai/syncplan/core"
 )
@@ -68,8 +73,8 @@ func (t Target) wrong() string {
 		return "the sandbox's URL names no host"
 	case strings.ContainsAny(t.Host, shellMeans+`$\`) || strings.ContainsFunc(t.Host, unicode.IsSpace) || strings.ContainsFunc(t.Host, unicode.IsControl):
 		return "the sandbox's URL names a host with characters that no host has"
-	case strings.ContainsAny(t.User, shellMeans) || strings.ContainsFunc(t.User, unicode.IsControl) || strings.HasSuffix(t.User, `\`),
-		strings.HasPrefix(t.User, "-") || strings.Contains(t.User, " -"):
+	case strings.ContainsAny(t.User, shellMeans) || strings.ContainsFunc(t.User, unicode.IsControl),
+		strings.HasSuffix(t.User, `\`) || strings.HasPrefix(t.User, "-") || strings.Contains(t.User, " -"):
 		return "the sandbox's URL names a user with characters that no user has"
 	case t.Port != "" && !validPort(t.Port):
 		return "the port is not a number from 1 to 65535"
@@ -91,15 +96,22 @@ type settings struct {
 	agent                   string
 	knownHosts              []string
 	learned                 string // the list that takes in a host that was not known; "" for none
+	hashKnownHosts          bool   // there it goes under a hash of its name
+	revokedHostKeys         string // a list of keys that no host may show; "" for none
 	hostKeyAlias            string // the name under which known hosts have it; "" is its own
+	checkHostIP             bool   // the key must not be another one than that of the address
 	accept                  bool   // a host that is not known, but never another key
+	rsaBits                 int    // the least length of an RSA key
+	hostKeyAlgorithms       []string
+	caAlgorithms            []string // by which an authority may sign the certificate of a host
+	userKeyAlgorithms       []string
+	transport               ssh.Config
 	aliveInterval           time.Duration
 	aliveCount              int
 	timeout                 time.Duration
 	jump, command           string
 	far                     time.Duration // the round trip from which on bodies are compressed
 	dialed                  time.Duration // how long TCP took to connect; 0 over a jump or a proxy
-	home                    string
 	config                  string
 }
 
@@ -107,12 +119,17 @@ const (
 	defaultAlive   = 15 * time.Second
 	defaultMisses  = 3
 	defaultTimeout = 30 * time.Second
+	defaultRSABits = 1024
 	maxInclude     = 16 // levels, as in OpenSSH
 )
 
-// settings reads the configuration. Of a keyword the first value counts, but
-// identity files add up.
-func (t Target) settings() (*settings, error) {
+// usualIdentities end in two whose private half is in a device; the agent may have it.
+var usualIdentities = [...]string{"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa", "~/.ssh/id_ed25519_sk", "~/.ssh/id_ecdsa_sk"}
+
+func userConfig(home string) string { return filepath.Join(home, ".ssh", "config") }
+
+// settings reads the configuration.
+func (t Target) settings(ctx context.Context) (*settings, error) {
 	if why := t.wrong(); why != "" {
 		return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "sandbox", Message: why}
 	}
@@ -124,73 +141,118 @@ func (t Target) settings() (*settings, error) {
 	if u, err := user.Current(); err == nil {
 		me = u.Username
 	}
-	f := &configFile{host: t.Host, user: t.User, home: home, me: me, values: map[string][]string{}}
+	f := newConfigFile(ctx, t, home, me)
 	if t.Config != "" {
-		err = f.read(t.Config, 0)
-	} else if err = f.read(filepath.Join(home, ".ssh", "config"), 0); err == nil {
-		err = f.read("/etc/ssh/ssh_config", 0)
+		err = f.gather(t.Config)
+	} else {
+		err = f.gather(userConfig(home), "/etc/ssh/ssh_config")
 	}
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{far: farAway, alias: t.Host, home: home, config: t.Config, agent: os.Getenv("SSH_AUTH_SOCK")}
-	s.host = f.hostname()
-	s.user, s.port = first(t.User, f.or("user", me)), first(t.Port, f.or("port", "22"))
+	v := &values{f: f, tokens: f.tokens()}
+	s := &settings{alias: t.Host, host: canonical(f.hostname()), user: f.user(), port: f.port(), far: farAway, config: t.Config}
+	v.tokens['h'] = s.host
 	if !validPort(s.port) {
-		return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "port", Message: "the port is not a number from 1 to 65535"}
+		v.bad("port", s.port)
 	}
-	expand := strings.NewReplacer("%%", "%", "%d", home, "%h", s.host, "%n", t.Host, "%p", s.port, "%r", s.user, "%u", me)
-	file := func(p string) string {
-		p = expand.Replace(p)
-		if rest, ok := strings.CutPrefix(p, "~/"); ok {
-			p = filepath.Join(home, rest)
+	s.readKeys(v)
+	s.readHosts(v)
+	s.readWay(v)
+	return s, v.err
+}
+
+// readKeys takes in what a user logs in with.
+func (s *settings) readKeys(v *values) {
+	s.identities = v.files("identityfile", v.f.lists["identityfile"])
+	if len(v.f.lists["identityfile"]) == 0 {
+		s.identities = v.files("identityfile", usualIdentities[:])
+	}
+	s.certificates = v.files("certificatefile", v.f.lists["certificatefile"])
+	s.identitiesOnly = v.flag("identitiesonly")
+	s.agent = os.Getenv("SSH_AUTH_SOCK")
+	switch a := v.f.or("identityagent", "SSH_AUTH_SOCK"); {
+	case a == "SSH_AUTH_SOCK":
+	case a == "none":
+		s.agent = ""
+	case a[0] == '$' && !strings.HasPrefix(a, "${"):
+		s.agent = os.Getenv(a[1:])
+	default:
+		s.agent = v.file("identityagent", a)
+	}
+	s.userKeyAlgorithms = v.algorithms("pubkeyacceptedalgorithms", userKeys, nil)
+	key := v.word("pubkeyauthentication", "yes", "yes", "true", "no", "false", "unbound", "host-bound")
+	methods := strings.Split(v.f.or("preferredauthentications", "publickey"), ",")
+	if key == "no" || key == "false" || !slices.Contains(methods, "publickey") {
+		v.fail("pubkeyauthentication", "allows no login with a key, and planner knows no other way", "set PubkeyAuthentication yes for this host")
+	}
+}
+
+// readHosts takes in how a host proves who it is. Wherever OpenSSH would ask or only warn, a
+// host is refused.
+func (s *settings) readHosts(v *values) {
+	list := func(keyword string, other ...string) []string {
+		if names, ok := v.f.values[keyword]; ok {
+			return v.files(keyword, names)
 		}
-		return p
+		return v.files(keyword, other)
 	}
-	for _, p := range f.identities {
-		s.identities = append(s.identities, file(p))
+	s.knownHosts = list("userknownhostsfile", "~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+	if len(s.knownHosts) > 0 {
+		s.learned = s.knownHosts[0]
 	}
-	if len(f.identities) == 0 {
-		for _, name := range [3]string{"id_ed25519", "id_ecdsa", "id_rsa"} {
-			s.identities = append(s.identities, filepath.Join(home, ".ssh", name))
-		}
+	s.knownHosts = append(s.knownHosts, list("globalknownhostsfile", "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")...)
+	if files := list("revokedhostkeys"); len(files) > 0 {
+		s.revokedHostKeys = files[0]
 	}
-	if t.Compress || f.or("compression", "no") == "yes" {
+	s.hashKnownHosts = v.flag("hashknownhosts")
+	s.hostKeyAlias = strings.ToLower(v.f.or("hostkeyalias", ""))
+	s.checkHostIP = v.flag("checkhostip")
+	strict := v.word("stricthostkeychecking", "yes", "yes", "true", "ask", "accept-new", "no", "false", "off")
+	s.accept = strict != "yes" && strict != "true" && strict != "ask"
+	s.rsaBits = v.number("requiredrsasize", defaultRSABits)
+	insecure := ssh.InsecureAlgorithms()
+	s.hostKeyAlgorithms = v.algorithms("hostkeyalgorithms", hostKeys, insecure.HostKeys)
+	s.caAlgorithms = v.algorithms("casignaturealgorithms", authorities, []string{ssh.KeyAlgoRSA})
+}
+
+// readWay takes in how the host is reached, and how long that may take.
+func (s *settings) readWay(v *values) {
+	if s.far = farAway; v.flag("compression") || v.f.target.Compress {
 		s.far = 0
 	}
-	s.identitiesOnly = f.or("identitiesonly", "no") == "yes"
-	if a := f.or("identityagent", ""); a == "none" {
-		s.agent = ""
-	} else if a != "" && a != "SSH_AUTH_SOCK" {
-		s.agent = file(a)
+	s.aliveInterval, s.aliveCount = v.duration("serveraliveinterval", defaultAlive), v.number("serveralivecountmax", defaultMisses)
+	if s.aliveCount == 0 {
+		s.aliveCount = defaultMisses
 	}
-	for i, p := range f.files("userknownhostsfile", "~/.ssh/known_hosts", "~/.ssh/known_hosts2") {
-		if s.knownHosts = append(s.knownHosts, file(p)); i == 0 {
-			s.learned = s.knownHosts[0]
+	if s.timeout = v.duration("connecttimeout", defaultTimeout); s.timeout == 0 {
+		s.timeout = defaultTimeout
+	}
+	if jump := v.f.or("proxyjump", "none"); !strings.EqualFold(jump, "none") {
+		s.jump = v.expand("proxyjump", jump, false)
+	}
+	if command := v.f.or("proxycommand", "none"); !strings.EqualFold(command, "none") {
+		s.command = v.expand("proxycommand", command, false)
+		if v.flag("proxyusefdpass") {
+			v.fail("proxyusefdpass", "has a proxy command that hands over a connection, which planner can't take", "use a ProxyCommand that passes on what it reads and writes")
 		}
 	}
-	for _, p := range f.files("globalknownhostsfile", "/etc/ssh/ssh_known_hosts") {
-		s.knownHosts = append(s.knownHosts, file(p))
+	usual, insecure := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
+	s.transport.KeyExchanges = v.algorithms("kexalgorithms", usual.KeyExchanges, insecure.KeyExchanges)
+	s.transport.Ciphers = v.algorithms("ciphers", usual.Ciphers, insecure.Ciphers)
+	s.transport.MACs = v.algorithms("macs", usual.MACs, insecure.MACs)
+	s.readNames(v)
+}
+
+// readNames refuses what would give the host another name.
+func (s *settings) readNames(v *values) {
+	mode := v.word("canonicalizehostname", "no", "no", "false", "yes", "true", "always")
+	domains := v.f.or("canonicaldomains", "none")
+	_, err := netip.ParseAddr(s.host)
+	direct := s.jump == "" && s.command == "" || mode == "always"
+	if mode != "no" && mode != "false" && domains != "none" && err != nil && direct && strings.Count(s.host, ".") <= v.number("canonicalizemaxdots", 1) {
+		v.fail("canonicalizehostname", "completes names of hosts, which planner does not", "write the full name in the sandbox's URL, or as HostName")
 	}
-	for _, p := range f.files("certificatefile") {
-		s.certificates = append(s.certificates, file(p))
-	}
-	s.hostKeyAlias = f.or("hostkeyalias", "")
-	strict := f.or("stricthostkeychecking", "yes")
-	s.accept = strict == "accept-new" || strict == "no" || strict == "off"
-	s.aliveInterval, s.aliveCount = seconds(f.or("serveraliveinterval", ""), defaultAlive), defaultMisses
-	if n, err := strconv.Atoi(f.or("serveralivecountmax", "")); err == nil && n > 0 {
-		s.aliveCount = n
-	}
-	s.timeout = seconds(f.or("connecttimeout", ""), defaultTimeout)
-	if s.jump = f.or("proxyjump", ""); s.jump == "none" {
-		s.jump = ""
-	}
-	if s.command = f.or("proxycommand", ""); s.command == "none" || s.jump != "" {
-		s.command = ""
-	}
-	s.command = expand.Replace(s.command)
-	return s, nil
 }
 
 func first(a, b string) string {
@@ -198,12 +260,4 @@ func first(a, b string) string {
 		return a
 	}
 	return b
-}
-
-func seconds(s string, other time.Duration) time.Duration {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
-		return other
-	}
-	return time.Duration(n) * time.Second
 }

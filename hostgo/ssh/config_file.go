@@ -2,8 +2,13 @@ package ssh
 
 import (
 	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -11,12 +16,21 @@ import (
 
 // configFile gathers the values of one host from files in OpenSSH's format.
 type configFile struct {
-	host, user string // as the caller named them
-	home, me   string
-	top        string // the folder that relative names of included files mean
-	values     map[string][]string
-	identities []string
-	applies    bool
+	ctx       context.Context // ends commands that a Match runs
+	target    Target          // as the caller named it
+	name      string          // of the host in Host lines: the given one, and at a second look the real one
+	home, me  string
+	top       string // the folder that relative names of included files mean
+	values    map[string][]string
+	lists     map[string][]string // of keywords whose values add up
+	applies   bool
+	final     bool // this is the second look
+	wantFinal bool // a Match asks for one
+}
+
+func newConfigFile(ctx context.Context, t Target, home, me string) *configFile {
+	return &configFile{ctx: ctx, target: t, name: t.Host, home: home, me: me,
+		values: map[string][]string{}, lists: map[string][]string{"identityfile": nil, "certificatefile": nil}}
 }
 
 func (f *configFile) or(keyword, other string) string {
@@ -26,16 +40,23 @@ func (f *configFile) or(keyword, other string) string {
 	return other
 }
 
-// files returns the names of a list, of which "none" is empty.
-func (f *configFile) files(keyword string, other ...string) []string {
-	v, ok := f.values[keyword]
-	if !ok {
-		return other
+// gather reads the files, and once more if they ask for that. What is set by then stays.
+func (f *configFile) gather(files ...string) error {
+	if err := f.readAll(files); err != nil || !f.wantFinal {
+		return err
 	}
-	if len(v) == 1 && v[0] == "none" {
-		return nil
+	f.name, f.final = canonical(f.hostname()), true
+	f.values["hostname"] = []string{strings.ReplaceAll(f.name, "%", "%%")}
+	return f.readAll(files)
+}
+
+func (f *configFile) readAll(files []string) error {
+	for _, name := range files {
+		if err := f.read(name, 0); err != nil {
+			return err
+		}
 	}
-	return v
+	return nil
 }
 
 // read takes in one file; one that does not exist is empty.
@@ -44,41 +65,98 @@ func (f *configFile) read(name string, level int) error {
 	if os.IsNotExist(err) {
 		return nil
 	}
-	if err != nil {
+	bad := func(err error) error {
 		return &core.Error{Code: core.CodeIO, Path: name, Message: "the SSH configuration can't be read", Err: err}
 	}
+	if err != nil {
+		return bad(err)
+	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return bad(err)
+	}
+	if err := f.trust(name, level, info); err != nil {
+		return err
+	}
 	if level == 0 {
 		f.top = filepath.Dir(name)
 	}
 	f.applies = true
 	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		keyword, value := splitLine(lines.Text())
-		switch {
-		case keyword == "":
-		case keyword == "host":
-			f.applies = matchHost(value, f.host)
-		case keyword == "match":
-			f.applies = f.matches(value)
-		case !f.applies || len(value) == 0:
-		case keyword == "include":
-			if err := f.include(value, level); err != nil {
-				return err
-			}
-			f.applies = true
-		case keyword == "identityfile":
-			f.identities = append(f.identities, value[0])
+	for n := 1; lines.Scan(); n++ {
+		keyword, value, err := splitLine(lines.Text())
+		if err == nil {
+			err = f.take(keyword, value, level)
+		}
+		switch e := err.(type) {
+		case nil:
+		case *core.Error:
+			return e
 		default:
-			if _, set := f.values[keyword]; !set {
-				f.values[keyword] = value
-			}
+			return &core.Error{Code: core.CodeInvalidRequest, Path: name, Message: "the SSH configuration is not understood", Err: fmt.Errorf("line %d: %w", n, err)}
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return &core.Error{Code: core.CodeIO, Path: name, Message: "the SSH configuration can't be read", Err: err}
+		return bad(err)
 	}
 	return nil
+}
+
+// trust refuses a file in which somebody else may write: it can name commands. One that the
+// caller named, and the system's, are taken as they are.
+func (f *configFile) trust(name string, level int, info fs.FileInfo) error {
+	if level == 0 && name != userConfig(f.home) || ownersOnly(info, f.me) {
+		return nil
+	}
+	return &core.Error{Code: core.CodePermission, Path: name, Message: "the SSH configuration may be written by others",
+		Hint: "if it is as you want it, take it for yourself: chmod go-w " + name}
+}
+
+// take carries out a line. Of a keyword the first value counts, but those of lists add up.
+func (f *configFile) take(keyword string, value []string, level int) (err error) {
+	switch keyword {
+	case "":
+		return nil
+	case "host":
+		f.applies = listed(value, f.name)
+		return nil
+	case "match":
+		f.applies, err = f.matches(value)
+		return err
+	}
+	if !f.applies || len(value) == 0 {
+		return nil
+	}
+	if keyword == "include" {
+		err := f.include(value, level)
+		f.applies = true
+		return err
+	}
+	if list, adds := f.lists[keyword]; adds {
+		if len(value) > 1 {
+			return errors.New("a file name with a space wants quotes")
+		}
+		if !slices.Contains(list, value[0]) {
+			f.lists[keyword] = append(list, value[0])
+		}
+		return nil
+	}
+	if _, set := f.values[keyword]; !set && !f.excluded(keyword) {
+		f.values[keyword] = value
+	}
+	return nil
+}
+
+// excluded reports whether the way that is set to a host leaves no room for another one.
+func (f *configFile) excluded(keyword string) bool {
+	switch keyword {
+	case "proxyjump":
+		return f.or("proxycommand", "") != ""
+	case "proxycommand":
+		return !strings.EqualFold(f.or("proxyjump", "none"), "none")
+	}
+	return false
 }
 
 func (f *configFile) include(patterns []string, level int) error {
@@ -103,81 +181,3 @@ func (f *configFile) include(patterns []string, level int) error {
 	}
 	return nil
 }
-
-// matches reports whether all conditions of a Match line hold. One that takes a command
-// (exec), a second look at the file (final, canonical) or the network is never met.
-func (f *configFile) matches(words []string) bool {
-	for i := 0; i < len(words); i++ {
-		name, negated := strings.CutPrefix(strings.ToLower(words[i]), "!")
-		if name == "all" {
-			continue
-		}
-		subject := map[string]string{"host": f.hostname(), "originalhost": f.host, "user": first(f.user, f.or("user", f.me)), "localuser": f.me}
-		value, ok := subject[name]
-		if i++; !ok || i == len(words) || matchHost(strings.Split(words[i], ","), value) == negated {
-			return false
-		}
-	}
-	return true
-}
-
-// hostname is the name by which the host is reached, as far as it is known.
-func (f *configFile) hostname() string {
-	return strings.NewReplacer("%%", "%", "%h", f.host).Replace(f.or("hostname", f.host))
-}
-
-// splitLine returns the keyword in lower case, and the words of the value. A command is
-// one word, as it stands.
-func splitLine(line string) (keyword string, value []string) {
-	line = strings.TrimSpace(line)
-	if line == "" || line[0] == '#' {
-		return "", nil
-	}
-	i := strings.IndexAny(line+" ", " \t=")
-	keyword, line = strings.ToLower(line[:i]), strings.TrimLeft(line[i:], " \t=")
-	if keyword == "proxycommand" {
-		return keyword, []string{line}
-	}
-	return keyword, splitWords(line)
-}
-
-// splitWords splits at white space that no quotes hold. A backslash stands before a quote
-// or another one that is meant, and # begins a comment.
-func splitWords(line string) []string {
-	var words []string
-	var word strings.Builder
-	quote, open := byte(0), false
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		escapes := c == '\\' && i+1 < len(line) && (strings.IndexByte(`'"\`, line[i+1]) >= 0 || quote == 0 && line[i+1] == ' ')
-		switch {
-		case escapes:
-			i++
-			word.WriteByte(line[i])
-		case quote == 0 && (c == ' ' || c == '\t'):
-			if open {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			open = false
-			continue
-		case quote == 0 && !open && c == '#':
-			return words
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case c == quote:
-			quote = 0
-		default:
-			word.WriteByte(c)
-		}
-		open = true
-	}
-	if open {
-		words = append(words, word.String())
-	}
-	return words
-}
-
-// matchHost reports whether a list of patterns matches; a negated one that does
-// excludes the host whatever else matches.
-func matchHost(patterns []string, host string) bool { return listed(patterns, strings.ToLower(host)) }

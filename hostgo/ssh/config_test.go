@@ -3,7 +3,6 @@ package ssh_test
 import (
 	"crypto/rand"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	cryptossh "golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/hostgo/ssh"
@@ -49,25 +47,40 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 		return text + strings.Join(lines, "\n") + "\n"
 	}
 	known := "UserKnownHostsFile " + s.KnownHosts
+	t.Setenv("LISTS", t.TempDir())
+	require.NoError(t, os.Link(s.KnownHosts, filepath.Join(os.Getenv("LISTS"), "box-"+s.User+"-box-%")))
 	for name, config := range map[string]string{
-		"a quoted name":               "Host other \"box\"\n" + block(known),
-		"comments":                    "Host box # mine\n" + strings.ReplaceAll(block(known), "\n", " # why\n"),
-		"equals signs":                "Host=box\n" + strings.ReplaceAll(block(known), " ", "="),
-		"quoted files":                "Host box\n" + block("UserKnownHostsFile \"/no such/list\" \""+s.KnownHosts+"\""),
-		"Match host":                  "Match host nobody,box\n" + block(known),
-		"Match of the real name":      "Host box\nHostName 127.0.0.1\nMatch host 127.* !user nobody-here\n" + block(known),
-		"Match originalhost and user": "Match originalhost box user " + s.User + "\n" + block(known),
-		"Match all":                   "Match All\n" + block(known),
-		"Match of another host":       "Match host other\nPort 1\nMatch all\n" + block(known),
-		"Match that is negated":       "Match !host box\nPort 1\nMatch all\n" + block(known),
-		"Match exec":                  "Match exec true\nPort 1\nMatch all\n" + block(known),
-		"stars":                       "Host *bx* *x? box?\nPort 1\nHost *b**o*x*\n" + block(known),
-		"a bracket in a pattern":      "Host ![x b?x\n" + block(known),
-		"an alias of the key":         "Host box\n" + block("HostKeyAlias somebody", "UserKnownHostsFile "+list("somebody")),
-		"a host without its port":     "Host box\n" + block("UserKnownHostsFile "+list("127.0.0.1")),
-		"any host":                    "Host box\n" + block("UserKnownHostsFile "+list("*")),
-		"no list":                     "Host box\n" + block("UserKnownHostsFile none", "GlobalKnownHostsFile none", "StrictHostKeyChecking accept-new"),
-		"a proxy command":             "Host box\n" + block(known, "ProxyCommand busybox nc %h %p # not a comment"),
+		"a quoted name":                        "Host other \"box\"\n" + block(known),
+		"comments":                             "Host box # mine\n" + strings.ReplaceAll(block(known), "\n", " # why\n"),
+		"equals signs":                         "Host=box\n" + strings.ReplaceAll(block(known), " ", "="),
+		"quoted files":                         "Host box\n" + block("UserKnownHostsFile \"/no such/list\" \""+s.KnownHosts+"\""),
+		"Match host":                           "Match host nobody,box\n" + block(known),
+		"Match of the real name":               "Host box\nHostName 127.0.0.1\nMatch host 127.* !user nobody-here\n" + block(known),
+		"Match originalhost and user":          "Match originalhost box user " + s.User + "\n" + block(known),
+		"Match all":                            "Match All\n" + block(known),
+		"Match of another host":                "Match host other\nPort 1\nMatch all\n" + block(known),
+		"Match that is negated":                "Match !host box\nPort 1\nMatch all\n" + block(known),
+		"stars":                                "Host *bx* *x? box?\nPort 1\nHost *b**o*x*\n" + block(known),
+		"a bracket in a pattern":               "Host ![x b?x\n" + block(known),
+		"an alias of the key":                  "Host box\n" + block("HostKeyAlias somebody", "UserKnownHostsFile "+list("somebody")),
+		"a host without its port":              "Host box\n" + block("UserKnownHostsFile "+list("127.0.0.1")),
+		"any host":                             "Host box\n" + block("UserKnownHostsFile "+list("*")),
+		"names in the case that they have":     "Host Box BOX\nPort 1\nHost b?x\n" + block(known),
+		"users in the case that they have":     "Match user " + strings.ToUpper(s.User) + "\nPort 1\nMatch all\n" + block(known),
+		"Match of not all":                     "Match !all\nPort 1\nMatch all\n" + block(known),
+		"Match exec":                           "Match exec false\nPort 1\nMatch !exec \"test %n = box\"\nPort 1\nMatch exec \"test %n-%h-%p = box-box-22\"\n" + block(known),
+		"Match exec behind what does not hold": "Match host other exec \"touch ran\"\nMatch all\n" + block(known),
+		"Match final":                          "Match final host 127.0.0.1\nPort " + s.Port + "\nMatch host other final\nPort 1\nMatch all\n" + strings.ReplaceAll(block(known), "Port", "#"),
+		"the real name at a second look":       "Host 127.*\nPort " + s.Port + "\nHost box\n" + strings.ReplaceAll(block(known), "Port", "#") + "Match final\n",
+		"another word for yes":                 "Host box\n" + block(known, "HashKnownHosts True", "Compression yes"),
+		"the first way excludes another":       "Host box\n" + block(known, "ProxyCommand none", "ProxyJump nowhere.invalid"),
+		"tokens and variables":                 "Host box\n" + block("UserKnownHostsFile ${LISTS}/%k-%r-%n-%%"),
+		"lists without end":                    "Host box\n" + block(known, "IdentityFile none", "IdentityFile /none", "CertificateFile /none", "CertificateFile /neither"),
+		"times with a unit":                    "Host box\n" + block(known, "ConnectTimeout 0", "ServerAliveInterval 1m30s", "ServerAliveCountMax 0"),
+		"a port with zeros":                    "Host box\n" + strings.Replace(block(known), "Port ", "Port 00", 1),
+		"windows":                              strings.ReplaceAll("Host other\nPort 1\nHost box\n"+block(known, "ProxyCommand none"), "\n", "\r\n"),
+		"no list":                              "Host box\n" + block("UserKnownHostsFile none", "GlobalKnownHostsFile none", "StrictHostKeyChecking accept-new"),
+		"a proxy command":                      "Host box\n" + block(known, "ProxyCommand busybox nc %h %p # not a comment"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -76,6 +89,67 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, left, "\"none\" is no file")
 		})
+	}
+}
+
+// What is not understood or not supported is said, and never leaves a connection weaker than
+// OpenSSH would make it.
+func TestConfigurationThatIsNotUnderstood(t *testing.T) {
+	for line, want := range map[string]string{
+		"IdentitiesOnly maybe":                                   "the SSH configuration has a value that is not understood: maybe (identitiesonly)",
+		"StrictHostKeyChecking sometimes":                        "stricthostkeychecking",
+		"ConnectTimeout soon":                                    "connecttimeout",
+		"ServerAliveInterval 99999999999999999s":                 "serveraliveinterval",
+		"Port 70000":                                             "port",
+		"IdentityFile %q":                                        "identityfile",
+		"IdentityFile ${NO_SUCH_VARIABLE}":                       "identityfile",
+		"IdentityFile ~nobody-here/key":                          "identityfile",
+		"IdentityFile /my keys/key":                              "a file name with a space wants quotes",
+		"User \"me":                                              "a quotation has no end",
+		"\ufeffHost other":                                       "line 2: it does not begin with a keyword",
+		"Match localnetwork 10.0.0.0/8":                          "the SSH configuration has a condition that planner does not know (Match localnetwork)",
+		"Match host":                                             "Match host has no value",
+		"Match exec %q":                                          "Match exec",
+		"Ciphers rot13":                                          "the SSH configuration allows no algorithm that planner knows (ciphers)",
+		"HostKeyAlgorithms -*":                                   "hostkeyalgorithms",
+		"PubkeyAuthentication False":                             "allows no login with a key",
+		"PreferredAuthentications password":                      "allows no login with a key",
+		"ProxyCommand x\nProxyUseFdpass yes":                     "proxyusefdpass",
+		"CanonicalizeHostname yes\nCanonicalDomains example.com": "canonicalizehostname",
+		"RevokedHostKeys /no/such/list":                          "the list of revoked host keys can't be read",
+		"RevokedHostKeys " + write(t, "krl", "SSHKRL\n\x00..."):  "the list of revoked host keys is a binary one",
+		"RevokedHostKeys " + write(t, "list", "no key\n"):        "the list of revoked host keys has a line that is no key",
+	} {
+		err := openWith(t, write(t, "config", "GlobalKnownHostsFile none\n"+line+"\n"))
+		var e *core.Error
+		require.ErrorAs(t, err, &e, line)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// Whoever may write to a configuration can have commands run.
+func TestAConfigurationOfOthers(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	config, included := filepath.Join(home, ".ssh", "config"), filepath.Join(home, ".ssh", "more")
+	require.NoError(t, os.Mkdir(filepath.Dir(config), 0o700))
+	require.NoError(t, os.WriteFile(included, nil, 0o600))
+	require.NoError(t, os.WriteFile(config, []byte("Include more\nUserKnownHostsFile none\nHostName 127.0.0.1\nPort 1\n"), 0o600))
+	for _, name := range []string{"", config, included} {
+		if name != "" {
+			require.NoError(t, os.Chmod(name, 0o622))
+		}
+		_, err := ssh.Open(t.Context(), ssh.Target{Host: "box"})
+		var e *core.Error
+		require.ErrorAs(t, err, &e)
+		if name == "" {
+			require.Equal(t, core.CodeClient, e.Code)
+			continue
+		}
+		require.Equal(t, core.CodePermission, e.Code)
+		require.Equal(t, name, e.Path)
+		require.Contains(t, e.Hint, "chmod go-w")
+		require.NoError(t, os.Chmod(name, 0o600))
 	}
 }
 
@@ -120,7 +194,7 @@ func TestCertificates(t *testing.T) {
 		_, err := sshd.NewKey(name)
 		require.NoError(t, err)
 	}
-	hostCert := sign(t, ca, host, cryptossh.HostCert, "127.0.*")
+	hostCert := sign(t, ca, host, cryptossh.HostCert, "127.0.0.1")
 	s := sshtest.Start(t, "HostKey "+host, "HostCertificate "+hostCert, "TrustedUserCAKeys "+ca+".pub")
 	sign(t, ca, me, cryptossh.UserCert, s.User)
 	line := string(cryptossh.MarshalAuthorizedKey(authority))
@@ -134,50 +208,6 @@ func TestCertificates(t *testing.T) {
 	s.Stop()
 	s = sshtest.Start(t, "HostKey "+host, "HostCertificate "+sign(t, ca, host, cryptossh.HostCert, "other"))
 	require.ErrorContains(t, openWith(t, config("@cert-authority * "+line, s.KeyFile)), "is not to be trusted")
-}
-
-// A server takes six tries. The key that a configuration names comes first, also where
-// only its public half is there, and no key comes twice.
-func TestKeysOfAFullAgent(t *testing.T) {
-	s := sshtest.Start(t)
-	dir, err := os.MkdirTemp("", "agent") // a socket's path is short
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ring := agent.NewKeyring()
-	for i := range 8 {
-		name := filepath.Join(dir, fmt.Sprint("other", i))
-		if i == 7 {
-			name = s.KeyFile
-		} else {
-			_, err := sshd.NewKey(name)
-			require.NoError(t, err)
-		}
-		data, err := os.ReadFile(name)
-		require.NoError(t, err)
-		key, err := cryptossh.ParseRawPrivateKey(data)
-		require.NoError(t, err)
-		require.NoError(t, ring.Add(agent.AddedKey{PrivateKey: key}))
-	}
-	l, err := net.Listen("unix", filepath.Join(dir, "s"))
-	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _ = agent.ServeAgent(ring, c) }()
-		}
-	}()
-	public, err := os.ReadFile(s.KeyFile + ".pub")
-	require.NoError(t, err)
-	half := write(t, "half", string(public))
-	for _, lines := range []string{"IdentityFile " + s.KeyFile, "IdentityFile " + half, "IdentitiesOnly yes\nIdentityFile " + half} {
-		config := fmt.Sprintf("Host box\nHostName 127.0.0.1\nPort %s\nUser %s\nUserKnownHostsFile %s\nIdentityAgent %s\n%s\n",
-			s.Port, s.User, s.KnownHosts, filepath.Join(dir, "s"), lines)
-		require.NoError(t, openWith(t, write(t, "config", config)), lines)
-	}
 }
 
 // A proxy command that ends is noticed at once, and what it said is told. One that runs is

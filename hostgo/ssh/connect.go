@@ -24,10 +24,10 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, closeAgent := findKeys(s)
-	defer closeAgent()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	keys, closeAgent := findKeys(ctx, s)
+	defer closeAgent()
 	raw, err := dial(ctx, s, jumps)
 	if err != nil {
 		var known *core.Error
@@ -38,7 +38,7 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
-	c, channels, requests, err := ssh.NewClientConn(raw, net.JoinHostPort(s.host, s.port), &ssh.ClientConfig{User: s.user,
+	c, channels, requests, err := ssh.NewClientConn(raw, net.JoinHostPort(s.host, s.port), &ssh.ClientConfig{Config: s.transport, User: s.user,
 		Auth: []ssh.AuthMethod{ssh.PublicKeysCallback(keys.signers)}, HostKeyCallback: hosts.check, HostKeyAlgorithms: hosts.algorithms()})
 	if err != nil {
 		defer raw.Close()
@@ -84,7 +84,7 @@ func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
 			return nil, err
 		}
 		t.Config = s.config
-		via, err := t.settings()
+		via, err := t.settings(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -1,14 +1,10 @@
 package ssh
 
 import (
-	"crypto/hmac"
-	"crypto/sha1"
-	"encoding/base64"
+	"crypto/rsa"
 	"errors"
-	"io/fs"
+	"math"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,221 +16,198 @@ import (
 // hosts checks a host's key against the known ones, by OpenSSH's rules.
 type hosts struct {
 	s       *settings
-	name    string    // under which lists have the host
-	bare    string    // the name without its port, under which they may have it too; else ""
-	known   []hostKey // of name
-	other   []hostKey // of bare; they accept a key, but refuse none
+	name    string     // under which lists have the host
+	all     []knownKey // of any host
+	known   []knownKey // of name
+	other   []knownKey // of the host without its port; they accept a key, but refuse none
+	trusted ssh.PublicKey
 	refused error
 }
 
-// hostKey is what one line of a list says of a host.
-type hostKey struct {
-	marker string // "cert-authority", "revoked" or nothing
-	key    ssh.PublicKey
-	file   string
-}
-
-const (
-	markAuthority = "cert-authority"
-	markRevoked   = "revoked"
-)
-
 func newHosts(s *settings) (*hosts, error) {
-	h := &hosts{s: s, name: strings.ToLower(s.host)}
+	h := &hosts{s: s, name: withPort(s.host, s.port)}
+	for _, file := range s.knownHosts {
+		list, err := readKnown(file)
+		if err != nil {
+			return nil, err
+		}
+		h.all = append(h.all, list...)
+	}
+	if s.revokedHostKeys != "" {
+		list, err := readRevoked(s.revokedHostKeys)
+		if err != nil {
+			return nil, err
+		}
+		h.all = append(h.all, list...)
+	}
 	if s.hostKeyAlias != "" {
-		h.name = strings.ToLower(s.hostKeyAlias)
-	} else if s.port != "22" {
-		h.bare, h.name = h.name, "["+h.name+"]:"+s.port
+		h.name = s.hostKeyAlias
+	} else if h.name != s.host {
+		h.other = h.about(s.host)
 	}
-	for _, name := range s.knownHosts {
-		data, err := os.ReadFile(name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, &core.Error{Code: core.CodeIO, Path: name, Message: "the list of known hosts can't be read", Err: err}
-		}
-		for line := range strings.SplitSeq(string(data), "\n") {
-			h.add(line, name)
-		}
-	}
+	h.known = h.about(h.name)
 	return h, nil
 }
 
-// add takes in a line. One that can't be read speaks of no host, as with OpenSSH.
-func (h *hosts) add(line, file string) {
-	marker, patterns, key, _, _, err := ssh.ParseKnownHosts([]byte(line))
-	if err != nil {
-		return
+// withPort is how lists write a host.
+func withPort(host, port string) string {
+	if port == "22" {
+		return host
 	}
-	k := hostKey{marker, key, file}
-	if listed(patterns, h.name) {
-		h.known = append(h.known, k)
-	} else if h.bare != "" && listed(patterns, h.bare) {
-		h.other = append(h.other, k)
-	}
+	return "[" + host + "]:" + port
 }
 
-// listed reports whether a line's patterns name a host. A negated one that does excludes
-// it, whatever else matches.
-func listed(patterns []string, name string) bool {
-	found := false
-	for _, p := range patterns {
-		switch negated, isNegated := strings.CutPrefix(p, "!"); {
-		case strings.HasPrefix(p, "|"):
-			found = found || hashed(p, name)
-		case isNegated && wildcard(strings.ToLower(negated), name):
-			return false
-		case !isNegated:
-			found = found || wildcard(strings.ToLower(p), name)
+func (h *hosts) about(name string) (list []knownKey) {
+	for _, k := range h.all {
+		if k.about(name) {
+			list = append(list, k)
 		}
 	}
-	return found
-}
-
-// hashed reports whether |1|salt|hash stands for a name.
-func hashed(pattern, name string) bool {
-	parts := strings.Split(pattern, "|")
-	if len(parts) != 4 || parts[1] != "1" {
-		return false
-	}
-	salt, err := base64.StdEncoding.DecodeString(parts[2])
-	if err != nil {
-		return false
-	}
-	mac := hmac.New(sha1.New, salt)
-	mac.Write([]byte(name))
-	return parts[3] == base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// wildcard reports whether a pattern of * and ? matches all of s. Patterns in a certificate
-// are a stranger's until its signature is checked, so none may take long.
-func wildcard(pattern, s string) bool {
-	at, star, from := 0, -1, 0 // where the last * stands, and what it does not cover begins
-	for i := 0; i < len(s); {
-		switch {
-		case at < len(pattern) && pattern[at] == '*':
-			star, from = at, i
-			at++
-		case at < len(pattern) && (pattern[at] == '?' || pattern[at] == s[i]):
-			at++
-			i++
-		case star >= 0:
-			from++
-			at, i = star+1, from
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[at:], "*") == ""
+	return list
 }
 
 // algorithms lists first those by which a server can show a key that is known, so that it
-// does not show another one of its keys.
+// does not show another one of its keys, and last the certificates of nobody known.
 func (h *hosts) algorithms() []string {
-	var out []string
-	all := ssh.SupportedAlgorithms().HostKeys
-	for _, k := range slices.Concat(h.known, h.other) {
-		switch t := k.key.Type(); {
-		case k.marker == markAuthority:
-			for _, a := range all {
-				if strings.Contains(a, "-cert-") {
-					out = append(out, a)
-				}
-			}
-		case k.marker == "" && t == ssh.KeyAlgoRSA:
-			out = append(out, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, t)
-		case k.marker == "":
-			out = append(out, t)
+	var known, plain, other []string
+	for _, a := range h.s.hostKeyAlgorithms {
+		certificate := strings.Contains(a, "-cert-")
+		shows := func(k knownKey) bool {
+			return k.marker == markAuthority && certificate || k.marker == "" && slices.Contains(keyAlgorithms(k.key), a)
+		}
+		switch {
+		case slices.ContainsFunc(slices.Concat(h.known, h.other), shows):
+			known = append(known, a)
+		case certificate:
+			other = append(other, a)
+		default:
+			plain = append(plain, a)
 		}
 	}
-	for _, a := range all {
-		if !strings.Contains(a, "-cert-") {
-			out = append(out, a)
-		}
-	}
-	return out
+	return slices.Concat(known, plain, other)
 }
 
-func (h *hosts) check(_ string, _ net.Addr, key ssh.PublicKey) error {
-	name := core.DisplayPath(h.s.host) + " port " + h.s.port
-	distrust := func(err error) error {
-		h.refused = &core.Error{Code: core.CodePermission, Message: "the key of " + name + " is not to be trusted", Err: err}
-		return h.refused
-	}
-	if cert, ok := key.(*ssh.Certificate); ok {
-		if h.has(markRevoked, cert.SignatureKey) {
-			return distrust(errors.New("the authority that certifies it is revoked"))
-		}
-		key = cert.Key
-		if h.has(markAuthority, cert.SignatureKey) && !h.has(markRevoked, key) {
-			if err := h.certified(cert); err != nil {
-				return distrust(err)
-			}
-			return nil
-		}
-	}
-	print := key.Type() + " " + ssh.FingerprintSHA256(key)
-	i := slices.IndexFunc(h.known, func(k hostKey) bool { return k.marker == "" })
-	switch {
-	case h.has(markRevoked, key):
-		return distrust(errors.New("it is revoked"))
-	case h.has("", key):
+// check is called whenever keys are exchanged, which long connections do again and again.
+func (h *hosts) check(_ string, remote net.Addr, key ssh.PublicKey) error {
+	if same(h.trusted, key) {
 		return nil
-	case i >= 0:
-		h.refused = &core.Error{Code: core.CodePermission, Message: "the key of " + name + " is not the one that is known; somebody may be in between. It shows " + print,
-			Hint: "if the change is expected, remove the old key: ssh-keygen -R " + h.name + " -f " + h.known[i].file}
-	case h.s.accept:
-		return h.learn(key)
-	default:
-		h.refused = &core.Error{Code: core.CodePermission, Message: "the key of " + name + " is not known. It shows " + print,
-			Hint: "connect once by hand, and compare the fingerprint: ssh -p " + h.s.port + " " + h.s.user + "@" + h.s.alias}
+	}
+	if h.refused = h.judge(remote, key); h.refused == nil {
+		h.trusted = key
 	}
 	return h.refused
 }
 
-// has reports whether a key is listed with a marker. Without its port a host is taken for
-// the same only where nothing is known of it with the port.
-func (h *hosts) has(marker string, key ssh.PublicKey) bool {
-	is := func(k hostKey) bool { return k.marker == marker && same(k.key, key) }
-	return slices.ContainsFunc(h.known, is) || (marker == markRevoked || len(h.known) == 0) && slices.ContainsFunc(h.other, is)
+// judge refuses a key that is not to be trusted. A certificate that proves nothing counts as
+// the key in it.
+func (h *hosts) judge(remote net.Addr, key ssh.PublicKey) error {
+	var doubt error
+	if cert, ok := key.(*ssh.Certificate); ok {
+		key = cert.Key
+		switch {
+		case h.has(markRevoked, cert.SignatureKey):
+			return h.distrust(errors.New("the authority that certifies it is revoked"))
+		case h.has(markAuthority, cert.SignatureKey) && !h.has(markRevoked, key):
+			if doubt = h.certified(cert); doubt == nil {
+				return nil
+			}
+		}
+	}
+	print := key.Type() + " " + ssh.FingerprintSHA256(key)
+	i := slices.IndexFunc(h.known, func(k knownKey) bool { return k.marker == "" })
+	switch {
+	case h.has(markRevoked, key):
+		return h.distrust(errors.New("it is revoked"))
+	case !h.allows(key):
+		return h.distrust(errors.New("HostKeyAlgorithms allows none such as " + print))
+	case rsaBits(key) < h.s.rsaBits:
+		return h.distrust(errors.New("it is shorter than RequiredRSASize: " + print))
+	case h.has("", key):
+		return h.judgeAddress(remote, key)
+	case doubt != nil:
+		return h.distrust(doubt)
+	case i >= 0:
+		return h.changed(h.s.host, h.name, h.known[i].file, print)
+	case h.s.accept:
+		return h.learn(key)
+	}
+	return &core.Error{Code: core.CodePermission, Message: "the key of " + h.shown(h.s.host) + " is not known. It shows " + print,
+		Hint: "connect once by hand, and compare the fingerprint: ssh -p " + h.s.port + " " + h.s.user + "@" + h.s.alias}
 }
 
-// certified checks a certificate of a known authority. The names in it may be patterns.
-func (h *hosts) certified(cert *ssh.Certificate) error {
-	name := strings.ToLower(h.s.host)
-	if h.s.hostKeyAlias != "" {
-		name = h.name
-	}
-	if cert.CertType != ssh.HostCert {
-		return errors.New("its certificate is not one of a host")
-	}
-	for _, p := range cert.ValidPrincipals {
-		if wildcard(strings.ToLower(p), name) {
-			name = p
-			break
+func (h *hosts) shown(host string) string { return core.DisplayPath(host) + " port " + h.s.port }
+
+func (h *hosts) distrust(why error) error {
+	return &core.Error{Code: core.CodePermission, Message: "the key of " + h.shown(h.s.host) + " is not to be trusted", Err: why}
+}
+
+func (h *hosts) changed(host, name, file, print string) error {
+	return &core.Error{Code: core.CodePermission, Message: "the key of " + h.shown(host) + " is not the one that is known; somebody may be in between. It shows " + print,
+		Hint: "if the change is expected, remove the old key: ssh-keygen -R " + name + " -f " + file}
+}
+
+// has reports whether a key is listed with a marker. A key that is known without the port
+// counts only where none is known with it.
+func (h *hosts) has(marker string, key ssh.PublicKey) bool {
+	is := func(k knownKey) bool { return k.marker == marker && k.is(key) }
+	more := marker != "" || !slices.ContainsFunc(h.known, func(k knownKey) bool { return k.marker == "" })
+	return slices.ContainsFunc(h.known, is) || more && slices.ContainsFunc(h.other, is)
+}
+
+// allows reports whether the configuration lets a host show a key, as such or in a
+// certificate that proves nothing.
+func (h *hosts) allows(key ssh.PublicKey) bool {
+	return slices.ContainsFunc(keyAlgorithms(key), func(a string) bool { return slices.Contains(h.s.hostKeyAlgorithms, a) })
+}
+
+// rsaBits is the length of an RSA key; others have no bound.
+func rsaBits(key ssh.PublicKey) int {
+	if c, ok := key.(ssh.CryptoPublicKey); ok {
+		if k, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok {
+			return k.N.BitLen()
 		}
+	}
+	return math.MaxInt
+}
+
+// certified checks a certificate of a known authority.
+func (h *hosts) certified(cert *ssh.Certificate) error {
+	name := h.s.host
+	if h.s.hostKeyAlias != "" {
+		name = h.s.hostKeyAlias
+	}
+	switch {
+	case cert.CertType != ssh.HostCert:
+		return errors.New("its certificate is not one of a host")
+	case !slices.Contains(h.s.caAlgorithms, cert.Signature.Format):
+		return errors.New("its certificate is signed by " + cert.Signature.Format + ", which CASignatureAlgorithms does not allow")
+	case min(rsaBits(cert.Key), rsaBits(cert.SignatureKey)) < h.s.rsaBits:
+		return errors.New("a key of its certificate is shorter than RequiredRSASize")
 	}
 	return new(ssh.CertChecker).CheckCert(name, cert)
 }
 
-// learn adds a key to the user's list, which "accept-new" asks for.
-func (h *hosts) learn(key ssh.PublicKey) error {
-	name := h.s.learned
-	if name == "" {
+// judgeAddress looks at a trusted key once more by its address, which CheckHostIP asks for.
+func (h *hosts) judgeAddress(remote net.Addr, key ssh.PublicKey) error {
+	tcp, ok := remote.(*net.TCPAddr)
+	if !ok || !h.s.checkHostIP || h.s.hostKeyAlias != "" || h.s.jump != "" || h.s.command != "" {
 		return nil
 	}
-	err := os.MkdirAll(filepath.Dir(name), 0o700)
-	var f *os.File
-	if err == nil {
-		f, err = os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	name := withPort(tcp.IP.String(), h.s.port)
+	known := h.about(name)
+	known = slices.DeleteFunc(known, func(k knownKey) bool { return k.marker != "" })
+	if len(known) == 0 || slices.ContainsFunc(known, func(k knownKey) bool { return k.is(key) }) {
+		return nil
 	}
-	if err == nil {
-		_, err = f.WriteString(h.name + " " + string(ssh.MarshalAuthorizedKey(key)))
-		if e := f.Close(); err == nil {
-			err = e
-		}
+	return h.changed(tcp.IP.String(), name, known[0].file, key.Type()+" "+ssh.FingerprintSHA256(key))
+}
+
+// learn adds a key to the user's list, which "accept-new" asks for. From here on the host
+// has no other.
+func (h *hosts) learn(key ssh.PublicKey) error {
+	h.known = append(h.known, knownKey{"", h.name, key, h.s.learned})
+	if h.s.learned == "" {
+		return nil
 	}
-	if err != nil {
-		h.refused = &core.Error{Code: core.CodeIO, Path: name, Message: "the host's key can't be added to the known ones", Err: err}
-		return h.refused
-	}
-	return nil
+	return learn(h.s.learned, h.name, h.s.hashKnownHosts, key)
 }

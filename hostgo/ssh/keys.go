@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -14,8 +15,14 @@ import (
 
 // keys are what a user can log in with.
 type keys struct {
-	list      []ssh.Signer
-	encrypted []string
+	list   []ssh.Signer
+	unused []unusedKey
+}
+
+// unusedKey is a private key that is there, but can't be used.
+type unusedKey struct {
+	public ssh.PublicKey // nil: not known
+	hint   string
 }
 
 // identity is one identity file: a private key, or the public half of one in the agent.
@@ -31,10 +38,10 @@ func same(a, b ssh.PublicKey) bool {
 // findKeys gathers keys in OpenSSH's order, since a server takes few tries: those of the
 // agent that identity files name, the agent's others unless IdentitiesOnly, then those of
 // files alone. What has a certificate shows that first.
-func findKeys(s *settings) (*keys, func()) {
+func findKeys(ctx context.Context, s *settings) (*keys, func()) {
 	k := &keys{}
 	files := k.files(s)
-	held, done := agentKeys(s.agent)
+	held, done := agentKeys(ctx, s.agent)
 	for _, f := range files {
 		if i := slices.IndexFunc(held, func(h ssh.Signer) bool { return same(h.PublicKey(), f.public) }); i >= 0 {
 			k.list = append(k.list, held[i])
@@ -45,48 +52,74 @@ func findKeys(s *settings) (*keys, func()) {
 		k.list = append(k.list, held...)
 	}
 	for _, f := range files {
-		if f.signer != nil && !slices.ContainsFunc(k.list, func(h ssh.Signer) bool { return same(h.PublicKey(), f.public) }) {
+		if f.signer != nil && !k.holds(f.public) {
 			k.list = append(k.list, f.signer)
 		}
 	}
 	k.list = append(certified(s, k.list), k.list...)
+	k.list = slices.DeleteFunc(k.list, func(h ssh.Signer) bool { return !s.logsIn(h.PublicKey()) })
+	k.unused = slices.DeleteFunc(k.unused, func(u unusedKey) bool { return k.holds(u.public) })
 	return k, done
 }
 
+func (k *keys) holds(key ssh.PublicKey) bool {
+	return slices.ContainsFunc(k.list, func(h ssh.Signer) bool { return same(h.PublicKey(), key) })
+}
+
+// logsIn reports whether the configuration allows a login with a key or certificate.
+func (s *settings) logsIn(key ssh.PublicKey) bool {
+	return slices.ContainsFunc(keyAlgorithms(key), func(a string) bool { return slices.Contains(s.userKeyAlgorithms, a) })
+}
+
 // agentKeys asks the agent for its keys; one that does not answer has none.
-func agentKeys(socket string) (list []ssh.Signer, done func()) {
+func agentKeys(ctx context.Context, socket string) (list []ssh.Signer, done func()) {
 	done = func() {}
 	if socket == "" {
 		return nil, done
 	}
-	c, err := net.Dial("unix", socket)
+	c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, done
 	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
 	if list, err = agent.NewClient(c).Signers(); err != nil {
 		list = nil
 	}
-	return list, func() { c.Close() }
+	return list, func() { stop(); c.Close() }
 }
 
 func (k *keys) files(s *settings) []identity {
 	var list []identity
 	for _, name := range s.identities {
 		id := identity{public: readPublic(name + ".pub")}
-		data, err := os.ReadFile(name)
-		if err == nil {
-			var locked *ssh.PassphraseMissingError
-			if id.signer, err = ssh.ParsePrivateKey(data); err == nil {
-				id.public = id.signer.PublicKey()
-			} else if errors.As(err, &locked) {
-				k.encrypted = append(k.encrypted, name)
-			} else if id.public == nil {
-				id.public = readPublic(name)
-			}
+		if data, err := os.ReadFile(name); err == nil {
+			k.private(&id, name, data)
 		}
 		list = append(list, id) // as OpenSSH does; the login fails if nothing else fits
 	}
 	return list
+}
+
+// private takes in a file that may be a private key. One that others may read is not used.
+func (k *keys) private(id *identity, name string, data []byte) {
+	signer, err := ssh.ParsePrivateKey(data)
+	var locked *ssh.PassphraseMissingError
+	switch info, statErr := os.Stat(name); {
+	case errors.As(err, &locked):
+		if locked.PublicKey != nil {
+			id.public = locked.PublicKey
+		}
+		k.unused = append(k.unused, unusedKey{id.public, "the key " + name + " needs a passphrase, which only an agent can give: ssh-add " + name})
+	case err != nil:
+		if id.public == nil {
+			id.public = readPublic(name)
+		}
+	case statErr == nil && !isPrivate(info):
+		id.public = signer.PublicKey()
+		k.unused = append(k.unused, unusedKey{id.public, "the key " + name + " may be read by others, so it is not used: chmod 600 " + name})
+	default:
+		id.signer, id.public = signer, signer.PublicKey()
+	}
 }
 
 // readPublic returns the public key or certificate of a file, or nil for none.
@@ -102,16 +135,19 @@ func readPublic(name string) ssh.PublicKey {
 	return key
 }
 
-// certified returns signers that show a certificate of one of the keys.
+// certified returns signers that show a certificate of one of the keys. Where the configuration
+// names certificates, those beside the keys do not count.
 func certified(s *settings, list []ssh.Signer) []ssh.Signer {
-	files := slices.Clone(s.certificates)
-	for _, name := range s.identities {
-		files = append(files, name+"-cert.pub")
+	files := s.certificates
+	if len(files) == 0 {
+		for _, name := range s.identities {
+			files = append(files, name+"-cert.pub")
+		}
 	}
 	var out []ssh.Signer
 	for _, name := range files {
 		cert, ok := readPublic(name).(*ssh.Certificate)
-		if !ok {
+		if !ok || cert.CertType != ssh.UserCert {
 			continue
 		}
 		for _, signer := range list {
@@ -131,8 +167,8 @@ func (k *keys) signers() ([]ssh.Signer, error) { return k.list, nil }
 func (k *keys) refused(s *settings) error {
 	e := &core.Error{Code: core.CodePermission, Message: "the login as " + core.DisplayPath(s.user) + " at " + core.DisplayPath(s.host) + " was refused",
 		Hint: s.byHand()}
-	if len(k.encrypted) > 0 {
-		e.Hint = "the key " + k.encrypted[0] + " needs a passphrase, which only an agent can give: ssh-add " + k.encrypted[0]
+	if len(k.unused) > 0 {
+		e.Hint = k.unused[0].hint
 	} else if len(k.list) == 0 {
 		e.Hint = "there is no key in the agent or in the identity files; make one with ssh-keygen, or start an agent"
 	}

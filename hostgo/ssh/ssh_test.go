@@ -14,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	cryptossh "golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
@@ -225,29 +224,8 @@ func TestHostsAndKeys(t *testing.T) {
 
 func TestAgentAndJump(t *testing.T) {
 	s := sshtest.Start(t)
-	data, err := os.ReadFile(s.KeyFile)
-	require.NoError(t, err)
-	key, err := cryptossh.ParseRawPrivateKey(data)
-	require.NoError(t, err)
-	ring := agent.NewKeyring()
-	require.NoError(t, ring.Add(agent.AddedKey{PrivateKey: key}))
-	dir, err := os.MkdirTemp("", "agent") // a socket's path is short
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("unix", filepath.Join(dir, "s"))
-	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _ = agent.ServeAgent(ring, c) }()
-		}
-	}()
-	config := filepath.Join(dir, "config")
-	text := fmt.Sprintf("Host a b\n HostName 127.0.0.1\n Port %s\n User %s\n UserKnownHostsFile %s\n IdentityAgent %s\n IdentityFile /nonexistent\nHost b\n ProxyJump a\n", s.Port, s.User, s.KnownHosts, filepath.Join(dir, "s"))
+	config := filepath.Join(t.TempDir(), "config")
+	text := fmt.Sprintf("Host a b\n HostName 127.0.0.1\n Port %s\n User %s\n UserKnownHostsFile %s\n IdentityAgent %s\n IdentityFile /nonexistent\nHost b\n ProxyJump a\n", s.Port, s.User, s.KnownHosts, startAgent(t, s.KeyFile))
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 	for _, host := range []string{"a", "b"} {
 		c, err := ssh.Open(t.Context(), ssh.Target{Host: host, Config: config})
