@@ -84,7 +84,7 @@ const middle = `if [ -n "$LISTED" ]; then
     sort "$D.before" >"$D.was" && comm -13 "$K" "$D.was" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ] || stale
   fi
   if [ -s "$D.sources" ]; then
-    sort -u "$D.sources" | comm -13 "$K" - >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ] || stale
+    sort -u "$D.sources" >"$D.from" && comm -13 "$K" "$D.from" >"$D.diff" 2>/dev/null && [ ! -s "$D.diff" ] || stale
   fi
 elif [ -n "$COPIES" ]; then stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
@@ -125,7 +125,7 @@ ticked() {
   n=0
   while : >"$D.c2"; t=$(stamp "$D.c1" "$D.c2"); [ "${t%"$NL"*}" = "${t#*"$NL"}" ]; do n=$((n+1)); [ $n -lt 30 ] || return 1; done
 }
-rows() { written || : >"$D.fail"; }
+rows() { sure written; }
 marked() { case $LIST$late in
   find0) rows ;; # GNU find has marked it
   *0) rows | sort >"$D.is" && mark m "$D.is" "$C0" ;;
@@ -137,7 +137,7 @@ listed() {
   ticked; late=$?
   NEWER=-newermt
   [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
-  { marked || : >"$D.fail"; } | sort -o "$NOW" "$K" - && [ ! -f "$D.fail" ] && N=$ID
+  sure marked | sort -o "$NOW" "$K" - && [ ! -f "$D.fail" ] && N=$ID
 }
 [ -z "$LISTED" ] || listed
 wait $settling || N=

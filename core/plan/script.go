@@ -108,14 +108,13 @@ say() { while IFS= read -r l; do printf '%s %s\n' "$1" "$l"; done; }
 whole() { case $LIST in
   find) gnuwhole ;;
   stat) lines . -path . -o -path "*$NL*" -exec stat -c '0 0 !' {} + -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
-  *) find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
-     walk ! -path "*$NL*" -type d -print | say '0 0 d755'
-     walk ! -path "*$NL*" -type f -perm -0100 -print | say '0 0 0 0 f755'
-     walk ! -path "*$NL*" -type f ! -perm -0100 -print | say '0 0 0 0 f644'
-     walk ! -path "*$NL*" -type l -print | say '0 0 0 0 l777'
-     walk ! -path "*$NL*" ! -type d ! -type f ! -type l -print | say '0 0 0 0 p644'
-     walk -path "*$NL*" -print | { ! read -r l || echo '0 0 !'; }
-     walk -type d -print >/dev/null ;;
+  *) sure find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
+     sure walk ! -path "*$NL*" -type d -print | say '0 0 d755'
+     sure walk ! -path "*$NL*" -type f -perm -0100 -print | say '0 0 0 0 f755'
+     sure walk ! -path "*$NL*" -type f ! -perm -0100 -print | say '0 0 0 0 f644'
+     sure walk ! -path "*$NL*" -type l -print | say '0 0 0 0 l777'
+     sure walk ! -path "*$NL*" ! -type d ! -type f ! -type l -print | say '0 0 0 0 p644'
+     sure walk -path "*$NL*" -print | { ! read -r l || { echo '0 0 !'; cat >/dev/null; }; } ;;
 esac; }
 now() {
   if [ -n "$EARLY" ]; then
@@ -127,13 +126,12 @@ now() {
     if [ -f "$D.t" ]; then read -r C0 <"$D.t"; else NEWER=-newerct; ask; told; list; fi
   fi
 }
-list() {
-  F=0
-  { whole || : >"$D.fail"; } 2>/dev/null | sort -u >"$NOW" || exit 1
-  [ -f "$D.fail" ] || return 0
-  { whole && rm -f "$D.fail"; } 2>/dev/null | sort -u >"$NOW" || exit 1
-  [ ! -f "$D.fail" ] || F=1
+look() {
+  [ ! -f "$D.fail" ] || rm -f "$D.fail"
+  sure whole 2>/dev/null | sort -u >"$NOW" || exit 1
+  [ ! -f "$D.fail" ]
 }
+list() { F=0; look || look || F=1; }
 differ() { [ -n "$EARLY" ] || comm -3 "$K" "$NOW" >"$D.diff" 2>/dev/null; }
 same() { [ $F = 0 ] && differ && [ ! -s "$D.diff" ]; }
 sum() { if have sha256sum; then sha256sum <"$1"; else echo -; fi; }
@@ -145,7 +143,8 @@ claim() {
 known() { [ $LIST != plain ] && claim && [ "$C0" \> "$c" ]; }
 mark() {
   case $1 in m) k=1,2 n='' ;; c) k=4,5 n='* * * ' ;; esac
-  sort -r -k $k "$2" | { while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done; } >"$D.young"
+  sort -r -k $k "$2" >"$D.latest" || return 1
+  while IFS= read -r l; do t=${l#$n}; if [ "$t" \> "$3" ]; then printf '%s\n' "$l"; else break; fi; done <"$D.latest" >"$D.young"
   if [ -s "$D.young" ]; then sort "$D.young" | comm -23 "$2" -; say "?$ID" <"$D.young"; else cat "$2"; fi
 }
 keep() { { echo "$C0"; if [ $# = 0 ]; then sum "$NOW"; else echo "$1  -"; fi; } >"$NOW.clock"; }
@@ -235,9 +234,11 @@ wanted() {
 pack() { tars; walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
 odd() {
   newdir "$D" || exit 1
-  for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" 2>/dev/null || F=1; done
-  walk -path "*$NL*" -type f -perm -0100 -print0 >"$D/odd-x" 2>/dev/null
-  walk -path "*$NL*" ! -type d ! -type f ! -type l -print0 >"$D/odd-p" 2>/dev/null
+  {
+    for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" || F=1; done
+    walk -path "*$NL*" -type f -perm -0100 -print0 >"$D/odd-x" || F=1
+    walk -path "*$NL*" ! -type d ! -type f ! -type l -print0 >"$D/odd-p" || F=1
+  } 2>/dev/null
   E="*$NL*"; : >"$D/end$NL"; tar -cf - "$D/end$NL" >/dev/null 2>&1 || E="*$NL*[!$NL]" # toybox loses a newline at the end of a name
   : >"$D/odd-sums"; [ -z "$H" ] || walk -path "$E" -type f -exec sha256sum {} + >"$D/odd-sums" 2>/dev/null
   (cd "$W" && tar -cf - "$L/odd-d" "$L/odd-f" "$L/odd-l" "$L/odd-x" "$L/odd-p" "$L/odd-sums") >>"$O" || exit 1
@@ -261,7 +262,7 @@ bind() { if [ -n "$M" ] && [ -z "$m" ]; then own "$R/marker"; printf '%s\n' "$M"
 changed() {
   [ ! -s "$D.diff" ] || [ -n "$V" ] || sweep
   [ $MODE != pull ] || [ -n "$SMALL" ] || [ ! -s "$D.sums" ] || fresh
-  if [ -n "$EARLY" ] && [ -s "$D.diff" ]; then { rebuild || : >"$D.fail"; } & fi
+  if [ -n "$EARLY" ] && [ -s "$D.diff" ]; then sure rebuild & fi
 }
 everything() {
   X= G=1 FEW= Y=$NOW; : >"$D.sums"; : >"$D.want"
@@ -341,6 +342,7 @@ const listing = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
 D=$R/run-$ID K=$R/seen-$X C0= FILE='%T@ %C@ %i %s %y%m %p\n' NL='
 '
 have() { command -v "$1" >/dev/null 2>&1; }
+sure() { "$@" || : >"$D.fail"; }
 gnulines() { find "$@" -path "*$NL*" -printf '0 0 !\n' -o -type d -printf '0 0 d%m %p\n' -o $NEWER "$PAST" -printf "?$ID $FILE" -o -printf "$FILE"; }
 gnuwhole() {
   set -- . -path . -o
@@ -357,7 +359,7 @@ const early = `early() {
   case $c in *' '*) return 0 ;; esac
   cd "$W" && : >"$D.c0" || exit 1
   NEWER=-newercc PAST=$D.c0
-  { gnuwhole || : >"$D.fail"; } 2>/dev/null | sort -u | comm -3 "$K" - >"$D.diff" 2>/dev/null & EARLY=$!
+  sure gnuwhole 2>/dev/null | sure sort -u | comm -3 "$K" - >"$D.diff" 2>/dev/null & EARLY=$!
 }
 early
 `

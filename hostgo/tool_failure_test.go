@@ -1,0 +1,79 @@
+//go:build unix
+
+package hostgo_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// TestD5_AToolThatDiesHalfWay has one that lists end in the middle, as where memory runs out, once or each time. What
+// it did not come to must not look deleted.
+func TestD5_AToolThatDiesHalfWay(t *testing.T) {
+	links := `case "$*" in *'-type l'*)`
+	for name, c := range map[string]struct{ without, tool, when string }{
+		"sort, beside an earlier listing": {"dd", "sort", `case "$*" in -u)`},
+		"find, where none is compared":    {"comm", "find", links},
+	} {
+		for _, often := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, often=%v", name, often), func(t *testing.T) {
+				b := newPair(t)
+				b.opts.Identity = "the same sandbox"
+				bin := newToolbox(t, "gnu", "dash", c.without)
+				b.opts.Client = &toolbox{b.opts.Client, bin}
+				for i := range 30 {
+					write(t, b.local, fmt.Sprintf("file %02d", i), "1")
+				}
+				link(t, "file 00", b.local, "link 1")
+				link(t, "file 01", b.local, "link 2")
+				b.push()
+				before := listing(t, b.local)
+				signs := t.TempDir()
+				if often {
+					write(t, signs, "often", "")
+				}
+				wrap(t, bin, c.tool, c.when+` if [ ! -e `+signs+`/once ] || [ -e `+signs+`/often ]; then
+  : >`+signs+`/once
+  "$TOOL" "$@" | { read -r last; while read -r l; do printf '%s\n' "$last"; last=$l; done; }
+  kill -9 $$
+fi ;; esac
+exec "$TOOL" "$@"
+`)
+				r, err := hostgo.Pull(t.Context(), b.opts)
+				require.FileExists(t, filepath.Join(signs, "once"), "the test has its point")
+				require.Empty(t, cmp.Diff(before, listing(t, b.local)))
+				if !often {
+					require.NoError(t, err)
+					require.Equal(t, plan.StatusOK, r.Status)
+				}
+			})
+		}
+	}
+}
+
+// TestD9_ASourceThatCouldNotBeProvenIsNotUsed is about contents that a push has copied in the sandbox, where an edit came
+// in between.
+func TestD9_ASourceThatCouldNotBeProvenIsNotUsed(t *testing.T) {
+	b, bin := newWrapped(t)
+	write(t, b.local, "source", "content")
+	b.push()
+	write(t, b.local, "copy", "content")
+	signs := t.TempDir()
+	wrap(t, bin, "sort", `case "$*" in *.sources*) : >`+signs+`/met; exit 1 ;; esac
+exec "$TOOL" "$@"
+`)
+	b.hook("write", 1, func() error {
+		write(t, b.sandbox, "source", "edited!")
+		return nil
+	})
+	b.push()
+	require.FileExists(t, filepath.Join(signs, "met"), "the test has its point")
+	require.Equal(t, "content", read(t, b.sandbox, "copy"))
+}
