@@ -245,6 +245,32 @@ func TestS7_BoundsAreKept(t *testing.T) {
 	require.ErrorIs(t, err, core.CodeCorrupt, "padding without end would never end")
 }
 
+// TestS7_AFileWithHolesIsRefused: a few bytes of an archive may stand for a file that no disk holds. The scripts never ask
+// for such members.
+func TestS7_AFileWithHolesIsRefused(t *testing.T) {
+	for _, format := range []string{"oldgnu", "pax"} {
+		dir := t.TempDir()
+		write(t, dir, "plain", "1")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "holes"), nil, 0o644))
+		require.NoError(t, os.Truncate(filepath.Join(dir, "holes"), 1<<40))
+		var archive bytes.Buffer
+		for range 2 {
+			tar := exec.Command("tar", "--sparse", "--format="+format, "-C", dir, "-cf", "-", "holes", "plain")
+			out, err := tar.Output()
+			require.NoError(t, err)
+			archive.Write(out)
+		}
+		var got []string
+		_, err := hostgo.ReadArchives(t.Context(), &archive, hostgo.ArchiveLimits{Bytes: 1 << 30}, func(m hostgo.RawMember, body io.Reader) error {
+			got = append(got, m.Name+": "+m.Fault)
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, []string{"holes: a device, FIFO or something unknown", "plain: "}, got[:2])
+		require.Len(t, got, 4)
+	}
+}
+
 // TestS7_AHardLinkToOutsideIsNoFile has tar itself make the member.
 func TestS7_AHardLinkToOutsideIsNoFile(t *testing.T) {
 	b := newPair(t)

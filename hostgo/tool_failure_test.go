@@ -3,9 +3,13 @@
 package hostgo_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -76,4 +80,31 @@ exec "$TOOL" "$@"
 	b.push()
 	require.FileExists(t, filepath.Join(signs, "met"), "the test has its point")
 	require.Equal(t, "content", read(t, b.sandbox, "copy"))
+}
+
+// exporting is a client of a sandbox that has something in its environment.
+type exporting struct {
+	hostgo.Client
+	variable string
+}
+
+func (c *exporting) Run(ctx context.Context, command string, timeout time.Duration) error {
+	return c.Client.Run(ctx, "export "+c.variable+"; "+command, timeout)
+}
+
+// Options that a user set for tar in the sandbox are not meant for us.
+func TestR2_OptionsOfTarInTheEnvironment(t *testing.T) {
+	for _, options := range []string{"--sparse", "--exclude=b*", "--gzip"} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		b.opts.Client = &exporting{b.opts.Client, "TAR_OPTIONS=" + plan.Quote(options)}
+		write(t, b.local, "b1", "1")
+		b.push()
+		require.Equal(t, "1", read(t, b.sandbox, "b1"), options)
+		write(t, b.sandbox, "b2", "2")
+		require.NoError(t, os.Truncate(filepath.Join(b.sandbox, "b1"), 1<<20))
+		require.Empty(t, b.pull().Problems, options)
+		require.Equal(t, "2", read(t, b.local, "b2"), options)
+		require.Equal(t, "1"+strings.Repeat("\x00", 1<<20-1), read(t, b.local, "b1"), options)
+	}
 }

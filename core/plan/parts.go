@@ -52,9 +52,9 @@ func unpack(r *Request, file, dir string) string {
 	case r.Stream:
 		return `TAR_OPTIONS=-b128 tar -xof - -C "` + dir + `" && { ! read -r x || cat >/dev/null; }`
 	case r.Part == 0:
-		return `tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
+		return `TAR_OPTIONS= tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
 	}
-	return `cat "` + file + `" "` + file + `".* 2>/dev/null | tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
+	return `cat "` + file + `" "` + file + `".* 2>/dev/null | TAR_OPTIONS= tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
 }
 
 // download returns where a download lies, and what is removed afterwards.

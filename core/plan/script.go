@@ -338,7 +338,7 @@ case $MODE in push|pull) survey ;; check) check ;; esac
 // listing is the part of the script that lists with GNU find. A command of a later run
 // brings it along, to list while it makes sure that the script and the earlier listing
 // are what they were.
-const listing = `umask 077; LC_ALL=C; TZ=UTC0; export LC_ALL TZ
+const listing = `umask 077; LC_ALL=C TZ=UTC0 TAR_OPTIONS=; export LC_ALL TZ
 D=$R/run-$ID K=$R/seen-$X C0= FILE='%T@ %C@ %i %s %y%m %p\n' NL='
 '
 have() { command -v "$1" >/dev/null 2>&1; }

@@ -217,7 +217,7 @@ func fetch(r *Request, list []Fetch) []Step {
 	}
 	var b strings.Builder
 	b.WriteString("R=" + Quote(rt) + " ID=" + Quote(r.Run) + downloadVars(r) + `
-` + noLinks + `umask 077; LC_ALL=C; export LC_ALL
+` + noLinks + `umask 077; LC_ALL=C TAR_OPTIONS=; export LC_ALL
 have() { command -v "$1" >/dev/null 2>&1; }
 ` + cutParts + `into
 cd ` + Quote(r.Root) + ` || exit 1

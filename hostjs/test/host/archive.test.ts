@@ -223,6 +223,18 @@ test("S7: hostile members are refused", async () => {
   assert.equal(members.at(-1)!.mode, 0o755);
 });
 
+test("S7: a file packed with holes is refused, whatever its size", async (t) => {
+  const root = tempDir(t);
+  put(root, "plain", "1");
+  put(root, "holes", "");
+  fs.truncateSync(path.join(root, "holes"), 2 ** 40);
+  for (const format of ["oldgnu", "pax"]) {
+    const one = systemTar(root, ["tar", "--sparse", `--format=${format}`], ["holes", "plain"]);
+    const members = await read(Buffer.concat([one, one]), { bytes: 2 ** 30 });
+    assert.deepEqual(members.map((m) => m.fault), ["a device, FIFO or something unknown", "", "a device, FIFO or something unknown", ""], format);
+  }
+});
+
 test("S7: bounds are kept", async () => {
   const member = Buffer.concat([raw("name", "0", { size: 10 }), Buffer.alloc(512)]);
   const archive = Buffer.concat([member, member, member, Buffer.alloc(1024)]);
