@@ -2,6 +2,7 @@ package merge
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/paperclipai/syncplan/core"
 )
@@ -47,8 +48,8 @@ func (w *walker) keepsGit(path string) bool {
 	return w.in.Direction == Pull && slices.ContainsFunc(w.t.Below(path).List(), func(e core.Entry) bool { return core.IsGitName(core.Name(e.Path)) })
 }
 
-// sameRepo compares a repository's state with base's, or with local's where
-// base has none.
+// sameRepo reports whether a repository's state is base's, or local's: then it
+// holds nothing that is not here.
 func (w *walker) sameRepo(path string, repos []core.Repo) bool {
 	is, ok := repoState(repos, path)
 	var known []core.Repo
@@ -56,21 +57,20 @@ func (w *walker) sameRepo(path string, repos []core.Repo) bool {
 		known = w.in.Base.Repos
 	}
 	was, had := repoState(known, path)
-	if !had {
-		was, had = repoState(w.in.LocalRepos, path)
-	}
-	return ok && had && is == was
+	here, has := repoState(w.in.LocalRepos, path)
+	return ok && (had && is == was || has && is == here)
 }
 
 // pushGit sends a repository file by file, and only over one that nobody used
-// since base.
+// since base. One that changed while it was read is not known: half a commit would
+// be a branch without its objects.
 func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 	local, remote := w.in.LocalRepos, w.in.RemoteRepos
 	inUse := t != nil && !w.sameRepo(path, remote) || t == nil && b != nil
 	idle := s == nil && b == nil || isDir(s) && isDir(b) && sameBelow(w.b, w.s, path)
 	sBelow, tBelow, bBelow := w.uncount(path, b, s, t)
 	switch {
-	case s == nil && t != nil && inUse, idle && !inUse:
+	case holds(w.sGap.problems, path), s == nil && t != nil && inUse, idle && !inUse:
 		w.keepAbove()
 		return
 	case inUse:
@@ -84,9 +84,10 @@ func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 	w.setRepo(path, state, ok && s != nil)
 }
 
-// twoWay makes the target's unit equal to the source's.
+// twoWay makes the target's unit equal to the source's, as far as both are known.
 func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry) {
-	u := &walker{in: w.in, target: w.target, s: withHead(s, sBelow), t: withHead(t, tBelow), b: withHead(b, bBelow)}
+	stays := s != nil // locks do, unless all goes
+	u := &walker{in: w.in, target: w.target, sGap: w.sGap, tGap: w.tGap, s: withHead(s, sBelow), t: withHead(t, tBelow), b: withHead(b, bBelow)}
 	for {
 		path, ok := u.next()
 		if !ok {
@@ -94,6 +95,8 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 		}
 		b, s, t := u.heads(path)
 		switch {
+		case s == nil && w.sGap.hides(path), t == nil && w.tGap.hides(path), stays && b == nil && isLock(path, s, t):
+			u.keepAbove()
 		case sameEntry(s, t):
 			if !sameEntry(b, s) {
 				u.emit(Decision{Path: path, Row: RowGit, Action: Keep, Dest: path, Advance: true, Base: s})
@@ -104,6 +107,12 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 	}
 	u.leave("")
 	w.out.Decisions.join(u.out.Decisions)
+}
+
+// isLock reports whether a path is the lock of an operation of git. Elsewhere than where
+// that runs it would keep git from working, and there it must not be taken away.
+func isLock(path string, s, t *core.Entry) bool {
+	return strings.HasSuffix(path, ".lock") && !isDir(s) && !isDir(t)
 }
 
 func withHead(e *core.Entry, below core.Cursor) core.Cursor {
