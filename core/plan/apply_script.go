@@ -206,12 +206,27 @@ func (s *applyScript) displace(path string, id core.Digest) {
 	b.WriteString("mv -f -- " + Quote(at(path)) + " " + d + "\n")
 }
 
-// clearDelivered removes versions that a pull brought home.
+// home takes away versions that a pull brought home. A directory may hold what could not come,
+// such as a repository or a name that is not UTF-8: it stays, where no survey looks.
+const home = `home() {
+  for d do
+    if [ -d "$R/displaced/$d" ] && [ ! -L "$R/displaced/$d" ]; then mkdir -p "$R/kept" && mv -f -- "$R/displaced/$d" "$R/kept/"; else rm -f "$R/displaced/$d"; fi
+    rm -f "$R/displaced/$d.path"
+  done
+}
+`
+
+// clearDelivered takes away versions that a pull brought home.
 func (s *applyScript) clearDelivered(list []core.Aside) {
-	for i := range list {
-		id := list[i].Digest.String()
-		s.changes.WriteString(`rm -rf "$R/displaced/` + id + `" "$R/displaced/` + id + `.path"` + "\n")
+	if len(list) == 0 {
+		return
 	}
+	names := make([]string, 0, len(list))
+	for i := range list {
+		names = append(names, list[i].Digest.String())
+	}
+	s.changes.WriteString(home)
+	commands(&s.changes, "home", names, "")
 }
 
 // list adds what was written to the listing, a new directory with all that moved

@@ -59,6 +59,14 @@ func (s *surveyReader) readAside(members []SurveyMember) {
 		id, good := core.ParseDigest(rest[:64])
 		v := byID[id]
 		if tail := rest[64:]; good && v != nil && (tail == "" || tail[0] == '/') {
+			if p := v.Path + tail; core.ValidatePath(p) != nil {
+				bad := core.Problem{Path: core.DisplayPath(p), Code: core.ProblemInvalidName, Detail: "not brought home with the version set aside"}
+				if len(p) > core.MaxPath {
+					bad.Path, bad.Code = core.DisplayPath(p[:256])+"...", core.ProblemTooLong
+				}
+				s.remote.Snapshot.Problems = append(s.remote.Snapshot.Problems, bad)
+				continue
+			}
 			v.Entries = append(v.Entries, core.Entry{Path: v.Path + tail, Kind: m.Kind, Mode: m.Mode & core.MaxMode, Size: m.Size, Digest: m.Digest, Target: m.Target})
 		}
 	}
@@ -68,6 +76,7 @@ func (s *surveyReader) readAside(members []SurveyMember) {
 			s.remote.Aside = append(s.remote.Aside, *v)
 		}
 	}
+	s.remote.Snapshot.Problems = core.SortProblems(s.remote.Snapshot.Problems)
 	core.Sort(s.remote.Aside, func(a, b AsideVersion) int { return core.CompareAsides(a.name(), b.name()) })
 }
 
