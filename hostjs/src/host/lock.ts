@@ -4,6 +4,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
+import { onAbort } from "./abort.js";
 import { codeOf, hostError, ioError } from "./errors.js";
 
 /** The longest wait for another sync of the same workspace, in milliseconds. */
@@ -26,21 +27,48 @@ export interface LockOptions {
  */
 export async function acquireLock(realPath: string, options: LockOptions = {}): Promise<() => Promise<void>> {
   const { signal, waiting = () => {}, longest = maxWait } = options;
-  const end = AbortSignal.timeout(longest);
-  const either = signal ? AbortSignal.any([signal, end]) : end;
+  const wait = new Wait(signal, longest);
   let told = false;
   const tell = (holder: string) => {
     if (!told) waiting(holder);
     told = true;
   };
-  for (;;) {
-    const held = either.aborted ? undefined : await bind(realPath);
-    if (held) return held;
-    if (signal?.aborted) throw hostError("cancelled", "stopped while waiting for another sync of this workspace", { path: realPath });
-    if (either.aborted) throw hostError("busy", "another sync holds this workspace", { path: realPath, hint: "wait for it to end and run it again" });
-    await follow(socketName(realPath), either, tell);
-    // Others may wait too, and a name that is taken but does not answer must not be asked in a busy loop.
-    await pause(20, either);
+  try {
+    for (;;) {
+      const held = wait.over.aborted ? undefined : await bind(realPath);
+      if (held) return held;
+      if (signal?.aborted) throw hostError("cancelled", "stopped while waiting for another sync of this workspace", { path: realPath });
+      if (wait.over.aborted) throw hostError("busy", "another sync holds this workspace", { path: realPath, hint: "wait for it to end and run it again" });
+      await follow(socketName(realPath), wait.over, tell);
+      // Others may wait too, and a name that is taken but does not answer must not be asked in a busy loop.
+      await pause(20, wait.over);
+    }
+  } finally {
+    wait.end();
+  }
+}
+
+/** A wait that the caller's signal ends, or its time. Node has AbortSignal.any from 20.3 on only. */
+class Wait {
+  private readonly controller = new AbortController();
+  private readonly timer: NodeJS.Timeout;
+  private readonly deaf: (() => void) | undefined;
+
+  constructor(signal: AbortSignal | undefined, longest: number) {
+    const stop = () => this.controller.abort();
+    this.timer = setTimeout(stop, longest).unref();
+    if (signal?.aborted) stop();
+    this.deaf = signal && onAbort(signal, stop);
+  }
+
+  get over(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** Lets go of the signal and the timer, which may outlive the wait by far. */
+  end(): void {
+    clearTimeout(this.timer);
+    this.deaf?.();
   }
 }
 

@@ -39,6 +39,14 @@ test("an ES module", limit, (t) => {
   assert.equal(run(dir, process.execPath, ["program.js", tempDir(t)]), programs.written);
 });
 
+test("the first Node 20, which lacks what came with later ones", limit, (t) => {
+  const dir = project(t, packed, {
+    "package.json": esm, "program.js": programs.program(false), "directoryClient.js": client, "first.cjs": "delete AbortSignal.any;",
+  });
+  const options = { NODE_OPTIONS: "--require ./first.cjs" }; // also in threads
+  assert.equal(run(dir, process.execPath, ["program.js", tempDir(t)], options), programs.written);
+});
+
 test("CommonJS, by require", limit, (t) => {
   const dir = project(t, packed, { "program.js": programs.commonProgram, "directoryClient.mjs": client });
   assert.equal(run(dir, process.execPath, ["program.js", tempDir(t)]), programs.written);
