@@ -42,6 +42,7 @@ type applier struct {
 	staging *tree.Dir
 	results []merge.Result
 	olds    []old
+	stuck   error     // a version in staging that could not be moved to where it belongs
 	parent  *tree.Dir // of the last path
 	at      string
 	touched map[string]bool

@@ -302,18 +302,24 @@ func (a *applier) copyBeside(i int) (merge.Result, error) {
 func (a *applier) aside(i int) (merge.Result, error) {
 	d := &a.req.Decisions[i]
 	if d.Want.Kind == core.KindDir {
-		dir, _, err := a.displacedDir(core.Join(d.Dest, "x"))
+		dir, dest, err := a.displacedDir(core.Join(d.Dest, "x"))
 		if err != nil {
 			return merge.Result{}, err
 		}
-		return merge.Moved(merge.Done, a.displacedPath(d.Dest)), dir.Close()
+		return merge.Moved(merge.Done, a.displacedPath(core.Parent(dest))), dir.Close()
 	}
 	return a.displaceTo(stagedName(i), d.Dest)
 }
 
-// displace moves a version from staging to where displaced versions go.
+// displace moves a version from staging to where displaced versions go. One that
+// can't be moved is the only copy of it, so staging is not removed then.
 func (a *applier) displace(i int, staged string) (merge.Result, error) {
-	return a.displaceTo(staged, a.req.Decisions[i].Dest)
+	path := a.req.Decisions[i].Dest
+	res, err := a.displaceTo(staged, path)
+	if err != nil {
+		a.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", path, err)
+	}
+	return res, err
 }
 
 func (a *applier) displacedPath(path string) string {
@@ -342,20 +348,21 @@ func (a *applier) displaceTo(staged, path string) (merge.Result, error) {
 // displacedDir opens the folder in which a displaced path lies. Where an
 // ancestor was displaced itself, as a file, the path goes beside it.
 func (a *applier) displacedDir(path string) (*tree.Dir, string, error) {
-	for {
-		dir, err := makeDirs(a.root, core.RuntimeDir+"/displaced/"+a.req.Run+parentSuffix(path))
-		if err == nil || !errors.Is(err, tree.ErrNotDir) || core.Parent(path) == "" {
-			return dir, path, err
+	dir, err := makeDirs(a.root, core.RuntimeDir+"/displaced/"+a.req.Run)
+	dest := ""
+	for _, name := range segments(core.Parent(path)) {
+		if err != nil {
+			break
 		}
-		path = core.Join(core.Parent(core.Parent(path)), core.Name(core.Parent(path))+".d/"+core.Name(path))
+		next, e := makeDirs(dir, name)
+		for errors.Is(e, tree.ErrNotDir) { // ends where a name gets too long
+			name += ".d"
+			next, e = makeDirs(dir, name)
+		}
+		dir.Close()
+		dir, err, dest = next, e, core.Join(dest, name)
 	}
-}
-
-func parentSuffix(path string) string {
-	if p := core.Parent(path); p != "" {
-		return "/" + p
-	}
-	return ""
+	return dir, core.Join(dest, core.Name(path)), err
 }
 
 // holds reports whether a name is exactly what e says: kind, and content of a

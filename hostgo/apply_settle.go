@@ -16,11 +16,12 @@ func (a *applier) settle() error {
 		if same, err := holds(a.staging, o.name, o.expect); err == nil && same {
 			continue
 		}
-		res, err := a.displace(o.decision, o.name)
-		if err != nil {
-			return ioError("a displaced version can't be kept; it lies in the staging folder", a.req.Decisions[o.decision].Path, err)
+		if res, err := a.displace(o.decision, o.name); err == nil {
+			a.results[o.decision] = merge.Moved(merge.Slipped, res.Noted().Copy)
 		}
-		a.results[o.decision] = merge.Moved(merge.Slipped, res.Noted().Copy)
+	}
+	if a.stuck != nil {
+		return a.stuck
 	}
 	if err := a.fault("settled"); err != nil {
 		return ioError("the run can't be completed", "", err)
