@@ -141,11 +141,13 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	var tail hostgo.Tail
 	j, finish := c.conn.compress(idle, job{command: command, stdin: idle.Reader(in), stdout: idle.Writer(out), stderr: &tail})
 	status, err := c.conn.run(idle, j)
-	if e := finish(); err == nil {
-		err = e
-	}
-	if err == nil && status != 0 {
+	unpacking := finish()
+	switch {
+	case err != nil:
+	case status != 0: // which is also why the output ends early
 		err = &hostgo.ExitError{Status: status, Stderr: tail.String()}
+	default:
+		err = unpacking
 	}
 	return ifLost(idle.Explain(what, err), runAgain)
 }

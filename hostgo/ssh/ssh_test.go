@@ -130,10 +130,15 @@ eval "$(printf '%s\n' "$SSH_ORIGINAL_COMMAND" | sed 's/\\\\/\\/g')"
 
 // A shell that takes no commands says so, and that is passed on.
 func TestAShellThatTakesNoCommands(t *testing.T) {
-	c := open(t, sshtest.Start(t, "ForceCommand echo 'no logins here'; exit 1"))
-	err := c.Run(t.Context(), "true", time.Minute)
-	require.ErrorIs(t, err, core.CodeClient)
-	require.ErrorContains(t, err, "no logins here")
+	s := sshtest.Start(t, "ForceCommand echo 'no logins here'; exit 1")
+	for _, compress := range []bool{false, true} {
+		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config, Compress: compress})
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		err = c.RunStream(t.Context(), "true", nil, io.Discard, time.Minute)
+		require.ErrorIs(t, err, core.CodeClient)
+		require.ErrorContains(t, err, "no logins here")
+	}
 }
 
 func TestRoundTrip(t *testing.T) {
