@@ -226,7 +226,7 @@ func (c *collector) member(raw RawMember, body io.Reader) error {
 	case raw.Kind == RawLink:
 		m.Kind = core.KindLink
 	case raw.Kind == RawHardlink:
-		c.hardlink(&m, raw)
+		err = c.hardlink(&m, raw)
 	case raw.Kind == RawFile:
 		m.Kind = core.KindFile
 		err = c.file(&m, body)
@@ -235,14 +235,19 @@ func (c *collector) member(raw RawMember, body io.Reader) error {
 	return err
 }
 
-// hardlink gives a second name of a file the content of the first.
-func (c *collector) hardlink(m *plan.SurveyMember, raw RawMember) {
+// hardlink gives a second name of a file the content of the first, which is staged now if it was only kept in memory.
+func (c *collector) hardlink(m *plan.SurveyMember, raw RawMember) (err error) {
 	i, ok := c.first[raw.Target]
 	if !ok {
 		m.Fault = "a hard link to something outside the workspace"
-		return
+		return nil
 	}
-	m.Kind, m.Digest, m.Size, m.Target = core.KindFile, c.members[i].Digest, c.members[i].Size, ""
+	first := &c.members[i]
+	m.Kind, m.Digest, m.Size, m.Target = core.KindFile, first.Digest, first.Size, ""
+	if first.Data != nil && c.stage != nil {
+		_, _, err = c.stage.PutUnless(bytes.NewReader(first.Data), first.Size, func(d core.Digest) bool { return c.localHas(m.Name, d) })
+	}
+	return err
 }
 
 func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
@@ -285,9 +290,6 @@ func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
 // localHas reports whether the workspace has this content under this name, so
 // that no decision can need the body.
 func (c *collector) localHas(name string, d core.Digest) bool {
-	if repo, _ := core.RepoPath(name); repo != "" {
-		return true // nothing of a repository ever comes home
-	}
 	e := c.session.request.Local.Entries.Find(name)
 	return e != nil && e.Digest == d
 }

@@ -108,3 +108,24 @@ func TestR2_OptionsOfTarInTheEnvironment(t *testing.T) {
 		require.Equal(t, "1"+strings.Repeat("\x00", 1<<20-1), read(t, b.local, "b1"), options)
 	}
 }
+
+// A file may be a second name of one in a repository, whose contents never come home by themselves.
+func TestR1_AHardLinkIntoARepositoryComesHome(t *testing.T) {
+	for _, dialect := range []plan.Dialect{plan.Hardened, plan.Classic} {
+		b := newPair(t)
+		b.opts.Identity, b.opts.Dialect = "the same sandbox", dialect
+		b.opts.Client = &toolbox{b.opts.Client, newToolbox(t, "gnu", "dash", "sha256sum")}
+		write(t, b.local, "a", "1")
+		write(t, b.local, ".git/HEAD", "ref: refs/heads/main\n")
+		b.push()
+		for name, first := range map[string]string{"zz object": ".git/objects/aa/bb", "zz branch": ".git/refs/heads/new"} {
+			write(t, b.sandbox, first, name)
+			require.NoError(t, os.Link(filepath.Join(b.sandbox, first), filepath.Join(b.sandbox, name)))
+		}
+		require.Equal(t, plan.StatusOK, b.pull().Status)
+		for _, name := range []string{"zz object", "zz branch"} {
+			require.Equal(t, name, read(t, b.local, name))
+		}
+		require.NoDirExists(t, filepath.Join(b.local, ".git/objects"))
+	}
+}

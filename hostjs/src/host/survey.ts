@@ -233,11 +233,19 @@ export class Collector {
     return undefined;
   }
 
-  /** Gives a second name of a file the content of the first. */
+  /** Gives a second name of a file the content of the first, which is staged now if it was only kept in memory. */
   private hardLink(m: SurveyMember, raw: RawMember): void {
     const first = this.files.get(raw.target.toString("latin1"));
-    if (!first) m.fault = "a hard link to something outside the workspace";
-    else Object.assign(m, { kind: "file", digest: first.digest, size: first.size });
+    if (!first) {
+      m.fault = "a hard link to something outside the workspace";
+      return;
+    }
+    Object.assign(m, { kind: "file", digest: first.digest, size: first.size });
+    if (!first.data || !this.stage) return;
+    const data = Buffer.from(first.data);
+    const body = this.stage.put(data.length, (digest) => this.localHas(raw.name, digest), () => {});
+    body.write(data);
+    body.end();
   }
 
   private body(m: SurveyMember, raw: RawMember): BodySink | undefined {
@@ -265,7 +273,6 @@ export class Collector {
   /** Whether the workspace has this content under this name, or can have it from nowhere, so that no decision can need the body. */
   private localHas(name: Buffer, digest: string): boolean {
     const path = name.toString();
-    if (("/" + path).includes("/.git/")) return true; // nothing of a repository ever comes home
     const here = this.session.localEntry(path)?.digest;
     return here !== undefined && Buffer.from(here).toString("hex") === digest;
   }

@@ -224,3 +224,19 @@ for (const follow of [false, true]) {
     assert.equal(r.uploadedFiles, follow ? 9 : 5);
   });
 }
+
+test("R1: a hard link to a file of a repository, whose contents never come home by themselves, comes home", async (t) => {
+  const p = new Pair(t);
+  Object.assign(p.options, { dialect: "classic" });
+  put(p.local, "a", "1");
+  put(p.local, ".git/HEAD", "ref: refs/heads/main\n");
+  await p.push();
+  const names = { "zz object": ".git/objects/aa/bb", "zz branch": ".git/refs/heads/new" };
+  for (const [name, first] of Object.entries(names)) {
+    p.there(first, name);
+    fs.linkSync(path.join(p.sandbox, first), path.join(p.sandbox, name));
+  }
+  assert.equal((await p.pull()).status, "ok");
+  for (const name of Object.keys(names)) assert.equal(read(p.local, name), name);
+  assert.equal(fs.existsSync(path.join(p.local, ".git/objects")), false);
+});
