@@ -14,7 +14,7 @@ import (
 )
 
 // maxPushTries bounds how often a push plans again because the sandbox changed
-// between the survey and the apply step.
+// between the survey and the apply step, or a repository here while it was sent.
 const maxPushTries = 3
 
 // Push sends the workspace into the sandbox. What changed only there stays and
@@ -31,10 +31,14 @@ func Push(ctx context.Context, opts Options) (*Report, error) {
 func (s *session) push(ctx context.Context) error {
 	for try := 1; ; try++ {
 		err := s.pushOnce(ctx)
-		if !errors.Is(err, core.CodeStalePlan) || try == maxPushTries {
+		repo, again := stale(err)
+		switch {
+		case !again || try >= maxPushTries && repo == "":
 			return err
+		case try >= maxPushTries: // the rest need not wait for it
+			s.noted = append(s.noted, core.Problem{Path: repo, Code: core.ProblemChanging, Detail: "the repository was used each time it was sent"})
 		}
-		if err := s.rescan(ctx); err != nil {
+		if err := s.rescan(ctx, repo != ""); err != nil {
 			return err
 		}
 		if s.request.Resume, err = s.state.sending(); err != nil {
@@ -43,6 +47,16 @@ func (s *session) push(ctx context.Context) error {
 		s.request.Remote, s.request.Look, s.request.Checked, s.run = nil, true, false, randomHex(8)
 		s.request.Run = s.run
 	}
+}
+
+// stale reports whether a push may succeed if it is planned again. repo is the repository
+// here that was used meanwhile, "" where it was the sandbox that changed.
+func stale(err error) (repo string, again bool) {
+	var e *core.Error
+	if !errors.As(err, &e) || e.Code != core.CodeStalePlan {
+		return "", false
+	}
+	return e.Path, true
 }
 
 func (s *session) pushOnce(ctx context.Context) error {

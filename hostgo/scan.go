@@ -130,19 +130,27 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 		s.incompleteDir(path)
 	}
 	slices.Sort(names) // within one directory the order of paths is that of names
+	if inRepo(path) && slices.ContainsFunc(names, func(name string) bool { return readingRank[name] != 0 }) {
+		return s.repoDir(at, names, r)
+	}
 	f.entries, f.stamps = make([]core.Entry, 0, len(names)), make([]stamp, 0, len(names))
 	for _, name := range names {
-		if s.ctx.Err() != nil {
-			return f
-		}
-		if e, info, ok := s.entry(at, name, r); ok {
-			f.add(e, name, info)
-			if e.Kind == core.KindDir {
-				s.enter(d, f, e.Path, name, r)
-			}
-		}
+		s.name(at, f, name, r)
 	}
 	return f
+}
+
+// name adds what stands at a name to f.
+func (s *scanner) name(at *place, f *folder, name string, r *reader) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	if e, info, ok := s.entry(at, name, r); ok {
+		f.add(e, name, info)
+		if e.Kind == core.KindDir {
+			s.enter(at.dir, f, e.Path, name, r)
+		}
+	}
 }
 
 // add appends an entry of a name. A file of another device than the one before it, which
@@ -173,6 +181,10 @@ func (s *scanner) enter(d *tree.Dir, f *folder, path, name string, r *reader) {
 		f.below = map[int]*folder{}
 	}
 	at := len(f.entries) - 1
+	if inRepo(path) {
+		f.below[at] = s.dir(sub, path, r)
+		return
+	}
 	select {
 	case s.idle <- struct{}{}:
 		child := &folder{}

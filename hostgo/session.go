@@ -33,9 +33,9 @@ type session struct {
 	stop    context.CancelFunc
 	mu      sync.Mutex // of Progress
 
-	rules     *core.Rules
-	recovered []core.Problem
-	first     bool // a first push, whose files were not read yet
+	rules *core.Rules
+	noted []core.Problem // of the workspace, beyond what a scan finds
+	first bool           // a first push, whose files were not read yet
 }
 
 // open checks the options, takes the workspace's lock, finishes what a crashed
@@ -125,7 +125,7 @@ func (s *session) begin(ctx context.Context) error {
 		return err
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	s.rules, s.recovered = rules, recovered.Problems
+	s.rules, s.noted = rules, recovered.Problems
 	scan, base := make(chan scanResult, 1), make(chan core.Tree, 1)
 	s.scan = scan
 	go func() {
@@ -219,7 +219,7 @@ func (s *session) take(r scanResult) error {
 	}
 	s.report.work(WorkHash, r.Hashing)
 	s.request.Local, s.request.LocalRepos = r.Snapshot, r.Repos
-	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, s.recovered...))
+	s.request.Local.Problems = core.SortProblems(append(s.request.Local.Problems, s.noted...))
 	return nil
 }
 
@@ -238,9 +238,9 @@ func (s *session) firstPush() (bool, error) {
 	return s.state.hasNoBase()
 }
 
-// rescan reads the workspace again, with digests.
-func (s *session) rescan(ctx context.Context) error {
-	if !s.first {
+// rescan reads the workspace again where it changed, or was read without digests.
+func (s *session) rescan(ctx context.Context, changed bool) error {
+	if !s.first && !changed {
 		return nil
 	}
 	s.first = false

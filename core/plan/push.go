@@ -79,8 +79,10 @@ const lastMember = "end"
 
 // Seal returns the last members of the archive, made once it is known what was
 // really packed: a file that changed while it was read, or vanished, is left
-// out of the script and so never applied (promises D9, D16). Classic has no
-// script: its archive ends in the marker alone.
+// out of the script and so never applied (promises D9, D16). A repository that was
+// used while it was sent ends the push, before anything changes in the sandbox, with an
+// error of [core.CodeStalePlan] that has its path. Classic has no script: its archive ends
+// in the marker alone.
 func Seal(r *Request, p *Plan, sent *Sent) ([]Member, error) {
 	if err := sent.check(p); err != nil {
 		return nil, err
@@ -90,6 +92,9 @@ func Seal(r *Request, p *Plan, sent *Sent) ([]Member, error) {
 	}
 	if r.Dialect == Classic {
 		return classicSeal(r, p), nil
+	}
+	if err := sent.checkRepos(p); err != nil {
+		return nil, err
 	}
 	rules, err := r.Options.Rules()
 	if err != nil {

@@ -12,7 +12,7 @@ import type { Session, SyncReport } from "./session.js";
 import { readLocal } from "./bodies.js";
 import { meanwhile, runAndScan, survey, why } from "./survey.js";
 
-/** Bounds how often a push plans again because the sandbox changed between the survey and the apply step. */
+/** Bounds how often a push plans again because the sandbox changed between the survey and the apply step, or a repository here while it was sent. */
 const maxTries = 3;
 
 /** The length of the pieces in which an archive is given to a command, in bytes. */
@@ -20,13 +20,20 @@ const pieceSize = 512 << 10;
 
 /** Sends the workspace into the sandbox. What changed only there stays and comes home with the next pull. */
 export async function push(s: Session): Promise<SyncReport> {
-  for (let left = maxTries; ; ) {
+  for (let tries = 1; ; tries++) {
+    let repo: string | undefined; // here, that was used meanwhile
     try {
       return await pushOnce(s);
     } catch (error) {
-      if (!isStale(error) || --left === 0) throw error;
+      if (!isStale(error)) throw error;
+      repo = error.path;
+      if (tries >= maxTries) {
+        if (repo === undefined) throw error;
+        // The rest need not wait for it.
+        s.noted.push({ path: repo, code: "changing", detail: "the repository was used each time it was sent" });
+      }
     }
-    s.rescan();
+    s.rescan(repo !== undefined);
     s.request.resume = s.state.sending();
     s.request.look = true;
     s.request.checked = false;
@@ -243,7 +250,7 @@ class Send {
   }
 }
 
-function isStale(error: unknown): boolean {
+function isStale(error: unknown): error is PlannerError {
   return error instanceof PlannerError && error.code === "stale_plan";
 }
 

@@ -129,13 +129,24 @@ class Scanner {
       const cached = this.options.cache?.folder(path, this.clock);
       const found = this.find(dir, path, cached);
       const verdicts = this.options.rules.scanDir(path, found.map(asWord));
-      for (let i = 0; i < found.length; i++) {
+      const scanOne = (i: number) => {
         if (verdicts[i] === Verdict.excluded) this.occupied.add(path);
         else this.entry(dir, found[i]!, verdicts[i] === Verdict.ofRepo ? "repo" : cached);
-      }
+      };
+      if (inRepo(path) && found.some(isRanked)) this.inReadingOrder(found, scanOne);
+      else for (let i = 0; i < found.length; i++) scanOne(i);
     } finally {
       dir.close();
     }
+  }
+
+  /** Scans what was found in a directory of a repository in the order of readingRank. Its entries are in path order all the same. */
+  private inReadingOrder(found: readonly Found[], scanOne: (i: number) => void): void {
+    const before = this.entries.length;
+    const order = found.map((_, i) => i).sort((a, b) => rankOf(found[a]!) - rankOf(found[b]!));
+    for (const i of order) scanOne(i);
+    const below = this.entries.splice(before).sort((a, b) => comparePaths(a.path, b.path));
+    for (const entry of below) this.entries.push(entry);
   }
 
   /** The names of a directory that can be paths, in their order, and what stands there. */
@@ -361,6 +372,25 @@ interface ReadFile {
 }
 
 const asWord = (f: Found) => (f.kind === "dir" ? f.name + "/" : f.name);
+
+/**
+ * The order in which the names of a repository are read; all others have 0. A commit that is made meanwhile must not show as a branch
+ * without its objects, nor one that is packed as a branch that is gone. So what names is read before what is named: HEAD, then refs,
+ * then packed-refs and the index, and objects at last.
+ */
+const readingRank = new Map([
+  ["HEAD", -2],
+  ["refs", -1],
+  ["objects", 1],
+]);
+
+const rankOf = (f: Found) => readingRank.get(f.name) ?? 0;
+const isRanked = (f: Found) => readingRank.has(f.name);
+
+/** Whether a directory is a .git directory or lies in one. */
+function inRepo(path: string): boolean {
+  return `/${path}/`.includes("/.git/");
+}
 
 /** A path below a .git directory, cut at the first one. */
 function splitRepo(path: string): { repo: string; below: string } {

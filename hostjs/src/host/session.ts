@@ -53,7 +53,8 @@ export class Session {
   local: Scanned | undefined;
   private readonly stages: StageTime[] = [];
   private stage: { name: Stage; since: number } | undefined;
-  private recovered: Problem[] = [];
+  /** Problems of the workspace, beyond what a scan finds. */
+  noted: Problem[] = [];
 
   private constructor(
     readonly options: SyncOptions,
@@ -108,7 +109,7 @@ export class Session {
   }
 
   private begin(): void {
-    this.recovered = recover(this.root, this.state.dir, this.core, this.stop);
+    this.noted = recover(this.root, this.state.dir, this.core, this.stop);
     const { options } = this.request;
     if (this.options.gitignore) options.ignores = gitignoreFiles(this.root, runtimeDir, this.stop);
     this.core.compileRules(options);
@@ -133,16 +134,16 @@ export class Session {
     const cache = ScanCache.load(this.state.file("scan"), this.root);
     const progress = (files: number, bytes: number) => this.show(files, bytes);
     const found = scan(this.root, { rules: this.core, stop: this.stop, cache, noDigests: this.first, progress });
-    found.problems.push(...this.recovered);
+    found.problems.push(...this.noted);
     found.cache?.save(this.state.file("scan"));
     this.request.local_repos = found.repos;
     this.core.keepLocal(found, this.first);
     return (this.local = found);
   }
 
-  /** Reads the workspace again, with digests, where that was not done. */
-  rescan(): void {
-    if (!this.first) return;
+  /** Reads the workspace again where it changed, or was read without digests. */
+  rescan(changed: boolean): void {
+    if (!this.first && !changed) return;
     this.first = false;
     this.local = undefined;
     this.scan();

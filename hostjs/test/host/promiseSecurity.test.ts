@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 
 import { hostError } from "../../src/host/errors.js";
 import type { Session } from "../../src/host/session.js";
@@ -37,12 +37,41 @@ test("S2: links that lead out are refused", async (t) => {
   for (const name of ["abs", "d/up", "p/q/r/trap"]) assert.equal(got[name], undefined);
 });
 
-test("S3: .git travels out and never home", async (t) => {
-  const p = new Pair(t);
+/** Runs git in a folder, with the settings of nobody. */
+function gitOf(t: TestContext): (cwd: string, ...args: string[]) => string {
   const home = tempDir(t);
   const who = { GIT_AUTHOR_NAME: "a", GIT_AUTHOR_EMAIL: "a@example.org", GIT_COMMITTER_NAME: "a", GIT_COMMITTER_EMAIL: "a@example.org" };
   const env = { ...process.env, ...who, HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" };
-  const git = (cwd: string, ...args: string[]) => execFileSync("git", args, { cwd, env, encoding: "utf8" });
+  return (cwd, ...args) => execFileSync("git", args, { cwd, env, encoding: "utf8" });
+}
+
+for (const [name, commits] of [["once", 1], ["each time", 20]] as const) {
+  test(`S3: a commit during a push is sent whole or not at all (${name})`, async (t) => {
+    const p = new Pair(t);
+    const git = gitOf(t);
+    git(p.local, "init", "-q", ".");
+    p.here("a", "1");
+    git(p.local, "add", "a");
+    git(p.local, "commit", "-qm", "first");
+    let left: number = commits;
+    for (let n = 1; n <= commits; n++) p.hook("makeDir", n, () => void (left-- > 0 && git(p.local, "commit", "-q", "--allow-empty", "-m", "meanwhile")));
+    let r = await p.push();
+    assert.equal(read(p.sandbox, "a"), "1");
+    if (commits > 1) {
+      assert.ok(!fs.existsSync(path.join(p.sandbox, ".git")));
+      assert.deepEqual(problemsOf(r), [".git changing"]);
+      left = 0;
+      r = await p.push();
+    }
+    assert.deepEqual(problemsOf(r), []);
+    git(p.sandbox, "fsck");
+    assert.equal(git(p.sandbox, "rev-parse", "HEAD"), git(p.local, "rev-parse", "HEAD"));
+  });
+}
+
+test("S3: .git travels out and never home", async (t) => {
+  const p = new Pair(t);
+  const git = gitOf(t);
   p.here("a", "1\n");
   git(p.local, "init", "-q", ".");
   git(p.local, "add", "-A");

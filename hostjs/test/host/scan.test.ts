@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { ScanCache } from "../../src/host/cache.js";
 import { scan, type Scanned, type ScanRules } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
+import { comparePaths } from "../../src/order.js";
 import { put, sha256, tempDir } from "./world.js";
 
 const rules: ScanRules = {
@@ -182,6 +183,22 @@ test("S1: a directory that a link replaces while it is scanned is read itself", 
   const found = scan(root, { rules: swapping, stop: new Stop(), cache: ScanCache.load(file, root) });
   assert.equal(swaps, 1);
   assert.deepEqual(entries(found), before);
+});
+
+test("S3: what names an object is read before the objects are listed", (t) => {
+  const root = tempDir(t);
+  for (const name of ["HEAD", "config", "index", "objects/pack/a", "packed-refs", "refs/heads/main"]) put(root, ".git/" + name, "1");
+  put(root, ".git/modules/m/objects/a", "1");
+  put(root, ".git/modules/m/refs/heads/main", "1");
+  const order: string[] = [];
+  const watched: ScanRules = { ...rules, scanDir: (path, names) => (order.push(path), rules.scanDir(path, names)) };
+  const found = scan(root, { rules: watched, stop: new Stop() });
+  const before = (a: string, b: string) => assert.ok(order.indexOf(a) < order.indexOf(b), `${a} before ${b}: ${order.join(" ")}`);
+  for (const repo of [".git", ".git/modules/m"]) before(repo + "/refs/heads", repo + "/objects");
+  before(".git/modules", ".git/objects");
+  const paths = found.entries.map((e) => e.path);
+  assert.deepEqual(paths, [...paths].sort(comparePaths));
+  assert.equal(paths.length, 18);
 });
 
 /** Where an open file of this process lies, if it is still open. */
