@@ -50,9 +50,7 @@ func ClientError(ctx context.Context, what, p string, err error) error {
 	if errors.As(err, &pe) {
 		e.Err = pe.Err // it would repeat the path, or show the host's own
 	}
-	if strings.Contains(strings.ToLower(err.Error()), "no space left on device") {
-		e.Hint = "the disk of the sandbox is full: make room there and run it again"
-	}
+	e.Hint = hintFor(err)
 	cause := ctx.Err()
 	if cause == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		cause = err
@@ -64,6 +62,24 @@ func ClientError(ctx context.Context, what, p string, err error) error {
 		e.Code, e.Message, e.Err = core.CodeCancelled, what+" was stopped", cause
 	}
 	return e
+}
+
+// hints say what helps against what a system refuses, by the words of its tools.
+var hints = [...]struct{ words, hint string }{
+	{"no space left on device", "the disk of the sandbox is full: make room there and run it again"},
+	{"read-only file system", "a file system of the sandbox is read-only: change that there and run it again"},
+	{"permission denied", "something in the sandbox may not be changed: give the permission there and run it again"},
+	{"operation not permitted", "something in the sandbox may not be changed: give the permission there and run it again"},
+}
+
+func hintFor(err error) string {
+	text := strings.ToLower(err.Error())
+	for _, h := range hints {
+		if strings.Contains(text, h.words) {
+			return h.hint
+		}
+	}
+	return ""
 }
 
 // BeginCall refuses a call whose ctx is done, and a path that no sandbox could

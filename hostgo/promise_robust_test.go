@@ -153,19 +153,26 @@ func TestR1_FilesThatVanishDuringTheScan(t *testing.T) {
 	wait.Wait()
 }
 
-// D14 where the sandbox's disk is full: a client tells so by an error of the
-// system or in the words of a tool.
-func TestD14_AFullDiskOfTheSandboxHasAHint(t *testing.T) {
-	full := []error{&os.PathError{Op: "write", Path: "/box/f", Err: syscall.ENOSPC},
-		&hostgo.ExitError{Status: 2, Stderr: "tar: f: Cannot write: No space left on device\ntar: Exiting with failure status due to previous errors\n"}}
-	for _, err := range full {
-		var e *core.Error
-		require.ErrorAs(t, hostgo.ClientError(t.Context(), "a call", "", err), &e)
-		require.Equal(t, "the disk of the sandbox is full: make room there and run it again", e.Hint)
+// D14 in the sandbox: a client tells what is refused by an error of the system or in the
+// words of a tool.
+func TestD14_WhatTheSandboxRefusesHasAHint(t *testing.T) {
+	tool := func(says string) error {
+		return &hostgo.ExitError{Status: 1, Stderr: "mv: cannot move 'a' to 'b': " + says + "\n"}
 	}
-	var e *core.Error
-	require.ErrorAs(t, hostgo.ClientError(t.Context(), "a call", "", syscall.EACCES), &e)
-	require.Empty(t, e.Hint)
+	full := "the disk of the sandbox is full: make room there and run it again"
+	refused := "something in the sandbox may not be changed: give the permission there and run it again"
+	for hint, errs := range map[string][]error{
+		full: {&os.PathError{Op: "write", Path: "/box/f", Err: syscall.ENOSPC}, tool("No space left on device")},
+		"a file system of the sandbox is read-only: change that there and run it again": {tool("Read-only file system")},
+		refused: {syscall.EACCES, tool("Permission denied"), tool("Operation not permitted")},
+		"":      {syscall.EIO, tool("Input/output error")},
+	} {
+		for _, err := range errs {
+			var e *core.Error
+			require.ErrorAs(t, hostgo.ClientError(t.Context(), "a call", "", err), &e)
+			require.Equal(t, hint, e.Hint)
+		}
+	}
 }
 
 // TestR1_AssetsOfAnyShape packs what no plan has looked at, links as links and followed.

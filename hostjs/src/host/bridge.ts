@@ -172,10 +172,17 @@ export function clientError(call: ClientCall, cause: unknown): PlannerError {
   return hostError("client_failed", `${whats[call.name]}${at} failed`, { cause, secret, ...(call.name !== "beforeApply" && hintFor(cause)) });
 }
 
-/** A client tells of a full disk by an error of the system or in the words of a tool. */
+/** What helps against what a system refuses, by the words of its tools. */
+const hints: [RegExp, string][] = [
+  [/no space left on device/i, "the disk of the sandbox is full: make room there and run it again"],
+  [/read-only file system/i, "a file system of the sandbox is read-only: change that there and run it again"],
+  [/permission denied|operation not permitted/i, "something in the sandbox may not be changed: give the permission there and run it again"],
+];
+
 function hintFor(cause: unknown): { hint?: string } {
-  const full = /no space left on device/i.test(reason(cause));
-  return full ? { hint: "the disk of the sandbox is full: make room there and run it again" } : {};
+  const text = reason(cause);
+  const hint = hints.find(([words]) => words.test(text))?.[1];
+  return hint === undefined ? {} : { hint };
 }
 
 /** The error of a call that the caller no longer waits for. */

@@ -60,17 +60,21 @@ test("S6: an error holds no command, although the client's own does", async (t) 
   assert.ok(given.length > 100);
 });
 
-test("D14: a full disk of the sandbox has a hint, in the words of a tool or of the system", async (t) => {
-  const hint = "the disk of the sandbox is full: make room there and run it again";
+test("D14: what the sandbox refuses has a hint, in the words of a tool or of the system", async (t) => {
   const written = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", errno: -28 });
-  for (const cause of [new Error("exit status 2: tar: f: Cannot write: No space left on device"), written]) {
+  const full = "the disk of the sandbox is full: make room there and run it again";
+  for (const [cause, hint] of [
+    [written, full],
+    [new Error("exit status 2: tar: f: Cannot write: No space left on device"), full],
+    [new Error("mv: cannot move 'a': Read-only file system"), "a file system of the sandbox is read-only: change that there and run it again"],
+    [new Error("mv: cannot move 'a': Operation not permitted"), "something in the sandbox may not be changed: give the permission there and run it again"],
+    [new Error("input/output error"), undefined],
+  ] as const) {
     const fails = async () => Promise.reject(cause);
     for (const call of ["run", "writeFile"] as const) {
       assert.equal((await failure(prepareSandboxManagedRuntime(server(t, { [call]: fails }).input))).hint, hint);
     }
   }
-  const denied = async () => Promise.reject(new Error("permission denied"));
-  assert.equal((await failure(prepareSandboxManagedRuntime(server(t, { run: denied }).input))).hint, undefined);
 });
 
 test("a client may return a buffer of another realm, as a test runner's own", async (t) => {
