@@ -1,4 +1,5 @@
-import { Worker } from "node:worker_threads";
+// webpack takes a worker into its bundle where the module has this name, and makes wrong code where it is "node:worker_threads".
+import { Worker } from "worker_threads";
 
 import type { FromWorker, Start, ToWorker } from "./messages.js";
 

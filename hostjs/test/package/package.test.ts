@@ -8,6 +8,7 @@ import path from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 
 import { build } from "esbuild";
+import webpack from "webpack";
 
 import { tempDir } from "../host/world.js";
 import { packageRoot, vectors } from "../support.js";
@@ -80,6 +81,18 @@ test("a bundle, with the worker and the module beside it", limit, async (t) => {
   fs.copyFileSync(path.join(dist, "planner.wasm"), path.join(bundle, "planner.wasm"));
   fs.writeFileSync(path.join(bundle, "package.json"), esm);
   assert.equal(run(bundle, process.execPath, ["program.js", tempDir(t)]), programs.written);
+});
+
+test("a bundle of webpack, which finds the worker and the module itself", limit, async (t) => {
+  const dir = project(t, packed, { "package.json": esm, "program.js": programs.bundledProgram, "directoryClient.js": client });
+  const bundle = tempDir(t);
+  const rules = [{ test: /\.wasm$/, dependency: "esm", type: "asset/bytes" }];
+  const options = { context: dir, entry: "./program.js", mode: "none", target: "node20", output: { path: bundle, filename: "program.cjs" } } as const;
+  const stats = await new Promise<webpack.Stats>((resolve, reject) => {
+    webpack({ ...options, module: { rules } }, (error, stats) => (error ? reject(error) : resolve(stats!)));
+  });
+  assert.ok(!stats.hasErrors() && !stats.hasWarnings(), stats.toString("errors-warnings"));
+  assert.equal(run(bundle, process.execPath, ["program.cjs", tempDir(t)]), programs.written);
 });
 
 /** What the pure operations give everywhere. */
