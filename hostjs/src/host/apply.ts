@@ -140,10 +140,11 @@ function settle(run: Run): void {
     if (stillHolds(run, old.name, expect!)) continue;
     try {
       run.results[old.decision] = { status: "edited_meanwhile", copy: run.displace(old.name, dest ?? path) };
-    } catch (error) {
-      throw ioError("a displaced version can't be kept; it lies in the staging folder", path, error);
+    } catch {
+      // run.stuck says so, and the others are looked at.
     }
   }
+  if (run.stuck) throw run.stuck;
   try {
     run.fault("settled");
   } catch (error) {

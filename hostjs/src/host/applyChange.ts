@@ -7,7 +7,7 @@ import type { Decision, Result } from "../types.js";
 import { done } from "./applyRun.js";
 import { executable } from "./applyHolds.js";
 import { codeOf } from "./errors.js";
-import { join } from "./paths.js";
+import { join, parentOf } from "./paths.js";
 import { type Dir, TreeError } from "./tree.js";
 
 const slipped = (copy?: string): Result => ({ status: "edited_meanwhile", ...(copy && { copy }) });
@@ -179,9 +179,10 @@ const maxCopies = 1000;
 export function keepAside(run: Run, i: number): Result {
   const d = run.decision(i);
   const dest = destOf(d);
-  if (d.want!.kind !== "dir") return { status: "done", copy: run.displace(stagedName(i), dest) };
-  run.displacedDir(join(dest, "x")).dir.close();
-  return { status: "done", copy: run.displacedPath(dest) };
+  if (d.want!.kind !== "dir") return { status: "done", copy: run.displaceTo(stagedName(i), dest) };
+  const below = run.displacedDir(join(dest, "x"));
+  below.dir.close();
+  return { status: "done", copy: run.displacedPath(parentOf(below.dest)) };
 }
 
 /** The outcome of a call, or undefined where the system says that word. */

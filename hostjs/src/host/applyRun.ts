@@ -48,6 +48,8 @@ export class NotEmpty extends Error {
 export class Run {
   readonly results: (Result | undefined)[];
   readonly olds: Old[] = [];
+  /** A version in staging that could not be moved to where it belongs. */
+  stuck: unknown;
   readonly touched = new Set<string>();
   private parent: Dir | undefined; // of the last path
   private at = "";
@@ -90,8 +92,21 @@ export class Run {
     return `${runtimeDir}/displaced/${this.request.run}/${path}`;
   }
 
-  /** Moves a version from staging to where displaced versions go, and returns where it is. */
+  /**
+   * Moves a version from staging to where displaced versions go, and returns where it
+   * is. One that can't be moved is the only copy of it, so staging is not removed then.
+   */
   displace(staged: string, path: string): string {
+    try {
+      return this.displaceTo(staged, path);
+    } catch (error) {
+      this.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", path, error);
+      throw error;
+    }
+  }
+
+  /** Moves what lies under a name in staging to where displaced versions go, and returns where it is. */
+  displaceTo(staged: string, path: string): string {
     const { dir, dest } = this.displacedDir(path);
     try {
       // Nobody else makes names in there, so one that is free stays free.
@@ -106,15 +121,14 @@ export class Run {
 
   /** Opens the folder in which a displaced path lies. Where an ancestor was displaced itself, as a file, the path goes beside it. */
   displacedDir(path: string): { dir: Dir; dest: string } {
-    for (let dest = path; ; ) {
-      const parent = parentOf(dest);
-      try {
-        return { dir: makeDirs(this.root, parentOf(this.displacedPath(dest))), dest };
-      } catch (error) {
-        if (codeOf(error) !== "ENOTDIR" || parent === "") throw error;
-        dest = join(parentOf(parent), `${nameOf(parent)}.d/${nameOf(dest)}`);
-      }
+    let dir = makeDirs(this.root, parentOf(this.displacedPath("x")));
+    let dest = "";
+    for (const name of parentOf(path).split("/").filter(Boolean)) {
+      const below = makeBeside(dir, name);
+      dir = below.dir;
+      dest = join(dest, below.name);
     }
+    return { dir, dest: join(dest, nameOf(path)) };
   }
 }
 
@@ -143,6 +157,21 @@ export function makeDirs(top: Dir, path: string): Dir {
     dir = next;
   }
   return dir;
+}
+
+/** Opens a directory of a name, or with more at its end where that is a file, and closes the one that it is in. */
+function makeBeside(top: Dir, name: string): { dir: Dir; name: string } {
+  try {
+    for (let free = name; ; free += ".d") { // ends where a name gets too long
+      try {
+        return { dir: makeDirs(top, free), name: free };
+      } catch (error) {
+        if (codeOf(error) !== "ENOTDIR") throw error;
+      }
+    }
+  } finally {
+    top.close();
+  }
 }
 
 /** The result of a decision that could not be carried out. */

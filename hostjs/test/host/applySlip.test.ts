@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+
+import { apply } from "../../src/host/apply.js";
+import { journalPath } from "../../src/host/journal.js";
+import { recover } from "../../src/host/recover.js";
+import { Stop } from "../../src/host/stop.js";
+import type { EntryState, Result } from "../../src/types.js";
+import { file, folder, link, tempDir, World, type Decision } from "./world.js";
+
+/** One decision about a path: what stands there ("" for nothing, "dir", "link TARGET" or a content), and what is wanted, likewise. */
+interface Change {
+  old: string;
+  action: Decision["action"];
+  want: string;
+  displace?: boolean;
+}
+
+/** One of each kind. The path of each is p in a directory of its own. */
+const changes: Change[] = [
+  { old: "", action: "write", want: "new" },
+  { old: "", action: "write", want: "dir" },
+  { old: "", action: "write", want: "link new" },
+  { old: "", action: "copy", want: "new" },
+  { old: "", action: "copy", want: "link new" },
+  { old: "", action: "copy", want: "dir" },
+  { old: "old", action: "aside", want: "new" },
+  { old: "old", action: "write", want: "new" },
+  { old: "old", action: "write", want: "new", displace: true },
+  { old: "old", action: "write", want: "link new", displace: true },
+  { old: "old", action: "write", want: "dir" },
+  { old: "old", action: "chmod", want: "x old" },
+  { old: "old", action: "delete", want: "" },
+  { old: "link old", action: "write", want: "new" },
+  { old: "link old", action: "write", want: "link new" },
+  { old: "link old", action: "delete", want: "" },
+  { old: "dir", action: "write", want: "new" },
+  { old: "dir", action: "write", want: "link new" },
+  { old: "dir", action: "delete", want: "" },
+];
+
+/** Somebody who saves something at each path when its change comes to a point. */
+interface Slip {
+  at: string;
+  saved: string;
+  /** Keeps the folder of displaced versions from being made until the run is over. */
+  blocked?: boolean;
+}
+
+const pathOf = (i: number) => `${i}/p`;
+const isContent = (what: string) => what !== "" && what !== "dir";
+/** Makes a content differ from that of any other path. */
+const textOf = (i: number, what: string) => (isContent(what) ? `${what} ${i}` : what);
+const changesOf = () => changes.map((c, i) => ({ ...c, old: textOf(i, c.old), want: textOf(i, c.want) }));
+
+function entry(w: World, what: string): EntryState {
+  if (what === "dir") return folder;
+  if (what.startsWith("link ")) return link(what.slice(5));
+  return what.startsWith("x ") ? file(what.slice(2), 0o755) : w.body(what);
+}
+
+/** Makes a path be what an editor or a user leaves there. */
+function save(w: World, name: string, what: string): void {
+  const full = path.join(w.root, name);
+  fs.rmSync(full, { recursive: true, force: true });
+  fs.mkdirSync(path.dirname(full), { recursive: true });
+  if (what === "dir") fs.mkdirSync(full);
+  else if (what.startsWith("dir ")) w.put(`${name}/in`, what.slice(4));
+  else if (what.startsWith("link ")) fs.symlinkSync(what.slice(5), full);
+  else if (what !== "") w.put(name, what);
+}
+
+/** Holds what a run left to what there was: old, unless it was to go or somebody removed it, what was saved, and want, likewise. */
+function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood: string | undefined): void {
+  const now = w.tree();
+  const have = Object.values(now).map((text) => text.replace(/^x /, ""));
+  const name = `${JSON.stringify(c)}: ${JSON.stringify(result)}`;
+  const stays = c.displace || c.action === "aside" || c.action === "chmod" || result.status === "failed";
+  if (isContent(c.old) && stays && stood?.replace(/^x /, "") !== c.old) assert.ok(have.includes(c.old), `lost: ${name}`);
+  if (isContent(slip.saved) && stood !== undefined) assert.ok(have.includes(textOf(i, slip.saved).replace(/^dir /, "")), `the save is lost: ${name}`);
+  const comes = c.action !== "chmod" && result.status !== "failed";
+  if (isContent(c.want) && comes && stood !== c.want) assert.ok(have.includes(c.want), `did not come: ${name}`);
+  if (result.copy) fs.lstatSync(path.join(w.root, result.copy));
+  if (stood !== undefined || slip.blocked) return;
+  assert.equal(result.status, "done", name);
+  assert.equal(now[pathOf(i)] ?? "", c.action === "aside" ? c.old : c.want, name);
+}
+
+function run(w: World, slip: Slip): void {
+  const decisions: Decision[] = changesOf().map((c, i) => {
+    save(w, pathOf(i), c.old);
+    return {
+      path: pathOf(i), action: c.action, displace: c.displace ?? false,
+      ...(c.old && { expect: entry(w, c.old) }), ...(c.want && { want: entry(w, c.want) }),
+    };
+  });
+  const stood: string[] = []; // what the save replaced
+  const blocker = path.join(w.root, ".paperclip-runtime/displaced");
+  const fault = (point: string) => {
+    if (slip.blocked && point === "journal") fs.writeFileSync(blocker, "");
+    changes.forEach((_, i) => {
+      if (![slip.at, `${slip.at} ${pathOf(i)}`, `${slip.at} ${i}`].includes(point)) return;
+      stood[i] = w.tree()[pathOf(i)] ?? "";
+      save(w, pathOf(i), textOf(i, slip.saved));
+    });
+  };
+  const { results, error } = apply(w.request(decisions, { fault }));
+  const rules = { validPath: () => true, display: String };
+  if (slip.blocked) {
+    fs.unlinkSync(blocker);
+    recover(w.root, w.state, rules, new Stop());
+  } else {
+    assert.equal(error, undefined);
+  }
+  changesOf().forEach((c, i) => check(w, slip, i, c, results![i]!, stood[i]));
+  assert.deepEqual(recover(w.root, w.state, rules, new Stop()), []);
+  assert.ok(!fs.existsSync(journalPath(w.state)));
+}
+
+test("D12: whatever slips in at any point of any kind of change is kept", async (t) => {
+  const slips: Slip[] = [{ at: "", saved: "" }, { at: "", saved: "", blocked: true }];
+  for (const at of ["journal", "moved", "after", "settled"]) {
+    slips.push({ at, saved: "saved", blocked: true });
+    for (const saved of ["", "saved", "dir saved", "link saved"]) slips.push({ at, saved });
+  }
+  for (const slip of slips) await t.test(JSON.stringify(slip), (t) => run(new World(tempDir(t)), slip));
+});
