@@ -71,16 +71,17 @@ func (t Target) wrong() string {
 	switch {
 	case t.Host == "" || t.Host[0] == '-':
 		return "the sandbox's URL names no host"
-	case strings.ContainsAny(t.Host, shellMeans+`$\`) || strings.ContainsFunc(t.Host, unicode.IsSpace) || strings.ContainsFunc(t.Host, unicode.IsControl):
+	case strings.ContainsAny(t.Host, shellMeans+`$\`) || strings.ContainsFunc(t.Host, separates):
 		return "the sandbox's URL names a host with characters that no host has"
-	case strings.ContainsAny(t.User, shellMeans) || strings.ContainsFunc(t.User, unicode.IsControl),
-		strings.HasSuffix(t.User, `\`) || strings.HasPrefix(t.User, "-") || strings.Contains(t.User, " -"):
+	case strings.ContainsAny(t.User, shellMeans) || strings.ContainsFunc(t.User, separates) || strings.HasPrefix(t.User, "-") || strings.HasSuffix(t.User, `\`):
 		return "the sandbox's URL names a user with characters that no user has"
 	case t.Port != "" && !validPort(t.Port):
 		return "the port is not a number from 1 to 65535"
 	}
 	return ""
 }
+
+func separates(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 func validPort(s string) bool {
 	n, err := strconv.Atoi(s)

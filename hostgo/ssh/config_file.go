@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
 )
 
 // configFile gathers the values of one host from files in OpenSSH's format.
@@ -110,7 +111,7 @@ func (f *configFile) trust(name string, level int, info fs.FileInfo) error {
 		return nil
 	}
 	return &core.Error{Code: core.CodePermission, Path: name, Message: "the SSH configuration may be written by others",
-		Hint: "if it is as you want it, take it for yourself: chmod go-w " + name}
+		Hint: "if it is as you want it, take it for yourself: chmod go-w " + plan.Word(name)}
 }
 
 // take carries out a line. Of a keyword the first value counts, but those of lists add up.

@@ -51,6 +51,8 @@ func (f *configFile) holds(name, value string) (bool, error) {
 		return listed(patterns, f.user()), nil
 	case "localuser":
 		return listed(patterns, f.me), nil
+	case "tagged":
+		return listed(patterns, f.or("tag", "")), nil
 	case "exec":
 		return f.succeeds(value)
 	}
@@ -75,7 +77,11 @@ func (f *configFile) succeeds(command string) (bool, error) {
 
 // hostname is the name by which the host is reached, as far as it is known.
 func (f *configFile) hostname() string {
-	return strings.NewReplacer("%%", "%", "%h", f.target.Host).Replace(f.or("hostname", f.target.Host))
+	name, set := f.values["hostname"]
+	if !set {
+		return f.target.Host
+	}
+	return strings.NewReplacer("%%", "%", "%h", f.target.Host).Replace(name[0])
 }
 
 // canonical is the one spelling of a name or address that lists of known hosts have.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
 )
 
@@ -69,8 +70,11 @@ func (s *settings) unreachable(ctx context.Context, err error) error {
 
 // byHand is the hint that tells what is the host's fault and what is ours.
 func (s *settings) byHand() string {
-	return "try it by hand: ssh -p " + s.port + " " + s.user + "@" + s.alias
+	return "try it by hand: " + s.openSSH()
 }
+
+// openSSH is the command that connects as we do.
+func (s *settings) openSSH() string { return "ssh -p " + s.port + " " + plan.Word(s.user+"@"+s.alias) }
 
 func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
 	address := net.JoinHostPort(s.host, s.port)
@@ -81,7 +85,8 @@ func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
 		hop, rest, more := cutLast(s.jump)
 		t, err := ParseTarget("ssh://" + strings.TrimPrefix(hop, "ssh://") + "/jump")
 		if err != nil {
-			return nil, err
+			return nil, &core.Error{Code: core.CodeInvalidRequest, Field: "proxyjump",
+				Message: "the SSH configuration names no host to go over: " + core.DisplayPath(hop), Hint: "write it as user@host:port"}
 		}
 		t.Config = s.config
 		via, err := t.settings(ctx)

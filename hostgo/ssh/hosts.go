@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
 )
 
 // hosts checks a host's key against the known ones, by OpenSSH's rules.
@@ -132,7 +133,7 @@ func (h *hosts) judge(remote net.Addr, key ssh.PublicKey) error {
 		return h.learn(key)
 	}
 	return &core.Error{Code: core.CodePermission, Message: "the key of " + h.shown(h.s.host) + " is not known. It shows " + print,
-		Hint: "connect once by hand, and compare the fingerprint: ssh -p " + h.s.port + " " + h.s.user + "@" + h.s.alias}
+		Hint: "connect once by hand, and compare the fingerprint: " + h.s.openSSH()}
 }
 
 func (h *hosts) shown(host string) string { return core.DisplayPath(host) + " port " + h.s.port }
@@ -143,7 +144,7 @@ func (h *hosts) distrust(why error) error {
 
 func (h *hosts) changed(host, name, file, print string) error {
 	return &core.Error{Code: core.CodePermission, Message: "the key of " + h.shown(host) + " is not the one that is known; somebody may be in between. It shows " + print,
-		Hint: "if the change is expected, remove the old key: ssh-keygen -R " + name + " -f " + file}
+		Hint: "if the change is expected, remove the old key: ssh-keygen -R " + plan.Word(name) + " -f " + plan.Word(file)}
 }
 
 // has reports whether a key is listed with a marker. A key that is known without the port
@@ -160,8 +161,11 @@ func (h *hosts) allows(key ssh.PublicKey) bool {
 	return slices.ContainsFunc(keyAlgorithms(key), func(a string) bool { return slices.Contains(h.s.hostKeyAlgorithms, a) })
 }
 
-// rsaBits is the length of an RSA key; others have no bound.
+// rsaBits is the length of an RSA key; others have no bound. Keys of an agent are plain bytes.
 func rsaBits(key ssh.PublicKey) int {
+	if parsed, err := ssh.ParsePublicKey(key.Marshal()); err == nil {
+		key = parsed
+	}
 	if c, ok := key.(ssh.CryptoPublicKey); ok {
 		if k, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok {
 			return k.N.BitLen()

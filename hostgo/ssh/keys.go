@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
 )
 
 // keys are what a user can log in with.
@@ -68,7 +69,7 @@ func (k *keys) holds(key ssh.PublicKey) bool {
 
 // logsIn reports whether the configuration allows a login with a key or certificate.
 func (s *settings) logsIn(key ssh.PublicKey) bool {
-	return slices.ContainsFunc(keyAlgorithms(key), func(a string) bool { return slices.Contains(s.userKeyAlgorithms, a) })
+	return rsaBits(key) >= s.rsaBits && slices.ContainsFunc(keyAlgorithms(key), func(a string) bool { return slices.Contains(s.userKeyAlgorithms, a) })
 }
 
 // agentKeys asks the agent for its keys; one that does not answer has none.
@@ -109,14 +110,14 @@ func (k *keys) private(id *identity, name string, data []byte) {
 		if locked.PublicKey != nil {
 			id.public = locked.PublicKey
 		}
-		k.unused = append(k.unused, unusedKey{id.public, "the key " + name + " needs a passphrase, which only an agent can give: ssh-add " + name})
+		k.unused = append(k.unused, unusedKey{id.public, "the key " + name + " needs a passphrase, which only an agent can give: ssh-add " + plan.Word(name)})
 	case err != nil:
 		if id.public == nil {
 			id.public = readPublic(name)
 		}
 	case statErr == nil && !isPrivate(info):
 		id.public = signer.PublicKey()
-		k.unused = append(k.unused, unusedKey{id.public, "the key " + name + " may be read by others, so it is not used: chmod 600 " + name})
+		k.unused = append(k.unused, unusedKey{id.public, "the key " + name + " may be read by others, so it is not used: chmod 600 " + plan.Word(name)})
 	default:
 		id.signer, id.public = signer, signer.PublicKey()
 	}
