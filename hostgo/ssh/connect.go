@@ -46,7 +46,7 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 		if hosts.refused != nil {
 			return nil, hosts.refused
 		}
-		if ctx.Err() == nil && strings.Contains(err.Error(), "unable to authenticate") {
+		if ctx.Err() == nil && refusesLogin(err) {
 			return nil, keys.refused(s)
 		}
 		if p, ok := raw.(*proxyConn); ok {
@@ -55,6 +55,11 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 		return nil, s.unreachable(ctx, err)
 	}
 	return ssh.NewClient(c, channels, requests), nil
+}
+
+// refusesLogin reports whether a server took none of the keys, or did not look at all of them.
+func refusesLogin(err error) bool {
+	return strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "Too many authentication failures")
 }
 
 // unreachable is the error of a host that does not answer, or not as a server of

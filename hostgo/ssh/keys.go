@@ -165,13 +165,19 @@ func certified(s *settings, list []ssh.Signer) []ssh.Signer {
 
 func (k *keys) signers() ([]ssh.Signer, error) { return k.list, nil }
 
+// usualTries is how many keys a server usually looks at.
+const usualTries = 6
+
 func (k *keys) refused(s *settings) error {
 	e := &core.Error{Code: core.CodePermission, Message: "the login as " + core.DisplayPath(s.user) + " at " + core.DisplayPath(s.host) + " was refused",
 		Hint: s.byHand()}
-	if len(k.unused) > 0 {
+	switch {
+	case len(k.unused) > 0:
 		e.Hint = k.unused[0].hint
-	} else if len(k.list) == 0 {
+	case len(k.list) == 0:
 		e.Hint = "there is no key in the agent or in the identity files; make one with ssh-keygen, or start an agent"
+	case len(k.list) > usualTries:
+		e.Hint = "servers look at few keys, and the agent has many; name the right one with IdentityFile, and set IdentitiesOnly yes"
 	}
 	return e
 }

@@ -77,6 +77,10 @@ func TestKeysOfAFullAgent(t *testing.T) {
 	for _, lines := range []string{"IdentityFile " + s.KeyFile, "IdentityFile " + half, "IdentitiesOnly yes\nIdentityFile " + half} {
 		require.NoError(t, openWith(t, keyConfig(t, s, "IdentityAgent "+socket+"\n"+lines)), lines)
 	}
+	var e *core.Error
+	require.ErrorAs(t, openWith(t, keyConfig(t, s, "IdentityFile /none\nIdentityAgent "+socket)), &e)
+	require.Equal(t, core.CodePermission, e.Code)
+	require.Contains(t, e.Hint, "set IdentitiesOnly yes")
 }
 
 func keyConfig(t *testing.T, s *sshd.Server, lines string) string {
