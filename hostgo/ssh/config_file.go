@@ -129,6 +129,9 @@ func (f *configFile) take(keyword string, value []string, level int) (err error)
 	if !f.applies || len(value) == 0 {
 		return nil
 	}
+	if slices.Contains(value, "") {
+		return errors.New(keyword + " has an empty value")
+	}
 	if keyword == "include" {
 		err := f.include(value, level)
 		f.applies = true
