@@ -289,6 +289,34 @@ func newWrapped(t *testing.T) (*pair, string) {
 	return b, bin
 }
 
+// Where the clock of the sandbox stands still, as one of whole seconds does for long, no
+// listing proves what a push copies there. The copies are looked at then.
+func TestR2_APushCopiesInOneTickOfTheClock(t *testing.T) {
+	b, bin := newWrapped(t)
+	sed, err := exec.LookPath("sed")
+	require.NoError(t, err)
+	wrap(t, bin, "find", `{ "$TOOL" "$@" || : >"$0.$$"; } | `+sed+` -E 's/[0-9]{10}\.[0-9]{9,}/1700000000.0000000000/g'
+[ ! -f "$0.$$" ]
+`)
+	b.push()
+	write(t, b.sandbox, "there", "2")
+	write(t, b.local, "copy", "1")
+	r := b.push()
+	require.Equal(t, plan.StatusOK, r.Status)
+	require.Zero(t, r.UploadedFiles, "the sandbox has it")
+	require.Equal(t, "1", read(t, b.sandbox, "copy"))
+	require.Equal(t, "2", read(t, b.sandbox, "there"))
+
+	// A source that changes between the survey and the copying is not taken for what it was.
+	write(t, b.sandbox, "there", "3")
+	write(t, b.local, "other", "1")
+	around(t, bin, "cp", "cd "+plan.Quote(b.sandbox)+` && [ ! -f other ] && printf 4 >a && printf 4 >copy
+`, "")
+	require.Equal(t, plan.StatusOK, b.push().Status)
+	require.Equal(t, "1", read(t, b.sandbox, "other"))
+	require.Equal(t, "4", read(t, b.sandbox, "copy"))
+}
+
 // A survey that fails, as on a full disk, leaves nothing that fills it further.
 func TestD14_ASurveyThatFailsLeavesNothingBehind(t *testing.T) {
 	b, bin := newWrapped(t)

@@ -61,14 +61,16 @@ func (p *Plan) deleted() map[string]bool {
 
 // copyAll makes the members that were not sent, before anything is removed.
 // Their sources are proven to be what was listed, like all that a plan builds
-// on. One that goes away is linked, which moves no bytes; any other is copied,
-// so that no later edit shows under two names.
+// on; where no listing can, since the clock has not moved on since it was made, the
+// copies are read. One that goes away is linked, which moves no bytes; any other is
+// copied, so that no later edit shows under two names.
 func (s *applyScript) copyAll(p *Plan) {
 	deleted := p.deleted()
 	used := map[string]bool{}
 	type group struct{ tool, dir string }
 	var order []group
 	var dirs, sources, on, off []string
+	var proof strings.Builder
 	groups := map[group][]string{}
 	made := map[string]bool{}
 	uploads := p.UploadReader()
@@ -84,6 +86,7 @@ func (s *applyScript) copyAll(p *Plan) {
 		}
 		if !inRuntime(u.From) {
 			sources = append(sources, at(u.From))
+			proof.WriteString("holds " + u.Decision.Want.Digest.String() + " " + Quote(at(name)) + "\n")
 		}
 		tool := "copy"
 		if (deleted[u.From] || inRuntime(u.From)) && !used[u.From] {
@@ -123,4 +126,7 @@ move() { ln -- "$@" 2>/dev/null || cp -p -- "$@"; }
 	commands(&s.changes, "chmod +x --", on, "")
 	commands(&s.changes, "chmod a-x --", off, "")
 	s.changes.WriteString(")\n")
+	if proof.Len() > 0 {
+		s.changes.WriteString("if [ -z \"$LISTED\" ]; then\ncd \"$I\"\n" + proof.String() + "cd \"$W\"\nfi\n")
+	}
 }
