@@ -195,7 +195,7 @@ function optionsOf(input: Parameters<typeof prepareSandboxManagedRuntime>[0], ro
     adapter: input.adapterKey,
     dialect: input.dialect ?? "hardened",
     remoteCwd: withoutSlash(spec.remoteCwd),
-    stateDir: absolute(input.stateDir ?? defaultStateDir()),
+    stateDir: absolute(input.stateDir || defaultStateDir()),
     identity: `${spec.provider}:${spec.sandboxId} ${root}`,
     timeoutMs: spec.timeoutMs,
     plan: {

@@ -4,7 +4,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 
 import { assertFields, assertKind } from "./host/checked.js";
-import { codeOf, ioError } from "./host/errors.js";
+import { codeOf, hostError, ioError } from "./host/errors.js";
 import { realPath, underLock } from "./host/hold.js";
 import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
 import { defaultStateDir } from "./host/state.js";
@@ -28,7 +28,7 @@ export async function captureDirectorySnapshot(root: string, options: { exclude?
   const exclude = [...new Set(options.exclude ?? [])];
   const outcome = await inWorker({ task: "capture", capture: { root: await realPath(root), exclude } }, undefined, options);
   if (outcome.error) throw outcome.error;
-  return { exclude, entries: new Map(outcome.entries) };
+  return { exclude, entries: outcome.entries };
 }
 
 /** What mergeDirectoryWithBaseline takes. */
@@ -67,7 +67,7 @@ async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
     count: baseline.entries.size,
     sourceDir: await realPath(input.sourceDir),
     targetDir: await realPath(input.targetDir),
-    stateDir: input.stateDir ?? defaultStateDir(),
+    stateDir: path.resolve(input.stateDir || defaultStateDir()),
     policy: input.conflictPolicy ?? ("keep-both" as const),
   };
   const { report, error } = await inWorker({ task: "merge", merge }, { beforeApply, baseline: [...baseline.entries] }, { signal });
@@ -82,6 +82,7 @@ async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
 export async function directoryEntryMatchesBaseline(root: string, relative: string, entry: DirectorySnapshotEntry | null | undefined): Promise<boolean> {
   assertKind(root, "root", "a string");
   assertKind(relative, "relative", "a string");
+  if (entry) assertFields(entry, "entry", { kind: "a string" });
   const full = path.join(root, relative);
   try {
     return await matches(full, entry ?? undefined);
@@ -104,6 +105,8 @@ async function matches(full: string, entry: DirectorySnapshotEntry | undefined):
     case "file":
       // Of the permissions only the executable bit counts: a sandbox's umask is no edit.
       return info.isFile() && (info.mode & 0o100) === (entry.mode & 0o100) && (await hashOf(full)) === entry.hash;
+    default:
+      throw hostError("invalid_request", "unknown kind of entry", { field: "entry.kind" });
   }
 }
 

@@ -13,6 +13,7 @@ const held = new AsyncLocalStorage<ReadonlyMap<string, Hold>>();
 /** Runs a function under the lock of a directory. Where the code has that already, those that ask for it take turns. */
 export async function underLock<T>(dir: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   assertKind(dir, "targetDir", "a string");
+  assertKind(fn, "fn", "a function");
   const real = await realPath(dir);
   const holds = held.getStore() ?? new Map<string, Hold>();
   const outer = holds.get(real)?.lasting;

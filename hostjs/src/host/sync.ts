@@ -33,7 +33,7 @@ export interface Callee extends Partial<SandboxClient> {
 /** What a task has on this side: what came in slices, ahead of the outcome, and open streams. */
 interface Held {
   lines: ReportLine[];
-  entries: [string, SnapshotEntry][];
+  entries: Map<string, SnapshotEntry>;
   streams: Streams;
 }
 
@@ -47,7 +47,7 @@ export interface SyncControl {
 export interface Ended {
   report?: SyncReport;
   /** Of a capture. */
-  entries: [string, SnapshotEntry][];
+  entries: Map<string, SnapshotEntry>;
   /** Of a status: what a push would do. */
   push?: SyncReport;
   error?: PlannerError;
@@ -61,11 +61,11 @@ export function sync(client: SandboxClient & { runStream?: RunStream }, options:
 /** Runs one task in a thread of its own. */
 export function inWorker(task: Task, callee: Callee = {}, control: SyncControl = {}): Promise<Ended> {
   const { signal, onProgress } = control;
-  if (signal?.aborted) return Promise.resolve({ entries: [], error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
+  if (signal?.aborted) return Promise.resolve({ entries: new Map(), error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
   const stop = new Stop();
   const start = (): Start => ({ task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined });
   const failures = new Map<number, unknown>();
-  const held: Held = { lines: [], entries: [], streams: new Streams() };
+  const held: Held = { lines: [], entries: new Map(), streams: new Streams() };
   return new Promise<Ended>((resolve) => {
     const message = (message: FromWorker) => {
       switch (message.kind) {
@@ -80,7 +80,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
           break;
       }
     };
-    const died = (cause: unknown) => end({ entries: [], error: deathOf(cause) }, false);
+    const died = (cause: unknown) => end({ entries: held.entries, error: deathOf(cause) }, false);
     // What it throws would end the server, in an event of the thread. It ends the sync.
     let failed: { error?: PlannerError } = {};
     const show = (event: ProgressEvent) => {
@@ -97,7 +97,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
     try {
       thread = Thread.start(start, { message: AsyncResource.bind(message), died: AsyncResource.bind(died) });
     } catch (cause) {
-      return resolve({ entries: [], error: cause instanceof PlannerError ? cause : hostError("io_failed", "no thread for the sync can be started", { cause }) });
+      return resolve({ entries: held.entries, error: cause instanceof PlannerError ? cause : hostError("io_failed", "no thread for the sync can be started", { cause }) });
     }
     // A client's answer that comes after the end is nobody's.
     let over = false;
@@ -172,16 +172,22 @@ async function make(client: Callee, call: ClientCall, held: Held): Promise<Array
       held.lines.push(...call.list);
       return undefined;
     case "takeEntries":
-      held.entries.push(...call.list);
+      for (const [name, entry] of call.list) held.entries.set(name, entry);
       return undefined;
     case "giveEntries":
-      return client.baseline!.slice(call.from, call.to);
+      return client.baseline!.slice(call.from, call.to).map(([name, entry]) => [name, plain(entry)]);
     case "beforeApply":
       await client.beforeApply?.();
       return undefined;
     case "readFile":
       return copyOf(await client.readFile!(call.path));
   }
+}
+
+/** What an entry of the caller's says. It may be a Proxy, or hold more, neither of which can be sent to a thread, or be none at all. */
+function plain(entry: SnapshotEntry | null | undefined): SnapshotEntry {
+  const { kind, mode, hash, target } = (entry ?? {}) as Record<string, unknown>;
+  return { kind, mode, hash, target } as SnapshotEntry;
 }
 
 /** A copy of what a client returned, whose own buffer stays its own. */

@@ -191,7 +191,40 @@ test("an input of the wrong type is refused, with its field", async (t) => {
   await assert.rejects(captureDirectorySnapshot(5 as unknown as string), refused("root"));
   await assert.rejects(captureDirectorySnapshot(target, { exclude: "skip" as unknown as string[] }), refused("options.exclude"));
   await assert.rejects(withDirectoryMergeLock(undefined as unknown as string, async () => {}), refused("targetDir"));
+  await assert.rejects(withDirectoryMergeLock(target, undefined as unknown as () => Promise<void>), refused("fn"));
+  await assert.rejects(directoryEntryMatchesBaseline(target, "a", "dir" as unknown as null), refused("entry"));
+  put(target, "a", "1");
+  await assert.rejects(directoryEntryMatchesBaseline(target, "a", { kind: "fifo" } as unknown as null), refused("entry.kind"));
   await assert.rejects(mergeDirectoryWithBaseline(undefined as unknown as DirectoryMerge), refused("input"));
   const entries = Object.fromEntries(input.baseline.entries) as unknown as DirectoryMerge["baseline"]["entries"];
   await assert.rejects(mergeDirectoryWithBaseline({ ...input, baseline: { exclude: [], entries } }), refused("input.baseline.entries"));
+  for (const entry of [null, "dir", {}]) {
+    const odd = new Map([["a", entry]]) as unknown as DirectoryMerge["baseline"]["entries"];
+    await assert.rejects(mergeDirectoryWithBaseline({ ...input, baseline: { exclude: [], entries: odd } }), refused("request.base.entries[0]"));
+  }
+});
+
+test("entries may be those of a store that hands out proxies, with fields of its own", async (t) => {
+  const { source, target, merge } = folders(t);
+  put(target, "a", "base");
+  const input = await merge();
+  put(source, "a", "source");
+  const entries = new Map([...input.baseline.entries].map(([name, entry]) => [name, new Proxy({ ...entry, changed() {} }, {})]));
+  await mergeDirectoryWithBaseline({ ...input, baseline: { exclude: ["skip"], entries } });
+  assert.deepEqual(listing(target), { a: "644 source" });
+});
+
+test("no name of a state folder is none", async (t) => {
+  const { source, target, merge } = folders(t);
+  const home = tempDir(t);
+  const before = process.env["XDG_STATE_HOME"];
+  process.env["XDG_STATE_HOME"] = home;
+  t.after(() => {
+    if (before === undefined) delete process.env["XDG_STATE_HOME"];
+    else process.env["XDG_STATE_HOME"] = before;
+  });
+  const input = await merge({ stateDir: "" });
+  put(source, "a", "source");
+  await mergeDirectoryWithBaseline(input);
+  assert.deepEqual(fs.readdirSync(home), ["syncplan"], "the default, and not the folder in which the server runs");
 });
