@@ -73,6 +73,7 @@ func Apply(ctx context.Context, req ApplyRequest) ([]merge.Result, error) {
 		return nil, ioError("the workspace can't be opened", req.Root, err)
 	}
 	defer a.root.Close()
+	defer a.close()
 	if err := a.prepare(); err != nil {
 		return nil, errors.Join(err, a.drop())
 	}
@@ -160,7 +161,6 @@ func (a *applier) fault(point string) error {
 // changeAll makes the changes: deletes deepest first, writes in path order, then
 // the rest. It goes on after a failure, which concerns one path.
 func (a *applier) changeAll() {
-	defer a.leave()
 	list, done := a.req.Decisions, 0
 	do := func(i int, run func(int) (merge.Result, error)) {
 		if a.results[i].Status != 0 {
@@ -241,6 +241,15 @@ func (a *applier) leave() {
 	if a.parent != nil {
 		a.parent.Close()
 		a.parent = nil
+	}
+}
+
+// close lets go of what the run holds open below the workspace.
+func (a *applier) close() {
+	a.leave()
+	if a.staging != nil {
+		a.staging.Close()
+		a.staging = nil
 	}
 }
 

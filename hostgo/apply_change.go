@@ -28,7 +28,7 @@ func (a *applier) delete(i int) (merge.Result, error) {
 	if err != nil {
 		return merge.Result{}, err
 	}
-	if d.Expect.Kind == core.KindDir && !d.Displace {
+	if d.Expect.Kind == core.KindDir {
 		err := dir.Rmdir(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -49,9 +49,6 @@ func (a *applier) delete(i int) (merge.Result, error) {
 	}
 	if err := a.fault("moved " + d.Path); err != nil {
 		return merge.Result{}, err
-	}
-	if d.Displace {
-		return a.displace(i, moved)
 	}
 	same, err := holds(a.staging, moved, d.Expect)
 	if err != nil {
@@ -164,6 +161,9 @@ func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, erro
 func (a *applier) exchangeBack(i int, dir *tree.Dir, name string) (merge.Result, error) {
 	d, staged := &a.req.Decisions[i], stagedName(i)
 	if ours, err := holds(dir, name, d.Want); err == nil && ours {
+		if err := a.fault("back " + d.Path); err != nil {
+			return merge.Result{}, err
+		}
 		if err := a.staging.Exchange(staged, dir, name); err == nil {
 			if ours, err := holds(a.staging, staged, d.Want); err == nil && ours {
 				if d.Expect.Kind == core.KindDir {

@@ -49,10 +49,7 @@ func (a *applier) settle() error {
 // drop removes the run's staging and its journal, and the folders around it
 // where they are empty.
 func (a *applier) drop() error {
-	a.leave()
-	if a.staging != nil {
-		a.staging.Close()
-	}
+	a.close()
 	if err := dropStaging(a.root, a.req.Run); err != nil {
 		return ioError("the staging folder can't be removed", core.RuntimeDir, err)
 	}

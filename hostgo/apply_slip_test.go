@@ -73,6 +73,8 @@ func (w *world) save(path, what string) {
 	below, isDir := strings.CutPrefix(what, "dir")
 	switch {
 	case what == "":
+	case what == "no folder":
+		require.NoError(w.t, os.RemoveAll(filepath.Dir(p)))
 	case isLink:
 		require.NoError(w.t, os.Symlink(target, p))
 	case isDir:
@@ -87,11 +89,13 @@ func (w *world) save(path, what string) {
 
 // textOf makes a content differ from that of any other path.
 func textOf(i int, what string) string {
-	if what == "" || what == "dir" {
+	if !isContent(what) {
 		return what
 	}
 	return fmt.Sprintf("%s %02d", what, i)
 }
+
+func isContent(what string) bool { return what != "" && what != "dir" && what != "no folder" }
 
 func (c change) of(i int) change {
 	c.old, c.want = textOf(i, c.old), textOf(i, c.want)
@@ -112,12 +116,13 @@ type slip struct {
 // TestD12_WhateverSlipsInIsKept has each kind of entry saved at each point of each kind of change.
 func TestD12_WhateverSlipsInIsKept(t *testing.T) {
 	slips := []slip{{}, {blocked: true}}
-	for _, at := range []string{"journal", "moved", "exchanged", "after", "settled"} {
+	for _, at := range []string{"journal", "moved", "exchanged", "after", "settled", "back"} {
 		slips = append(slips, slip{at: at, saved: "saved", blocked: true})
-		for _, saved := range []string{"", "saved", "dir saved", "link saved"} {
+		for _, saved := range []string{"", "saved", "dir saved", "link saved", "no folder"} {
 			slips = append(slips, slip{at: at, saved: saved})
 		}
 	}
+	slips = append(slips, slip{at: "journal", saved: "what is wanted"})
 	for _, s := range slips {
 		for _, s.noExchange = range []bool{false, true} {
 			s.stood = map[int]string{}
@@ -142,9 +147,12 @@ func (s *slip) test(t *testing.T) {
 			require.NoError(t, os.WriteFile(blocker, nil, 0o600))
 		}
 		for i := range changes {
+			if point == "journal" && s.at == "back" { // what goes back was saved before
+				w.save(pathOf(i), textOf(i, "saved first"))
+			}
 			if slices.Contains([]string{s.at, s.at + " " + pathOf(i), s.at + " " + strconv.Itoa(i)}, point) {
 				s.stood[i] = w.tree()[pathOf(i)]
-				w.save(pathOf(i), textOf(i, s.saved))
+				w.save(pathOf(i), s.savedAt(i))
 			}
 		}
 		return nil
@@ -152,6 +160,7 @@ func (s *slip) test(t *testing.T) {
 	results, err := Apply(t.Context(), req)
 	require.NotNil(t, results)
 	if s.blocked {
+		require.ErrorIs(t, err, core.CodeIO)
 		require.NoError(t, os.Remove(blocker))
 		_, err = Recover(t.Context(), w.root, w.state)
 	}
@@ -165,6 +174,14 @@ func (s *slip) test(t *testing.T) {
 	require.NoFileExists(t, journalPath(w.state))
 }
 
+// savedAt is what is saved at the path of a change.
+func (s *slip) savedAt(i int) string {
+	if s.saved == "what is wanted" {
+		return textOf(i, strings.TrimPrefix(changes[i].want, "x "))
+	}
+	return textOf(i, s.saved)
+}
+
 // check holds what a run left to what there was: what stood there, unless it was to go or somebody removed it, what was
 // saved, and what was wanted, unless somebody removed it again.
 func (s *slip) check(w *world, i int, c change, res merge.Result) {
@@ -175,10 +192,13 @@ func (s *slip) check(w *world, i int, c change, res merge.Result) {
 	}
 	stood, slipped := s.stood[i]
 	stays := c.displace || c.action == merge.Aside || c.action == merge.Chmod || res.Status == merge.Failed
-	removed := slipped && strings.TrimPrefix(stood, "x ") == c.old
+	removed := slipped && strings.TrimPrefix(stood, "x ") == c.old || s.at == "back"
 	require.True(w.t, have[c.old] || !isContent(c.old) || !stays || removed, "%+v is lost: %+v", c, res)
-	saved := strings.TrimPrefix(textOf(i, s.saved), "dir ")
-	require.True(w.t, have[saved] || !isContent(s.saved) || !slipped, "what was saved at %+v is lost: %+v", c, res)
+	saved := s.savedAt(i)
+	content := strings.TrimPrefix(saved, "dir ")
+	require.True(w.t, have[content] || !isContent(saved) || !slipped, "what was saved at %+v is lost: %+v", c, res)
+	first := textOf(i, "saved first")
+	require.True(w.t, have[first] || s.at != "back" || slipped && stood == first, "what was saved first at %+v is lost: %+v", c, res)
 	comes := c.action != merge.Chmod && res.Status != merge.Failed
 	removed = slipped && stood == c.want
 	require.True(w.t, have[c.want] || !isContent(c.want) || !comes || removed, "%+v did not come: %+v", c, res)
@@ -186,15 +206,89 @@ func (s *slip) check(w *world, i int, c change, res merge.Result) {
 		_, err := os.Lstat(filepath.Join(w.root, copied))
 		require.NoError(w.t, err)
 	}
-	if slipped || s.blocked {
-		return
+	require.Contains(w.t, []merge.Status{merge.Done, merge.Slipped, merge.Failed}, res.Status)
+	inPlace := now[pathOf(i)]
+	switch {
+	case s.blocked || s.at == "back":
+	case !slipped || s.at == "journal" && c.old == "" && (saved == c.want || c.want == strings.TrimSuffix(saved, textOf(i, " saved"))):
+		require.Equal(w.t, merge.Done, res.Status, "%+v", c)
+		if c.action != merge.Aside {
+			require.Equal(w.t, c.want, inPlace)
+		}
+	case s.at != "journal" || saved == c.want:
+	case c.action == merge.Write && saved == "": // comes back
+		require.Equal(w.t, merge.Done, res.Status, "%+v", c)
+		require.Equal(w.t, c.want, inPlace)
+	case c.action == merge.Delete && !isContent(saved): // is gone
+		require.Equal(w.t, merge.Done, res.Status, "%+v", c)
+	case saved == "no folder":
+		require.Equal(w.t, c.action != merge.Aside, res.Status == merge.Failed, "%+v: %+v", c, res)
+	case c.action == merge.Write && !c.displace || c.action == merge.Delete:
+		require.NotEqual(w.t, merge.Done, res.Status, "%+v", c)
+		notEmpty := c.old == "dir" && (c.action == merge.Write || strings.HasPrefix(saved, "dir "))
+		require.Equal(w.t, notEmpty, res.Noted().Code == core.ProblemNotEmpty, "%+v: %+v", c, res)
 	}
-	require.Equal(w.t, merge.Done, res.Status, "%+v", c)
-	there := c.want
-	if c.action == merge.Aside {
-		there = c.old
-	}
-	require.Equal(w.t, there, now[pathOf(i)])
 }
 
-func isContent(what string) bool { return what != "" && what != "dir" }
+// TestD11_RecoveryKeepsWhateverLiesThere has a killed run leave each combination of entries at a path and in staging.
+func TestD11_RecoveryKeepsWhateverLiesThere(t *testing.T) {
+	w := newWorld(t)
+	staging := core.RuntimeDir + "/staging/run/"
+	j := &journal{Run: "run"}
+	type left struct {
+		change
+		path, staged, moved string // what lies there; "no folder" where the path's directory is gone
+	}
+	var lies []left
+	for _, c := range []change{{"old", merge.Delete, "", false}, {"link old", merge.Delete, "", false}, {"old", merge.Write, "new", false},
+		{"old", merge.Write, "new", true}, {"old", merge.Write, "link new", true}, {"link old", merge.Write, "dir", false}, {"dir", merge.Write, "new", false}} {
+		for _, path := range []string{"no folder", "", c.old, c.want, "saved there"} {
+			for _, moved := range []string{"", c.old, "saved moved"} {
+				lies = append(lies, left{c, path, c.want, moved}, left{c, path, "", moved})
+			}
+			if c.want != "" { // exchanged
+				lies = append(lies, left{c, path, c.old, ""}, left{c, path, "saved staged", ""})
+			}
+		}
+	}
+	for i := range lies {
+		l, p := &lies[i], fmt.Sprintf("%03d/p", i)
+		l.old, l.want, l.staged, l.moved = textOf(i, l.old), textOf(i, l.want), textOf(i, l.staged), textOf(i, l.moved)
+		if l.path != "no folder" {
+			l.path = textOf(i, l.path)
+			w.save(p, l.path)
+		}
+		w.save(staging+stagedName(i), l.staged)
+		w.save(staging+movedName(i), l.moved)
+		j.Records = append(j.Records, journalRecord{i, p, toJournal(w.entry(p, l.old)), toJournal(w.entry(p, l.want)), l.displace})
+	}
+	require.NoError(t, writeJournal(w.state, j))
+	blocker := filepath.Join(w.root, core.RuntimeDir, "displaced")
+	require.NoError(t, os.WriteFile(blocker, nil, 0o600))
+	_, err := Recover(t.Context(), w.root, w.state)
+	require.ErrorIs(t, err, core.CodeIO, "where displaced versions can't go")
+	require.NoError(t, os.Remove(blocker))
+	_, err = Recover(t.Context(), w.root, w.state)
+	require.NoError(t, err)
+	now := w.tree()
+	for i, l := range lies {
+		p := fmt.Sprintf("%03d/p", i)
+		for _, e := range []string{l.path, l.staged, l.moved} {
+			stays := strings.HasPrefix(e, "saved") || e == l.old && l.displace
+			require.True(t, !stays || now[p] == e || now["kept "+e] == e, "%d: %q of %+v is lost", i, e, l)
+		}
+		switch {
+		case l.path == "no folder":
+			require.NotContains(t, now, p)
+		case l.path != "":
+			require.Equal(t, l.path, now[p], "%d: %+v", i, l)
+		case l.moved != "" && (l.want != "" || l.moved != l.old):
+			require.Equal(t, l.moved, now[p], "%d: %+v", i, l)
+		}
+	}
+	again, err := Recover(t.Context(), w.root, w.state)
+	require.NoError(t, err)
+	require.Empty(t, again.Problems)
+	require.NoFileExists(t, journalPath(w.state))
+	require.NoDirExists(t, filepath.Join(w.root, staging))
+}

@@ -256,13 +256,14 @@ func contentsOf(tree map[string]string) []string {
 // TestD12_AWriteThroughAnOldHandleIsKept has a program hold the file open while
 // it is replaced, and write before the run ends.
 func TestD12_AWriteThroughAnOldHandleIsKept(t *testing.T) {
-	for _, point := range []string{"exchanged f", "after 0"} {
+	for _, point := range []string{"exchanged f", "moved f", "after 0"} {
 		w := newWorld(t)
 		w.put("f", "base")
 		f, err := os.OpenFile(filepath.Join(w.root, "f"), os.O_WRONLY|os.O_APPEND, 0)
 		require.NoError(t, err)
 		defer f.Close()
 		req := w.request([]merge.Decision{{Path: "f", Action: merge.Write, Expect: fileEntry("f", "base"), Want: w.body("f", "agent")}})
+		req.NoExchange = point == "moved f"
 		req.Fault = func(p string) error {
 			if p == point {
 				_, err := f.WriteString(" and more")
@@ -344,6 +345,80 @@ func TestD14_OnePathThatFailsStopsNoOther(t *testing.T) {
 	_, err = Apply(t.Context(), req)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
+}
+
+// TestD14_ARunThatCanNotBeginChangesNothing puts something in the way of each folder that a run makes.
+func TestD14_ARunThatCanNotBeginChangesNothing(t *testing.T) {
+	for name, obstruct := range map[string]func(w *world, run string) error{
+		"no workspace":         func(w *world, _ string) error { return os.RemoveAll(w.root) },
+		"no state folder":      func(w *world, _ string) error { return os.RemoveAll(w.state) },
+		"a journal that stays": func(w *world, _ string) error { return os.MkdirAll(journalPath(w.state)+"/in", 0o700) },
+		"no runtime folder": func(w *world, _ string) error {
+			return os.WriteFile(filepath.Join(w.root, core.RuntimeDir), nil, 0o600)
+		},
+		"a link to another one": func(w *world, _ string) error { return os.Symlink(w.state, filepath.Join(w.root, core.RuntimeDir)) },
+		"staging of that name": func(w *world, run string) error {
+			return os.MkdirAll(filepath.Join(w.root, core.RuntimeDir, "staging", run), 0o700)
+		},
+	} {
+		w := newWorld(t)
+		req := w.request(everything(w))
+		require.NoError(t, obstruct(w, req.Run))
+		var before map[string]string
+		if name != "no workspace" {
+			before = w.tree()
+		}
+		results, err := Apply(t.Context(), req)
+		require.ErrorIs(t, err, core.CodeIO, name)
+		require.Nil(t, results, name)
+		if before != nil {
+			require.Empty(t, cmp.Diff(before, w.tree()), name)
+		}
+	}
+}
+
+// TestR6_AStopLeavesTheRestAsItIs stops a run at each of its points.
+func TestR6_AStopLeavesTheRestAsItIs(t *testing.T) {
+	for at := 1; ; at++ {
+		w := newWorld(t)
+		req := w.request(everything(w))
+		before := w.tree()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		points, done := 0, 0
+		req.Fault = func(string) error {
+			if points++; points == at {
+				cancel()
+			}
+			return nil
+		}
+		req.Progress = func(n int) { done = n }
+		results, err := Apply(ctx, req)
+		if points < at {
+			require.Equal(t, len(req.Decisions), done)
+			return
+		}
+		require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir, "staging"))
+		require.NoFileExists(t, journalPath(w.state))
+		if results == nil {
+			require.ErrorIs(t, err, core.CodeCancelled)
+			require.Empty(t, cmp.Diff(before, w.tree()))
+			continue
+		}
+		require.NoError(t, err)
+		reached := 0
+		for i := range results {
+			if results[i].Status == merge.Done {
+				reached++
+			} else {
+				require.Equal(t, "not reached: the run was stopped", results[i].Noted().Detail)
+			}
+		}
+		require.Equal(t, done, reached)
+		_, err = Apply(t.Context(), w.request(w.remaining(req.Decisions)))
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
+	}
 }
 
 // TestS1_NothingPassesThroughALink plants links in place of directories, to the

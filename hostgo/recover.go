@@ -81,14 +81,12 @@ func recoverRun(ctx context.Context, top *tree.Dir, j *journal, stateDir string,
 		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
 	}
 	a := &applier{ctx: ctx, req: &ApplyRequest{Run: j.Run, StateDir: stateDir}, root: top, staging: staging, touched: map[string]bool{}}
+	defer a.close()
 	for i := range j.Records {
 		if err := ctx.Err(); err != nil {
-			staging.Close()
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while an interrupted run was recovered", Err: err}
 		}
 		if err := a.recoverOne(&j.Records[i], out); err != nil {
-			a.leave()
-			staging.Close()
 			return ioError("an interrupted run can't be recovered", j.Records[i].Path, err)
 		}
 	}

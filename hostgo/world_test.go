@@ -55,7 +55,24 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, root: filepath.Join(top, "root"), state: filepath.Join(top, "state"), bodies: memory{}}
 	require.NoError(t, os.Mkdir(w.root, 0o755))
 	require.NoError(t, os.Mkdir(w.state, 0o755))
+	closesAll(t)
 	return w
+}
+
+// closesAll holds a test to close what it opens from now on. Where the system does not tell, nothing is open.
+func closesAll(t *testing.T) {
+	t.Helper()
+	open := func() (names []string) {
+		list, _ := os.ReadDir("/proc/self/fd")
+		for _, d := range list {
+			if name, err := os.Readlink("/proc/self/fd/" + d.Name()); err == nil {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	before := open()
+	t.Cleanup(func() { require.Subset(t, before, open(), "files are left open") })
 }
 
 func (w *world) put(path, content string) {

@@ -47,7 +47,7 @@ type Decision struct {
 	Merged []byte
 	Row    Row    // the row of the table that matched
 	Action Action // what to do
-	// Displace keeps what stands at Dest where displaced versions go.
+	// Displace keeps what a Write replaces where displaced versions go.
 	Displace bool
 	// Advance says that base takes Base at Path once this decision is done; a
 	// nil Base means that base forgets the path and all below it.
