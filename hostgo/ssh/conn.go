@@ -58,10 +58,11 @@ func newConn(client *ssh.Client, s *settings) *conn {
 	return c
 }
 
-func (c *conn) close() error {
-	err := c.client.Close()
+// close ends the connection. That it ended before is no failure: each call has told what
+// became of it.
+func (c *conn) close() {
+	_ = c.client.Close()
 	c.once.Do(func() { close(c.lost) })
-	return err
 }
 
 // keepAlive ends a connection whose other side has gone silent, so that no call
@@ -91,7 +92,7 @@ func (c *conn) keepAlive(every time.Duration, misses int) {
 			}()
 		default:
 			if silent++; silent >= misses {
-				_ = c.close() // the calls report it
+				c.close() // the calls report it
 				return
 			}
 		}

@@ -297,6 +297,7 @@ func TestADroppedConnectionIsAnError(t *testing.T) {
 			_, err = c.Exec(ctx, hostgo.ExecRequest{Argv: []string{"true"}})
 			require.ErrorAs(t, err, &e)
 			require.Contains(t, e.Hint, "planner pull")
+			require.NoError(t, c.Close(), "what was done before is done")
 		})
 	}
 }
