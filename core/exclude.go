@@ -15,6 +15,7 @@ type Rules struct {
 	general []*Glob
 	ignores map[string][]ignoreRule // by directory
 	prunes  []Prune
+	pruned  int        // bytes of prunes, as a command's arguments
 	seed    *seedRules // nil: none
 }
 
@@ -71,7 +72,11 @@ func CompileRules(globs []string, ignores []IgnoreFile) (*Rules, error) {
 				return nil, inField(err, "ignores["+itoa(int64(i))+"].dir")
 			}
 		}
-		r.ignores[dir] = append(r.ignores[dir], parseIgnore(ignores[i].Text)...)
+		rules := parseIgnore(ignores[i].Text)
+		if len(rules) > maxPatterns {
+			return nil, &Error{Code: CodeLimit, Field: "ignores[" + itoa(int64(i)) + "].text", Path: Join(dir, ".gitignore"), Message: "more than " + itoa(maxPatterns) + " patterns"}
+		}
+		r.ignores[dir] = append(r.ignores[dir], rules...)
 	}
 	r.pruneIgnores(ignores)
 	return r, nil
@@ -90,10 +95,10 @@ func (r *Rules) add(g *Glob) {
 		switch {
 		case isText && anchored:
 			r.paths.add(text, g.dirOnly)
-			r.prunes = append(r.prunes, Prune{Path: text, DirOnly: g.dirOnly})
+			r.prune(Prune{Path: text, DirOnly: g.dirOnly})
 		case isText:
 			r.names.add(text, g.dirOnly)
-			r.prunes = append(r.prunes, Prune{Name: text, DirOnly: g.dirOnly})
+			r.prune(Prune{Name: text, DirOnly: g.dirOnly})
 		default:
 			s, ok := segs[0].suffix()
 			switch {
@@ -187,34 +192,61 @@ func (r *Rules) ignored(path string, dir bool) bool {
 // excluded: what it lets through is judged again.
 func (r *Rules) Prunes() []Prune { return r.prunes }
 
+// maxPruned bounds the prunes in bytes: they are arguments of one command, of which a system takes 128 KiB at least.
+const maxPruned = 64 << 10
+
+// prune notes a literal while there is room. Any other is excluded later.
+func (r *Rules) prune(p Prune) {
+	const words = len("-o -name '' -type d ./")
+	if size := words + len(p.Name) + len(p.Path); r.pruned+size <= maxPruned {
+		r.prunes, r.pruned = append(r.prunes, p), r.pruned+size
+	}
+}
+
+// maxTakenBack bounds the negated rules that each literal is held against.
+const maxTakenBack = 256
+
 // pruneIgnores adds the literal rules of .gitignore files that no negated rule
 // can take back.
 func (r *Rules) pruneIgnores(files []IgnoreFile) {
+	negated := r.negated()
+	if len(negated) > maxTakenBack {
+		return
+	}
 	for i := range files {
 		for _, rule := range parseIgnore(files[i].Text) {
 			text, isText := literal(rule.segs)
-			if rule.negate || !isText || text == "" || r.takenBack(Name(text)) {
+			if rule.negate || !isText || text == "" || takenBack(negated, Name(text)) {
 				continue
 			}
 			switch {
 			case rule.anchored:
-				r.prunes = append(r.prunes, Prune{Path: Join(files[i].Dir, text), DirOnly: rule.dirOnly})
+				r.prune(Prune{Path: Join(files[i].Dir, text), DirOnly: rule.dirOnly})
 			case files[i].Dir == "":
-				r.prunes = append(r.prunes, Prune{Name: text, DirOnly: rule.dirOnly})
+				r.prune(Prune{Name: text, DirOnly: rule.dirOnly})
 			}
 		}
 	}
 }
 
-// takenBack reports whether some negated rule could match an entry of this
-// name.
-func (r *Rules) takenBack(name string) bool {
+// negated returns the last segments of the negated rules.
+func (r *Rules) negated() (out []*segment) {
 	for _, rules := range r.ignores {
 		for i := range rules {
-			last := &rules[i].segs[len(rules[i].segs)-1]
-			if rules[i].negate && (last.deep || last.match(name, true)) {
-				return true
+			if rules[i].negate {
+				out = append(out, &rules[i].segs[len(rules[i].segs)-1])
 			}
+		}
+	}
+	return out
+}
+
+// takenBack reports whether some negated rule could match an entry of this
+// name.
+func takenBack(negated []*segment, name string) bool {
+	for _, last := range negated {
+		if last.deep || last.match(name, true) {
+			return true
 		}
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -234,6 +235,27 @@ func TestPrunesAreExcluded(t *testing.T) {
 		require.True(t, rules.Excluded(path, true), "%+v", p)
 		require.Equal(t, !p.DirOnly, rules.Excluded(path, false), "%+v", p)
 		require.NotEqual(t, "dist", p.Name, "a later line takes it back")
+	}
+}
+
+// TestPrunesFitInOneCommand: what has no room is excluded all the same.
+func TestPrunesFitInOneCommand(t *testing.T) {
+	var text strings.Builder
+	globs := make([]string, 10_000)
+	for i := range globs {
+		globs[i] = "name" + strconv.Itoa(i)
+		text.WriteString("other" + strconv.Itoa(i) + "\n")
+	}
+	rules, err := core.CompileRules(globs, []core.IgnoreFile{{Text: text.String()}, {Dir: "d", Text: text.String()}})
+	require.NoError(t, err)
+	size := 0
+	for _, p := range rules.Prunes() {
+		size += len("-o -name ") + len(p.Name) + len(p.Path)
+	}
+	require.Greater(t, size, 16<<10)
+	require.LessOrEqual(t, size, 64<<10)
+	for _, path := range []string{"name9999", "other9999", "d/other9999"} {
+		require.True(t, rules.Excluded(path, false), path)
 	}
 }
 

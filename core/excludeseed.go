@@ -27,7 +27,7 @@ func (r *Rules) WithSeed(patterns []string) (*Rules, error) {
 	}
 	out := *r
 	out.seed = &seedRules{tar, map[string]bool{}}
-	out.prunes = slices.Clone(r.prunes)
+	out.prunes, out.pruned = slices.Clone(r.prunes), r.pruned
 	for _, p := range patterns {
 		out.seed.exact[p] = true
 		text, isText := tarText(p)
@@ -35,12 +35,12 @@ func (r *Rules) WithSeed(patterns []string) (*Rules, error) {
 		switch {
 		case isText && ValidatePath(name) != nil:
 		case isText && name == text && !strings.Contains(text, "/"):
-			out.prunes = append(out.prunes, Prune{Name: text})
+			out.prune(Prune{Name: text})
 		case isText && name != text:
-			out.prunes = append(out.prunes, Prune{Path: name})
+			out.prune(Prune{Path: name})
 		}
 		if ValidatePath(p) == nil {
-			out.prunes = append(out.prunes, Prune{Path: p})
+			out.prune(Prune{Path: p})
 		}
 	}
 	return &out, nil
