@@ -41,7 +41,7 @@ func (a *applier) delete(i int) (merge.Result, error) {
 		return done, err
 	}
 	moved := movedName(i)
-	if err := dir.RenameNoReplace(name, a.staging, moved); err != nil {
+	if err := a.moveAside(i, dir, name, moved); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return done, nil
 		}
@@ -127,7 +127,7 @@ func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, erro
 	}
 	err := a.staging.Exchange(staged, dir, name)
 	switch {
-	case errors.Is(err, tree.ErrNoExchange):
+	case errors.Is(err, tree.ErrNoExchange), errors.Is(err, syscall.EXDEV):
 		return a.replaceByMoves(i, dir, name)
 	case errors.Is(err, fs.ErrNotExist):
 		return a.create(i, dir, name) // deleted meanwhile: the newer version comes back
@@ -189,7 +189,7 @@ func (a *applier) exchangeBack(i int, dir *tree.Dir, name string) (merge.Result,
 // next run where the old one lies.
 func (a *applier) replaceByMoves(i int, dir *tree.Dir, name string) (merge.Result, error) {
 	d, moved := &a.req.Decisions[i], movedName(i)
-	if err := dir.RenameNoReplace(name, a.staging, moved); err != nil {
+	if err := a.moveAside(i, dir, name, moved); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return a.create(i, dir, name)
 		}

@@ -474,3 +474,41 @@ func TestS1_AChmodOfALinkIsRefused(t *testing.T) {
 	require.Equal(t, merge.Failed, results[0].Status)
 	require.Equal(t, "old", w.tree()["target"])
 }
+
+// A directory of a container's image can't be renamed on overlayfs. It is replaced all the same,
+// and what was in it stays: where displaced versions go, or in its place if that fails half way.
+func TestD14_ADirectoryThatCanNotBeRenamedIsReplaced(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		w := newWorld(t)
+		w.put("d/f", "mine")
+		w.put("d/sub/g", "mine too")
+		require.NoError(t, os.Mkdir(filepath.Join(w.root, "empty"), 0o755))
+		req := w.request([]merge.Decision{
+			{Path: "d", Action: merge.Write, Expect: dirEntry("d"), Want: w.body("d", "theirs"), Displace: true},
+			{Path: "empty", Action: merge.Write, Expect: dirEntry("empty"), Want: linkEntry("empty", "d")},
+		})
+		req.NoExchange = true
+		req.Fault = func(point string) error {
+			switch {
+			case point == "rename d", point == "rename sub", point == "rename empty":
+				return syscall.EXDEV
+			case full && point == "rename g":
+				full = false
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		failed := full
+		results, err := Apply(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, merge.Done, results[1].Status, "%+v", results[1])
+		want := map[string]string{"d": "theirs", "empty": "link d", "kept mine": "mine", "kept mine too": "mine too"}
+		if failed {
+			require.Equal(t, merge.Failed, results[0].Status)
+			want = map[string]string{"d": "dir", "d/f": "mine", "d/sub": "dir", "d/sub/g": "mine too", "empty": "link d"}
+		} else {
+			require.Equal(t, merge.Done, results[0].Status, "%+v", results[0])
+		}
+		require.Empty(t, cmp.Diff(want, w.tree()))
+	}
+}

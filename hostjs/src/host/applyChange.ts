@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 
 import { holds } from "./applyHolds.js";
+import { moveAside } from "./applyMove.js";
 import { movedName, NotEmpty, stagedName, type Run } from "./applyRun.js";
 import { isStaged, withExecutable } from "./applyStage.js";
 import type { Decision, Result } from "../types.js";
@@ -22,7 +23,7 @@ export function remove(run: Run, i: number): Result {
   if (!place) return done;
   if (expect.kind === "dir" && !d.displace) return removeEmpty(place.dir, place.name);
   const moved = movedName(i);
-  if (!moveAside(run, place, moved)) return done;
+  if (!moveAside(run, place, moved, destOf(d))) return done;
   run.fault("moved " + d.path);
   if (d.displace) return { status: "done", copy: run.displace(moved, destOf(d)) };
   if (!heldOrBack(run, i, moved)) return slipped(putBack(run, i, moved));
@@ -46,11 +47,6 @@ function removeEmpty(dir: Dir, name: string): Result {
     throw error;
   }
   return done;
-}
-
-/** Moves what stands at a path to a name in staging, which is this run's own; false where nothing stands there. */
-function moveAside(run: Run, place: { dir: Dir; name: string }, moved: string): boolean {
-  return unless("ENOENT", () => (place.dir.rename(place.name, run.staging, moved), true)) ?? false;
 }
 
 /** Whether a version that was moved aside is what the plan saw. Where that can't be told it goes back. */
@@ -112,7 +108,7 @@ function create(run: Run, i: number, { dir, name }: { dir: Dir; name: string }):
 function replace(run: Run, i: number, place: { dir: Dir; name: string }): Result {
   const d = run.decision(i);
   const moved = movedName(i);
-  if (!moveAside(run, place, moved)) return create(run, i, place); // deleted meanwhile: the newer version comes back
+  if (!moveAside(run, place, moved, destOf(d))) return create(run, i, place); // deleted meanwhile: the newer version comes back
   run.fault("moved " + d.path);
   if (!d.displace && !heldOrBack(run, i, moved)) return editedMeanwhile(run, i, moved);
   let result: Result;

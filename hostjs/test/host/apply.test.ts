@@ -148,6 +148,23 @@ test("D12: a write through an old handle is kept", (t) => {
   }
 });
 
+for (const full of [false, true]) {
+  test(`D14: a directory that can't be renamed is replaced${full ? ", or stays where that fails half way" : ""}`, (t) => {
+    const w = new World(tempDir(t));
+    w.put("d/f", "mine");
+    w.put("d/sub/g", "mine too");
+    let left = full ? 1 : 0;
+    const fault = (point: string) => {
+      if (point === "rename d" || point === "rename sub") throw systemError("EXDEV", -18);
+      if (point === "rename g" && left-- > 0) throw systemError("ENOSPC", -28);
+    };
+    const { results } = apply(w.request([{ path: "d", action: "write", expect: folder, want: w.body("theirs"), displace: true }], { fault }));
+    assert.equal(results![0]!.status, full ? "failed" : "done");
+    if (full) assert.deepEqual(w.tree(), { "d/f": "mine", "d/sub/g": "mine too", d: "dir", "d/sub": "dir" });
+    else assert.deepEqual(w.tree(), { d: "theirs", "kept mine": "mine", "kept mine too": "mine too" });
+  });
+}
+
 test("D14: a full disk changes nothing", (t) => {
   const w = new World(tempDir(t));
   const decisions = everything(w);
