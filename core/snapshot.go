@@ -23,7 +23,7 @@ const (
 	ProblemUnsafeLink   ProblemCode = "unsafe_link"   // the link leads out of the workspace
 	ProblemProtected    ProblemCode = "protected"     // a path that is never written from a sandbox
 	ProblemGitKept      ProblemCode = "git_kept"      // commits or staged changes stayed in the sandbox
-	ProblemGitFile      ProblemCode = "git_file"      // a .git file points outside; git may not work in the sandbox
+	ProblemGitFile      ProblemCode = "git_file"      // a .git file or borrowed objects lie outside; git may not work in the sandbox
 	ProblemNotEmpty     ProblemCode = "not_empty"     // a directory was kept because something unlisted is in it
 	ProblemWriteFailed  ProblemCode = "write_failed"  // a decided change could not be made
 	ProblemMode         ProblemCode = "mode_kept"     // a permission could not be set

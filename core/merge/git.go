@@ -94,6 +94,9 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 			break
 		}
 		b, s, t := u.heads(path)
+		if isFile(s) && !sameEntry(s, b) && strings.HasSuffix(path, "/objects/info/alternates") {
+			w.refuse(path, core.ProblemGitFile, "the repository borrows objects that lie elsewhere, so git may not work in the sandbox")
+		}
 		switch {
 		case s == nil && w.sGap.hides(path), t == nil && w.tGap.hides(path), stays && b == nil && isLock(path, s, t):
 			u.keepAbove()
