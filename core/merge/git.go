@@ -86,7 +86,7 @@ func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 
 // twoWay makes the target's unit equal to the source's, as far as both are known.
 func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry) {
-	stays := s != nil // locks do, unless all goes
+	stays := s != nil // what is the target's own does, unless all goes
 	u := &walker{in: w.in, target: w.target, sGap: w.sGap, tGap: w.tGap, s: withHead(s, sBelow), t: withHead(t, tBelow), b: withHead(b, bBelow)}
 	for {
 		path, ok := u.next()
@@ -98,7 +98,7 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 			w.refuse(path, core.ProblemGitFile, "the repository borrows objects that lie elsewhere, so git may not work in the sandbox")
 		}
 		switch {
-		case s == nil && w.sGap.hides(path), t == nil && w.tGap.hides(path), stays && b == nil && isLock(path, s, t):
+		case s == nil && w.sGap.hides(path), t == nil && w.tGap.hides(path), stays && (b == nil && isLock(path, s, t) || ofSandbox(path, b, s, t)):
 			u.keepAbove()
 		case sameEntry(s, t):
 			if !sameEntry(b, s) {
@@ -110,6 +110,14 @@ func (w *walker) twoWay(sBelow, tBelow, bBelow core.Cursor, b, s, t *core.Entry)
 	}
 	u.leave("")
 	w.out.Decisions.join(u.out.Decisions)
+}
+
+// ofSandbox reports whether a path is one that only the sandbox changed and that makes up
+// no state, such as a setting or a hook: that is left there, as anywhere else. Objects are
+// not: those that only some refs of this side need may be gone there.
+func ofSandbox(path string, b, s, t *core.Entry) bool {
+	_, name := core.RepoPath(path)
+	return isFile(t) && sameEntry(s, b) && !sameEntry(s, t) && !core.RepoStateName(name) && !strings.Contains("/"+name, "/objects/")
 }
 
 // isLock reports whether a path is the lock of an operation of git. Elsewhere than where
