@@ -18,15 +18,16 @@ export type ClientCall =
 
 /** A part of a long list on its way between the threads: a whole one would take the other thread too long to unpack. */
 export type Slice =
-  | { name: "takeLines"; list: ReportLine[] }
+  | { name: "takeReport"; list: ReportList; items: unknown[] }
   | { name: "takeEntries"; list: [string, SnapshotEntry][] }
   | { name: "giveEntries"; from: number; to: number };
 
 /** The most items of a slice. */
 export const sliceLength = 4096;
 
-/** What happened to one path. */
-export type ReportLine = NonNullable<PlanReport["lines"]>[number];
+/** The lists of a report that may be as long as a tree. */
+export const reportLists = ["lines", "conflicts", "problems", "flagged", "kept"] as const satisfies readonly (keyof PlanReport)[];
+export type ReportList = (typeof reportLists)[number];
 
 /** The sandbox as a sync sees it, with what went through it. */
 export interface Sandbox {
@@ -163,7 +164,7 @@ export class StreamedCommand {
   }
 }
 
-const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "reading", remove: "removing", run: "a command in the sandbox", send: "a command in the sandbox", receive: "a command in the sandbox", give: "a stream", take: "a stream", close: "a stream", beforeApply: "what the caller does before a merge", takeLines: "a report", takeEntries: "a snapshot", giveEntries: "a snapshot" } as const;
+const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "reading", remove: "removing", run: "a command in the sandbox", send: "a command in the sandbox", receive: "a command in the sandbox", give: "a stream", take: "a stream", close: "a stream", beforeApply: "what the caller does before a merge", takeReport: "a report", takeEntries: "a snapshot", giveEntries: "a snapshot" } as const;
 
 /** The error of one call of a client. It never carries a payload or the text of a command (promise S6). */
 export function clientError(call: ClientCall, cause: unknown): PlannerError {

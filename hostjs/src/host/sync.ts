@@ -4,7 +4,7 @@ import { types } from "node:util";
 import { PlannerError } from "../errors.js";
 import { compiledModule } from "../planner.js";
 import { onAbort } from "./abort.js";
-import { clientError, type ClientCall, type ReportLine } from "./bridge.js";
+import { clientError, type ClientCall, type ReportList } from "./bridge.js";
 import { codeOf, hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, Task, ToWorker, WireError } from "./messages.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
@@ -32,7 +32,7 @@ export interface Callee extends Partial<SandboxClient> {
 
 /** What a task has on this side: what came in slices, ahead of the outcome, and open streams. */
 interface Held {
-  lines: ReportLine[];
+  report: Partial<Record<ReportList, unknown[]>>;
   entries: Map<string, SnapshotEntry>;
   streams: Streams;
 }
@@ -65,7 +65,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
   const stop = new Stop();
   const start = (): Start => ({ task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined });
   const failures = new Map<number, unknown>();
-  const held: Held = { lines: [], entries: new Map(), streams: new Streams() };
+  const held: Held = { report: {}, entries: new Map(), streams: new Streams() };
   return new Promise<Ended>((resolve) => {
     const message = (message: FromWorker) => {
       switch (message.kind) {
@@ -168,8 +168,8 @@ async function make(client: Callee, call: ClientCall, held: Held): Promise<Array
     case "close":
       held.streams.close(call.stream, call.whole);
       return undefined;
-    case "takeLines":
-      held.lines.push(...call.list);
+    case "takeReport":
+      (held.report[call.list] ??= []).push(...call.items);
       return undefined;
     case "takeEntries":
       for (const [name, entry] of call.list) held.entries.set(name, entry);
@@ -197,10 +197,10 @@ function copyOf(bytes: unknown): ArrayBuffer {
   throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
 }
 
-function ended(outcome: Outcome, { lines, entries }: Held, failures: Map<number, unknown>, signal: AbortSignal | undefined): Ended {
+function ended(outcome: Outcome, held: Held, failures: Map<number, unknown>, signal: AbortSignal | undefined): Ended {
   const { report, push, error } = outcome;
-  if (report && lines.length > 0) report.lines = lines;
-  return { entries, ...(report && { report }), ...(push && { push }), ...(error && { error: errorOf(error, failures, signal) }) };
+  if (report) Object.assign(report, held.report);
+  return { entries: held.entries, ...(report && { report }), ...(push && { push }), ...(error && { error: errorOf(error, failures, signal) }) };
 }
 
 function errorOf(wire: WireError, failures: Map<number, unknown>, signal: AbortSignal | undefined): PlannerError {

@@ -4,7 +4,7 @@
 import { parentPort, type MessagePort } from "node:worker_threads";
 
 import { PlannerError } from "../errors.js";
-import { RemoteSandbox, sliceLength, stoppedCall, type ClientCall } from "./bridge.js";
+import { RemoteSandbox, reportLists, sliceLength, stoppedCall, type ClientCall } from "./bridge.js";
 import { Core } from "./core.js";
 import { hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, ToWorker, WireError } from "./messages.js";
@@ -103,11 +103,16 @@ async function inSlices(length: number, each: (from: number, to: number) => Prom
   for (let from = 0; from < length; from += sliceLength) await each(from, Math.min(from + sliceLength, length));
 }
 
-/** Sends the lines of a report ahead of it. */
-async function withoutLines(outcome: Outcome, calls: Calls): Promise<Outcome> {
-  const { lines = [], ...report } = outcome.report ?? {};
-  await inSlices(lines.length, (from, to) => calls.make({ name: "takeLines", list: lines.slice(from, to) }));
-  return outcome.report ? { ...outcome, report: report as SyncReport } : outcome;
+/** Sends the lists of a report ahead of it. */
+async function withoutLists(outcome: Outcome, calls: Calls): Promise<Outcome> {
+  if (!outcome.report) return outcome;
+  const report = { ...outcome.report };
+  for (const list of reportLists) {
+    const items = report[list] ?? [];
+    delete report[list];
+    await inSlices(items.length, (from, to) => calls.make({ name: "takeReport", list, items: items.slice(from, to) }));
+  }
+  return { ...outcome, report };
 }
 
 /** Does one task and tells how it ended. */
@@ -117,7 +122,7 @@ async function work(start: Start, calls: Calls, send: (message: FromWorker) => v
     const progress = (event: ProgressEvent) => {
       if (start.watched) send({ kind: "progress", event });
     };
-    outcome = await withoutLines(await outcomeOf(start, calls, progress), calls);
+    outcome = await withoutLists(await outcomeOf(start, calls, progress), calls);
   } catch (error) {
     outcome = { error: calls.wire(error) };
   }

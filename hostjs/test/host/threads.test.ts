@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { Worker } from "node:worker_threads";
 
+import { sliceLength } from "../../src/host/bridge.js";
 import { inWorker } from "../../src/host/sync.js";
+import { mergeDirectoryWithBaseline } from "../../src/workspace-restore-merge.js";
 import { put, tempDir } from "./world.js";
 
 const capture = (root: string) => inWorker({ task: "capture", capture: { root, exclude: [] } });
@@ -64,4 +67,27 @@ test("a thread that runs out of memory ends its task and not the server", (t) =>
   const { stdout, signal } = spawnSync(process.execPath, ["--max-old-space-size=24", "--input-type=module", "-e", script], { encoding: "utf8", timeout: 60_000 });
   assert.equal(stdout, "limit_exceeded give the server more memory (node --max-old-space-size), or exclude what need not travel\n0\n");
   assert.equal(signal, null);
+});
+
+test("the thread of a server unpacks no list at once that may be as long as a tree", async (t) => {
+  let longest = 0;
+  const lengths = (value: unknown): void => {
+    if (Array.isArray(value)) longest = Math.max(longest, value.length);
+    if (typeof value === "object" && value !== null) Object.values(value).forEach(lengths);
+  };
+  const { emit } = Worker.prototype;
+  Worker.prototype.emit = function (this: Worker, event: string | symbol, ...args: unknown[]) {
+    if (event === "message") lengths(args);
+    return emit.call(this, event, ...args);
+  };
+  t.after(() => (Worker.prototype.emit = emit));
+  const [source, target, count] = [tempDir(t), tempDir(t), sliceLength + 1];
+  for (let i = 0; i < count; i++) {
+    put(source, `f${i}`, "1");
+    put(target, `f${i}`, "2");
+  }
+  const baseline = { exclude: [], entries: new Map() };
+  const report = await mergeDirectoryWithBaseline({ baseline, sourceDir: source, targetDir: target, stateDir: tempDir(t) });
+  assert.equal(report.conflicts.length, count);
+  assert.equal(longest, sliceLength);
 });
