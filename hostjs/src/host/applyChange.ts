@@ -18,14 +18,12 @@ const destOf = (d: Decision) => d.dest ?? d.path;
 /** Takes a path out of the tree, and puts it back if it is not what the plan saw. */
 export function remove(run: Run, i: number): Result {
   const d = run.decision(i);
-  const expect = d.expect!;
   const place = unless("ENOENT", () => run.enter(d.path));
   if (!place) return done;
-  if (expect.kind === "dir" && !d.displace) return removeEmpty(place.dir, place.name);
+  if (d.expect!.kind === "dir") return removeEmpty(place.dir, place.name);
   const moved = movedName(i);
   if (!moveAside(run, place, moved, destOf(d))) return done;
   run.fault("moved " + d.path);
-  if (d.displace) return { status: "done", copy: run.displace(moved, destOf(d)) };
   if (!heldOrBack(run, i, moved)) return slipped(putBack(run, i, moved));
   run.olds.push({ decision: i, name: moved });
   return done;

@@ -4,8 +4,9 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { apply } from "../../src/host/apply.js";
-import { journalPath } from "../../src/host/journal.js";
+import { journalPath, writeJournal } from "../../src/host/journal.js";
 import { recover } from "../../src/host/recover.js";
+import { PlannerError } from "../../src/errors.js";
 import { Stop } from "../../src/host/stop.js";
 import type { EntryState, Result } from "../../src/types.js";
 import { file, folder, link, tempDir, World, type Decision } from "./world.js";
@@ -41,6 +42,8 @@ const changes: Change[] = [
   { old: "dir", action: "delete", want: "" },
 ];
 
+const rules = { validPath: () => true, display: String };
+
 /** Somebody who saves something at each path when its change comes to a point. */
 interface Slip {
   at: string;
@@ -50,7 +53,7 @@ interface Slip {
 }
 
 const pathOf = (i: number) => `${i}/p`;
-const isContent = (what: string) => what !== "" && what !== "dir";
+const isContent = (what: string) => what !== "" && what !== "dir" && what !== "no folder";
 /** Makes a content differ from that of any other path. */
 const textOf = (i: number, what: string) => (isContent(what) ? `${what} ${i}` : what);
 const changesOf = () => changes.map((c, i) => ({ ...c, old: textOf(i, c.old), want: textOf(i, c.want) }));
@@ -66,7 +69,8 @@ function save(w: World, name: string, what: string): void {
   const full = path.join(w.root, name);
   fs.rmSync(full, { recursive: true, force: true });
   fs.mkdirSync(path.dirname(full), { recursive: true });
-  if (what === "dir") fs.mkdirSync(full);
+  if (what === "no folder") fs.rmdirSync(path.dirname(full));
+  else if (what === "dir") fs.mkdirSync(full);
   else if (what.startsWith("dir ")) w.put(`${name}/in`, what.slice(4));
   else if (what.startsWith("link ")) fs.symlinkSync(what.slice(5), full);
   else if (what !== "") w.put(name, what);
@@ -83,9 +87,27 @@ function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood
   const comes = c.action !== "chmod" && result.status !== "failed";
   if (isContent(c.want) && comes && stood !== c.want) assert.ok(have.includes(c.want), `did not come: ${name}`);
   if (result.copy) fs.lstatSync(path.join(w.root, result.copy));
-  if (stood !== undefined || slip.blocked) return;
-  assert.equal(result.status, "done", name);
-  assert.equal(now[pathOf(i)] ?? "", c.action === "aside" ? c.old : c.want, name);
+  assert.ok(["done", "edited_meanwhile", "failed"].includes(result.status), name);
+  const inPlace = now[pathOf(i)] ?? "";
+  const { saved } = slip;
+  if (slip.blocked) return;
+  if (stood === undefined) {
+    assert.equal(result.status, "done", name);
+    assert.equal(inPlace, c.action === "aside" ? c.old : c.want, name);
+  } else if (slip.at !== "journal" || (c.want === "dir" && saved === "dir saved" && c.old === "")) {
+    return;
+  } else if (c.action === "write" && saved === "") { // comes back
+    assert.equal(result.status, "done", name);
+    assert.equal(inPlace, c.want, name);
+  } else if (c.action === "delete" && !isContent(saved)) { // is gone
+    assert.equal(result.status, "done", name);
+  } else if (saved === "no folder") {
+    assert.equal(result.status === "failed", c.action !== "aside", name);
+  } else if ((c.action === "write" && !c.displace) || c.action === "delete") {
+    assert.notEqual(result.status, "done", name);
+    const notEmpty = c.old === "dir" && (c.action === "write" || saved.startsWith("dir "));
+    assert.equal(result.code === "not_empty", notEmpty, name);
+  }
 }
 
 function run(w: World, slip: Slip): void {
@@ -107,8 +129,8 @@ function run(w: World, slip: Slip): void {
     });
   };
   const { results, error } = apply(w.request(decisions, { fault }));
-  const rules = { validPath: () => true, display: String };
   if (slip.blocked) {
+    assert.equal((error as PlannerError).code, "io_failed");
     fs.unlinkSync(blocker);
     recover(w.root, w.state, rules, new Stop());
   } else {
@@ -123,7 +145,59 @@ test("D12: whatever slips in at any point of any kind of change is kept", async 
   const slips: Slip[] = [{ at: "", saved: "" }, { at: "", saved: "", blocked: true }];
   for (const at of ["journal", "moved", "after", "settled"]) {
     slips.push({ at, saved: "saved", blocked: true });
-    for (const saved of ["", "saved", "dir saved", "link saved"]) slips.push({ at, saved });
+    for (const saved of ["", "saved", "dir saved", "link saved", "no folder"]) slips.push({ at, saved });
   }
   for (const slip of slips) await t.test(JSON.stringify(slip), (t) => run(new World(tempDir(t)), slip));
+});
+
+/** What a killed run left of a change: what lies at the path, and in staging under the name of what comes and of what was moved. */
+interface Left extends Change {
+  path: string;
+  staged: string;
+  moved: string;
+}
+
+function allLeft(): Left[] {
+  const list: Left[] = [];
+  for (const c of changes.filter((c) => c.old !== "" && (c.action === "write" || c.action === "delete"))) {
+    for (const path of ["no folder", "", c.old, c.want, "saved there"]) {
+      for (const moved of ["", c.old, "saved moved"]) list.push({ ...c, path, staged: c.want, moved }, { ...c, path, staged: "", moved });
+      if (c.want) list.push({ ...c, path, staged: c.old, moved: "" }, { ...c, path, staged: "saved staged", moved: "" }); // the Go host exchanged
+    }
+  }
+  return list.map((l, i) => ({
+    ...l, old: textOf(i, l.old), want: textOf(i, l.want), path: textOf(i, l.path), staged: textOf(i, l.staged), moved: textOf(i, l.moved),
+  }));
+}
+
+test("D11: recovery keeps whatever lies there", (t) => {
+  const w = new World(tempDir(t));
+  const staging = ".paperclip-runtime/staging/run";
+  const all = allLeft();
+  const full = (what: string) => ({ size: 0, digest: "0".repeat(64), target: "", ...entry(w, what) });
+  const records = all.map((l, index) => {
+    if (l.path !== "no folder") save(w, pathOf(index), l.path);
+    save(w, `${staging}/n${index}`, l.staged);
+    save(w, `${staging}/o${index}`, l.moved);
+    return { index, path: pathOf(index), old: full(l.old), new: l.want ? full(l.want) : null, displace: l.displace ?? false };
+  });
+  writeJournal(w.state, { run: "run", records });
+  const blocker = path.join(w.root, ".paperclip-runtime/displaced");
+  fs.writeFileSync(blocker, "");
+  assert.throws(() => recover(w.root, w.state, rules, new Stop()), { code: "io_failed" });
+  fs.unlinkSync(blocker);
+  recover(w.root, w.state, rules, new Stop());
+  const now = w.tree();
+  all.forEach((l, i) => {
+    const name = `${i}: ${JSON.stringify(l)}`;
+    const p = pathOf(i);
+    for (const e of [l.path, l.staged, l.moved]) {
+      if (e.startsWith("saved") || (e === l.old && l.displace)) assert.ok(now[p] === e || now["kept " + e] === e, `${e} is lost: ${name}`);
+    }
+    if (l.path === "no folder") assert.equal(now[p], undefined, name);
+    else if (l.path !== "") assert.equal(now[p], l.path, name);
+    else if (l.moved !== "" && (l.want !== "" || l.moved !== l.old)) assert.equal(now[p], l.moved, name);
+  });
+  assert.deepEqual(recover(w.root, w.state, rules, new Stop()), []);
+  assert.ok(!fs.existsSync(journalPath(w.state)) && !fs.existsSync(path.join(w.root, staging)));
 });
