@@ -109,6 +109,6 @@ func (f *configFile) tokens() map[byte]string {
 		here = "localhost"
 	}
 	short, _, _ := strings.Cut(here, ".")
-	return map[byte]string{'%': "%", 'd': f.home, 'h': f.hostname(), 'i': strconv.Itoa(os.Getuid()), 'k': first(f.or("hostkeyalias", ""), f.target.Host),
+	return map[byte]string{'%': "%", 'd': f.home, 'h': f.hostname(), 'i': strconv.Itoa(os.Getuid()), 'k': strings.ToLower(first(f.or("hostkeyalias", ""), f.target.Host)),
 		'L': short, 'l': here, 'n': f.target.Host, 'p': f.port(), 'r': f.user(), 'u': f.me}
 }

@@ -207,3 +207,14 @@ func TestAlgorithmsOfHostKeys(t *testing.T) {
 		require.Equal(t, strings.Contains(row.config, "+ssh-rsa"), strings.Contains(strings.Join(got, ",")+",", ",ssh-rsa,"))
 	}
 }
+
+// A list for each host is one, in whatever case somebody writes the host.
+func TestTheTokenOfAKeysName(t *testing.T) {
+	for config, want := range map[string]string{"": "/lists/box-BOX", "HostKeyAlias Alias\n": "/lists/alias-BOX"} {
+		name := filepath.Join(t.TempDir(), "config")
+		require.NoError(t, os.WriteFile(name, []byte(config+"UserKnownHostsFile /lists/%k-%n\n"), 0o600))
+		s, err := Target{Host: "BOX", Config: name}.settings(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, s.knownHosts[0])
+	}
+}
