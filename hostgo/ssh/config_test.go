@@ -54,7 +54,6 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 		"comments":                             "Host box # mine\n" + strings.ReplaceAll(block(known), "\n", " # why\n"),
 		"equals signs":                         "Host=box\n" + strings.ReplaceAll(block(known), " ", "="),
 		"quoted files":                         "Host box\n" + block("UserKnownHostsFile \"/no such/list\" \""+s.KnownHosts+"\""),
-		"IdentityAgent \"\"":                   "line 2: identityagent has an empty value",
 		"Match host":                           "Match host nobody,box\n" + block(known),
 		"Match of the real name":               "Host box\nHostName 127.0.0.1\nMatch host 127.* !user nobody-here\n" + block(known),
 		"Match originalhost and user":          "Match originalhost box user " + s.User + "\n" + block(known),
