@@ -158,8 +158,10 @@ func conflictText(op merge.Direction, c *merge.Conflict) string {
 		return why + "; local stays here, the sandbox's version is at " + copied
 	case c.Policy == merge.Remote:
 		return why + "; the sandbox's version is here, local is in " + core.RuntimeDir + "/displaced"
+	case op == merge.Push && c.Policy == merge.Local:
+		return why + "; local takes its place in the sandbox, whose version the next pull brings home"
 	case c.Policy == merge.Local:
-		return why + "; local stays here, the other is set aside"
+		return why + "; local stays here, the sandbox's version is in " + core.RuntimeDir + "/displaced"
 	}
 	return why
 }
