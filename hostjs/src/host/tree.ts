@@ -327,7 +327,7 @@ export function readNames(path: string | Buffer): Name[] {
 }
 
 /** Digest of the rest of an open file, in hexadecimal. */
-export function digestOf(fd: number, buffer = Buffer.allocUnsafe(128 << 10)): string {
+export function digestOf(fd: number, buffer: Buffer = Buffer.allocUnsafe(128 << 10)): string {
   const hash = createHash("sha256");
   for (;;) {
     const n = fs.readSync(fd, buffer, 0, buffer.length, null);

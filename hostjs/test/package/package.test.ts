@@ -35,6 +35,13 @@ test("the package holds its page and what was built from its sources, and nothin
   assert.deepEqual(list, expected.sort());
 });
 
+// TypeScript before 5.7 takes "Buffer<ArrayBuffer>", as a later one writes a type that was left out, for an error.
+test("the declarations name no generic buffers", () => {
+  const dist = path.join(packageRoot, "dist");
+  const declarations = (fs.readdirSync(dist, { recursive: true }) as string[]).filter((name) => name.endsWith(".d.ts"));
+  assert.deepEqual(declarations.filter((name) => /\b(Buffer|Uint8Array)</.test(fs.readFileSync(path.join(dist, name), "utf8"))), []);
+});
+
 test("an ES module", limit, (t) => {
   const dir = project(t, packed, { "package.json": esm, "program.js": programs.program(false), "directoryClient.js": client });
   assert.equal(run(dir, process.execPath, ["program.js", tempDir(t)]), programs.written);
