@@ -215,7 +215,7 @@ func (s *slip) check(w *world, i int, c change, res merge.Result) {
 		if c.action != merge.Aside {
 			require.Equal(w.t, c.want, inPlace)
 		}
-	case s.at != "journal" || saved == c.want:
+	case s.at != "journal" || saved == c.want && saved != "":
 	case c.action == merge.Write && saved == "": // comes back
 		require.Equal(w.t, merge.Done, res.Status, "%+v", c)
 		require.Equal(w.t, c.want, inPlace)
@@ -228,6 +228,61 @@ func (s *slip) check(w *world, i int, c change, res merge.Result) {
 		notEmpty := c.old == "dir" && (c.action == merge.Write || strings.HasPrefix(saved, "dir "))
 		require.Equal(w.t, notEmpty, res.Noted().Code == core.ProblemNotEmpty, "%+v: %+v", c, res)
 	}
+}
+
+// TestD12_AWriteThroughAnOldHandleIsKept has a program hold the file open while
+// it is replaced or deleted, and write before the run ends.
+func TestD12_AWriteThroughAnOldHandleIsKept(t *testing.T) {
+	for _, at := range []string{"write exchanged f", "write moved f", "write after 0", "delete moved f", "delete after 0"} {
+		word, point, _ := strings.Cut(at, " ")
+		w := newWorld(t)
+		w.put("f", "base")
+		f, err := os.OpenFile(filepath.Join(w.root, "f"), os.O_WRONLY|os.O_APPEND, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		d := merge.Decision{Path: "f", Action: merge.Delete, Expect: fileEntry("f", "base")}
+		if word == "write" {
+			d.Action, d.Want = merge.Write, w.body("f", "agent")
+		}
+		req := w.request([]merge.Decision{d})
+		req.NoExchange = point == "moved f"
+		req.Fault = func(p string) error {
+			if p == point {
+				_, err := f.WriteString(" and more")
+				return err
+			}
+			return nil
+		}
+		results, err := Apply(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, merge.Slipped, results[0].Status, at)
+		have := contentsOf(w.tree())
+		require.Contains(t, have, "base and more", at)
+		if word == "write" {
+			require.Contains(t, have, "agent", at)
+		}
+	}
+}
+
+// Two saves in a row slip in while a path is deleted: one stays there, and the result
+// says where the other is.
+func TestD12_ASecondSaveDuringADeleteIsFound(t *testing.T) {
+	w := newWorld(t)
+	w.put("f", "saved once")
+	req := w.request([]merge.Decision{{Path: "f", Action: merge.Delete, Expect: fileEntry("f", "base")}})
+	req.Fault = func(point string) error {
+		if point == "moved f" {
+			w.put("f", "saved twice")
+		}
+		return nil
+	}
+	results, err := Apply(t.Context(), req)
+	require.NoError(t, err)
+	require.Equal(t, merge.Slipped, results[0].Status)
+	require.Equal(t, "saved twice", w.tree()["f"])
+	kept, err := os.ReadFile(filepath.Join(w.root, results[0].Noted().Copy))
+	require.NoError(t, err)
+	require.Equal(t, "saved once", string(kept))
 }
 
 // TestD11_RecoveryKeepsWhateverLiesThere has a killed run leave each combination of entries at a path and in staging.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -11,6 +13,47 @@ import (
 
 	"github.com/paperclipai/syncplan/core"
 )
+
+// TestR5_OneHoldsALockAndTheOthersWait has two wait for a holder: each is told once who that is, and has it in its turn.
+func TestR5_OneHoldsALockAndTheOthersWait(t *testing.T) {
+	path := t.TempDir()
+	release, err := AcquireLock(t.Context(), path, nil)
+	require.NoError(t, err)
+	told, got := make(chan string, 10), make(chan func() error, 2)
+	for range 2 {
+		go func() {
+			release, err := AcquireLock(t.Context(), path, func(holder string) { told <- holder })
+			if err != nil {
+				panic(err)
+			}
+			got <- release
+		}()
+	}
+	for range 2 {
+		require.Equal(t, "process "+strconv.Itoa(os.Getpid()), <-told)
+	}
+	require.Empty(t, got)
+	for range 2 {
+		require.NoError(t, release())
+		release = <-got
+	}
+	require.NoError(t, release())
+	require.Empty(t, told)
+}
+
+// TestR5_WaitingForALockEndsWithItsContext is about a wait that was told of, and one that begins too late.
+func TestR5_WaitingForALockEndsWithItsContext(t *testing.T) {
+	path := t.TempDir()
+	release, err := AcquireLock(t.Context(), path, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range 2 {
+		_, err = AcquireLock(ctx, path, func(string) { cancel() })
+		require.ErrorIs(t, err, core.CodeCancelled)
+	}
+	require.NoError(t, release())
+}
 
 // Any local user can connect to the socket of a lock, or take its name first.
 
