@@ -347,3 +347,72 @@ func TestD11_RecoveryKeepsWhateverLiesThere(t *testing.T) {
 	require.NoFileExists(t, journalPath(w.state))
 	require.NoDirExists(t, filepath.Join(w.root, staging))
 }
+
+// TestD6_ACopyTakesTheFirstFreeName has other things, or the same version, stand where the copy of a conflict would.
+func TestD6_ACopyTakesTheFirstFreeName(t *testing.T) {
+	for _, what := range []string{"new", "link new"} {
+		for taken := range 3 {
+			for _, there := range []bool{false, true} {
+				for _, action := range []merge.Action{merge.Write, merge.Copy} {
+					w := newWorld(t)
+					w.save("f", "mine")
+					want := w.entry("f", what)
+					digest := want.Digest
+					if want.Kind == core.KindLink {
+						digest = core.Sum(want.Target)
+					}
+					names := []string{}
+					merge.CopyName("f", digest, func(name string) bool { names = append(names, name); return len(names) < 5 })
+					for i := range taken {
+						w.save(names[i], "taken")
+					}
+					if there {
+						w.save(names[taken], what)
+					}
+					d := merge.Decision{Path: "f", Action: action, Expect: fileEntry("f", "old"), Want: want}
+					if action == merge.Copy {
+						d.Dest, d.Expect = names[0], nil
+					}
+					results, err := Apply(t.Context(), w.request([]merge.Decision{d}))
+					require.NoError(t, err)
+					copied, status := names[taken], merge.Slipped
+					if action == merge.Copy {
+						status = merge.Done
+						if taken == 0 {
+							copied = "" // as planned
+						}
+					}
+					require.Equal(t, status, results[0].Status)
+					require.Equal(t, copied, results[0].Noted().Copy)
+					now := w.tree()
+					require.Equal(t, what, now[names[taken]])
+					require.Equal(t, "mine", now["f"])
+					require.Len(t, now, taken+2)
+				}
+			}
+		}
+	}
+}
+
+// TestD6_DisplacedVersionsFindRoom keeps versions whose names, or those of the folders that they lie in, are taken.
+func TestD6_DisplacedVersionsFindRoom(t *testing.T) {
+	w := newWorld(t)
+	var decisions []merge.Decision
+	for i, path := range []string{"a", "a", "a/b", "a/b/c", "a/d"} {
+		e := w.body(path, strconv.Itoa(i))
+		if path == "a/d" {
+			e = dirEntry(path)
+		}
+		decisions = append(decisions, merge.Decision{Path: path, Action: merge.Aside, Want: e})
+	}
+	req := w.request(decisions)
+	results, err := Apply(t.Context(), req)
+	require.NoError(t, err)
+	for i, name := range []string{"a", "a.2", "a.d/b", "a.d/b.d/c", "a.d/d"} {
+		require.Equal(t, merge.Done, results[i].Status)
+		require.Equal(t, core.RuntimeDir+"/displaced/"+req.Run+"/"+name, results[i].Noted().Copy)
+		require.True(t, name == "a.d/d" || w.tree()["kept "+strconv.Itoa(i)] != "")
+		_, err := os.Stat(filepath.Join(w.root, results[i].Noted().Copy))
+		require.NoError(t, err)
+	}
+}

@@ -121,6 +121,27 @@ func TestCacheIsUsedForWhatDidNotChange(t *testing.T) {
 	require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, c)))
 }
 
+// TestATimeIsTrustedOnceItsTickIsOver holds the racily-clean rule to its margins, after a whole second and within one.
+func TestATimeIsTrustedOnceItsTickIsOver(t *testing.T) {
+	const second = int64(time.Second)
+	for _, tt := range []struct {
+		mtime, ctime, clock int64
+		settled             bool
+	}{
+		{second + 1, second + 1, second + 1 + fineMargin, false},
+		{second + 1, second + 1, second + 2 + fineMargin, true},
+		{second, second, second + 2 + fineMargin, false},
+		{second, second, second + coarseMargin, false},
+		{second, second, second + 1 + coarseMargin, true},
+		{second, second + 1, second + 2 + fineMargin, true},
+		{second + 1, second, second + 2 + fineMargin, true},
+		{1, second + 1, second, false},
+		{second + 1, 1, second, false},
+	} {
+		require.Equal(t, tt.settled, stamp{mtimeNs: tt.mtime, ctimeNs: tt.ctime}.settled(tt.clock), "%+v", tt)
+	}
+}
+
 func TestCacheSeesEdits(t *testing.T) {
 	for name, edit := range map[string]func(t *testing.T, p string){
 		"same size": func(t *testing.T, p string) { require.NoError(t, os.WriteFile(p, []byte("CONTENT 1"), 0o644)) },
