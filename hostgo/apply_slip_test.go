@@ -225,7 +225,11 @@ func (s *slip) check(w *world, i int, c change, res merge.Result) {
 		require.Equal(w.t, c.action != merge.Aside, res.Status == merge.Failed, "%+v: %+v", c, res)
 	case c.action == merge.Write && !c.displace || c.action == merge.Delete:
 		require.NotEqual(w.t, merge.Done, res.Status, "%+v", c)
-		notEmpty := c.old == "dir" && (c.action == merge.Write || strings.HasPrefix(saved, "dir "))
+		if s.saved == "dir saved" {
+			saved = "dir"
+		}
+		require.Equal(w.t, saved, inPlace, "%+v", c)
+		notEmpty := c.old == "dir" && (c.action == merge.Write || saved == "dir")
 		require.Equal(w.t, notEmpty, res.Noted().Code == core.ProblemNotEmpty, "%+v: %+v", c, res)
 	}
 }

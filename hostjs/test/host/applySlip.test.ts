@@ -9,7 +9,7 @@ import { recover } from "../../src/host/recover.js";
 import { PlannerError } from "../../src/errors.js";
 import { Stop } from "../../src/host/stop.js";
 import type { EntryState, Result } from "../../src/types.js";
-import { file, folder, link, tempDir, World, type Decision } from "./world.js";
+import { file, folder, link, sha256, tempDir, World, type Decision } from "./world.js";
 
 /** One decision about a path: what stands there ("" for nothing, "dir", "link TARGET" or a content), and what is wanted, likewise. */
 interface Change {
@@ -105,6 +105,7 @@ function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood
     assert.equal(result.status === "failed", c.action !== "aside", name);
   } else if ((c.action === "write" && !c.displace) || c.action === "delete") {
     assert.notEqual(result.status, "done", name);
+    assert.equal(inPlace, saved === "dir saved" ? "dir" : textOf(i, saved), name);
     const notEmpty = c.old === "dir" && (c.action === "write" || saved.startsWith("dir "));
     assert.equal(result.code === "not_empty", notEmpty, name);
   }
@@ -148,6 +149,42 @@ test("D12: whatever slips in at any point of any kind of change is kept", async 
     for (const saved of ["", "saved", "dir saved", "link saved", "no folder"]) slips.push({ at, saved });
   }
   for (const slip of slips) await t.test(JSON.stringify(slip), (t) => run(new World(tempDir(t)), slip));
+});
+
+test("D6: a copy takes the first free name", (t) => {
+  for (const what of ["new", "link new"]) {
+    for (const taken of [0, 1, 2]) {
+      for (const there of [false, true]) {
+        for (const action of ["write", "copy"] as const) {
+          const w = new World(tempDir(t));
+          save(w, "f", "mine");
+          const want = entry(w, what);
+          const names = [0, 1, 2].map((skip) => w.request([]).copyName("f", want.digest ?? sha256(want.target!), skip));
+          for (const name of names.slice(0, taken)) save(w, name, "taken");
+          const name = names[taken]!;
+          if (there) save(w, name, what);
+          const decision: Decision = { path: "f", action, want, ...(action === "copy" ? { dest: names[0]! } : { expect: file("old") }) };
+          const { results, error } = apply(w.request([decision]));
+          assert.equal(error, undefined);
+          assert.equal(results![0]!.status, action === "copy" ? "done" : "edited_meanwhile");
+          assert.equal(results![0]!.copy, action === "copy" && taken === 0 ? undefined : name);
+          const now = w.tree();
+          assert.deepEqual([now[name], now["f"], Object.keys(now).length], [what, "mine", taken + 2]);
+        }
+      }
+    }
+  }
+});
+
+test("D6: displaced versions find room where their names, or those of the folders that they lie in, are taken", (t) => {
+  const w = new World(tempDir(t));
+  const paths = ["a", "a", "a/b", "a/b/c", "a/d"];
+  const request = w.request(paths.map((path, i) => ({ path, action: "aside", want: path === "a/d" ? folder : w.body(String(i)) })));
+  const { results, error } = apply(request);
+  assert.equal(error, undefined);
+  const top = `.paperclip-runtime/displaced/${request.run}/`;
+  assert.deepEqual(results!.map((r) => r.copy), ["a", "a.2", "a.d/b", "a.d/b.d/c", "a.d/d"].map((name) => top + name));
+  results!.forEach((r, i) => assert.ok(paths[i] === "a/d" ? fs.statSync(path.join(w.root, r.copy!)).isDirectory() : w.tree()[`kept ${i}`]));
 });
 
 /** What a killed run left of a change: what lies at the path, and in staging under the name of what comes and of what was moved. */
