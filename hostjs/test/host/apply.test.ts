@@ -10,7 +10,7 @@ import { apply } from "../../src/host/apply.js";
 import { journalPath } from "../../src/host/journal.js";
 import { recover } from "../../src/host/recover.js";
 import { Stop } from "../../src/host/stop.js";
-import { everything, everythingApplied, file, folder, link, remaining, tempDir, World } from "./world.js";
+import { everything, everythingApplied, file, folder, link, remaining, sha256, tempDir, World } from "./world.js";
 
 const rules = { validPath: () => true, display: String };
 const recovered = (w: World) => recover(w.root, w.state, rules, new Stop());
@@ -72,15 +72,31 @@ test("D11: a kill at any point leaves each path old or new, and the next run rec
 });
 
 test("D11: a damaged journal loses nothing", (t) => {
-  const w = new World(path.join(tempDir(t), "w"));
-  everything(w);
-  assert.ok(dies(w.top, "moved replace"));
-  const journal = fs.readFileSync(journalPath(w.state));
-  fs.writeFileSync(journalPath(w.state), journal.subarray(0, journal.length / 2));
-  assert.equal(recovered(w).length, 1);
-  const staged = fs.readdirSync(path.join(w.root, ".paperclip-runtime/staging/run00001"));
-  assert.ok(staged.some((name) => name.startsWith("o")), "the old version still lies there");
-  assert.equal(recovered(w)[0]!.code, "stale_staging");
+  const rules = { validPath: (name: string) => !name.startsWith("../"), display: String };
+  const sealed = (old: string, by: string) => (data: string) => {
+    const body = data.slice(data.indexOf("\n") + 1).replace(old, by);
+    return `syncplan-journal 1 ${sha256(body)}\n${body}`;
+  };
+  const damages: Record<string, (data: string) => string> = {
+    cut: (data) => data.slice(0, data.length / 2),
+    changed: (data) => data.replace('"path":"replace"', '"path":"deplace"'),
+    "no JSON": sealed('{"run"', "{run"),
+    "a run elsewhere": sealed('"run":"', '"run":"../'),
+    "a path elsewhere": sealed('"path":"replace"', '"path":"../replace"'),
+    "an entry of no digest": sealed('"digest":"', '"digest":"-'),
+  };
+  for (const [name, damage] of Object.entries(damages)) {
+    const w = new World(path.join(tempDir(t), "w"));
+    everything(w);
+    assert.ok(dies(w.top, "moved replace"));
+    fs.writeFileSync(journalPath(w.state), damage(fs.readFileSync(journalPath(w.state), "utf8")));
+    const again = () => recover(w.root, w.state, rules, new Stop());
+    assert.equal(again().length, 1, name);
+    const staged = fs.readdirSync(path.join(w.root, ".paperclip-runtime/staging/run00001"));
+    assert.ok(staged.some((n) => n.startsWith("o")), `${name}: the old version still lies there`);
+    assert.ok(fs.existsSync(journalPath(w.state) + ".damaged"), name);
+    assert.equal(again()[0]!.code, "stale_staging", name);
+  }
 });
 
 test("D12: a save during apply is never lost", async (t) => {
@@ -132,19 +148,22 @@ test("D12: an edit that slips in between the steps of a replacement is kept", (t
 });
 
 test("D12: a write through an old handle is kept", (t) => {
-  for (const point of ["moved f", "after 0"]) {
-    const w = new World(tempDir(t));
-    w.put("f", "base");
-    const fd = fs.openSync(path.join(w.root, "f"), "a");
-    const fault = (p: string) => {
-      if (p === point) fs.writeSync(fd, " and more");
-    };
-    const { results, error } = apply(w.request([{ path: "f", action: "write", expect: file("base"), want: w.body("agent") }], { fault }));
-    fs.closeSync(fd);
-    assert.equal(error, undefined);
-    assert.equal(results![0]!.status, "edited_meanwhile", point);
-    const have = Object.values(w.tree());
-    assert.ok(have.includes("base and more") && have.includes("agent"), point);
+  for (const action of ["write", "delete"] as const) {
+    for (const point of ["moved f", "after 0"]) {
+      const w = new World(tempDir(t));
+      w.put("f", "base");
+      const fd = fs.openSync(path.join(w.root, "f"), "a");
+      const fault = (p: string) => {
+        if (p === point) fs.writeSync(fd, " and more");
+      };
+      const want = action === "write" ? { want: w.body("agent") } : {};
+      const { results, error } = apply(w.request([{ path: "f", action, expect: file("base"), ...want }], { fault }));
+      fs.closeSync(fd);
+      assert.equal(error, undefined);
+      assert.equal(results![0]!.status, "edited_meanwhile", point);
+      const have = Object.values(w.tree());
+      assert.ok(have.includes("base and more") && have.includes("agent") === (action === "write"), point);
+    }
   }
 });
 

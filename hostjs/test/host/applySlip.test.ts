@@ -76,6 +76,9 @@ function save(w: World, name: string, what: string): void {
   else if (what !== "") w.put(name, what);
 }
 
+/** What is saved at the path of a change. */
+const savedAt = ({ saved }: Slip, i: number) => textOf(i, saved === "what is wanted" ? changes[i]!.want.replace(/^x /, "") : saved);
+
 /** Holds what a run left to what there was: old, unless it was to go or somebody removed it, what was saved, and want, likewise. */
 function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood: string | undefined): void {
   const now = w.tree();
@@ -83,18 +86,19 @@ function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood
   const name = `${JSON.stringify(c)}: ${JSON.stringify(result)}`;
   const stays = c.displace || c.action === "aside" || c.action === "chmod" || result.status === "failed";
   if (isContent(c.old) && stays && stood?.replace(/^x /, "") !== c.old) assert.ok(have.includes(c.old), `lost: ${name}`);
-  if (isContent(slip.saved) && stood !== undefined) assert.ok(have.includes(textOf(i, slip.saved).replace(/^dir /, "")), `the save is lost: ${name}`);
+  const saved = savedAt(slip, i);
+  if (isContent(saved) && stood !== undefined) assert.ok(have.includes(saved.replace(/^dir /, "")), `the save is lost: ${name}`);
   const comes = c.action !== "chmod" && result.status !== "failed";
   if (isContent(c.want) && comes && stood !== c.want) assert.ok(have.includes(c.want), `did not come: ${name}`);
   if (result.copy) fs.lstatSync(path.join(w.root, result.copy));
   assert.ok(["done", "edited_meanwhile", "failed"].includes(result.status), name);
   const inPlace = now[pathOf(i)] ?? "";
-  const { saved } = slip;
+  const isDir = saved === textOf(i, "dir saved");
   if (slip.blocked) return;
-  if (stood === undefined) {
+  if (stood === undefined || (slip.at === "journal" && c.old === "" && c.want === (isDir ? "dir" : saved))) { // as if nobody were there
     assert.equal(result.status, "done", name);
     assert.equal(inPlace, c.action === "aside" ? c.old : c.want, name);
-  } else if (slip.at !== "journal" || (c.want === "dir" && saved === "dir saved" && c.old === "")) {
+  } else if (slip.at !== "journal" || (saved === c.want && saved !== "")) {
     return;
   } else if (c.action === "write" && saved === "") { // comes back
     assert.equal(result.status, "done", name);
@@ -105,8 +109,8 @@ function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood
     assert.equal(result.status === "failed", c.action !== "aside", name);
   } else if ((c.action === "write" && !c.displace) || c.action === "delete") {
     assert.notEqual(result.status, "done", name);
-    assert.equal(inPlace, saved === "dir saved" ? "dir" : textOf(i, saved), name);
-    const notEmpty = c.old === "dir" && (c.action === "write" || saved.startsWith("dir "));
+    assert.equal(inPlace, isDir ? "dir" : saved, name);
+    const notEmpty = c.old === "dir" && (c.action === "write" || isDir);
     assert.equal(result.code === "not_empty", notEmpty, name);
   }
 }
@@ -126,7 +130,7 @@ function run(w: World, slip: Slip): void {
     changes.forEach((_, i) => {
       if (![slip.at, `${slip.at} ${pathOf(i)}`, `${slip.at} ${i}`].includes(point)) return;
       stood[i] = w.tree()[pathOf(i)] ?? "";
-      save(w, pathOf(i), textOf(i, slip.saved));
+      save(w, pathOf(i), savedAt(slip, i));
     });
   };
   const { results, error } = apply(w.request(decisions, { fault }));
@@ -148,6 +152,7 @@ test("D12: whatever slips in at any point of any kind of change is kept", async 
     slips.push({ at, saved: "saved", blocked: true });
     for (const saved of ["", "saved", "dir saved", "link saved", "no folder"]) slips.push({ at, saved });
   }
+  slips.push({ at: "journal", saved: "what is wanted" });
   for (const slip of slips) await t.test(JSON.stringify(slip), (t) => run(new World(tempDir(t)), slip));
 });
 
