@@ -6,12 +6,13 @@ import { test, type TestContext } from "node:test";
 
 import { readArchives, type ArchiveLimits, type RawMember } from "../../src/host/archiveReader.js";
 import { ArchiveWriter, type Member, type Sent } from "../../src/host/archiveWriter.js";
+import type { PlannerError } from "../../src/errors.js";
 import type { Entry } from "../../src/types.js";
 import { PartWriter } from "../../src/host/parts.js";
 import { Source, Tail } from "../../src/host/source.js";
 import { Stop } from "../../src/host/stop.js";
 import { encodeHeader, type Header } from "../../src/host/tarHeader.js";
-import { put, sha256, tempDir } from "./world.js";
+import { put, random, sha256, tempDir } from "./world.js";
 
 interface VectorMember {
   name: string;
@@ -210,9 +211,7 @@ test("a name that is not UTF-8 keeps its bytes, and a hard link names the first 
 function raw(name: string, type: string, more: { mode?: number; size?: number } = {}): Buffer {
   const b = encodeHeader({ name, kind: "file", mode: more.mode ?? 0o644, size: more.size ?? 0, target: "", mtime: 0 });
   b.write(type, 156, "latin1");
-  b.fill(" ", 148, 156);
-  const sum = b.reduce((a, c) => a + c, 0);
-  b.write(sum.toString(8).padStart(6, "0") + "\0 ", 148, "latin1");
+  sealHeader(b);
   return b;
 }
 
@@ -268,6 +267,33 @@ test("D5: an archive that was cut or damaged in a header is an error", async (t)
     await assert.rejects(read(bad), { code: "corrupt" }, `damaged at ${at}`);
   }
 });
+
+test("S7: archives with bytes of any value anywhere are read or refused", async (t) => {
+  const { root, names } = oddTree(t);
+  const seeds = [["tar"], ["tar", "--format=posix"], ["tar", "--sparse", "--format=oldgnu"]].map((command) => systemTar(root, command, ["--", ...names, "link", "second"]));
+  const any = random(1);
+  let refused = 0;
+  for (let i = 0; i < 2000; i++) {
+    const bad = Buffer.from(seeds[i % seeds.length]!.subarray(0, 8192));
+    for (let n = 1 + any(4); n > 0; n--) bad[any(512) + (any(2) ? 0 : 512 * any(16))] = any(256);
+    if (any(2)) sealHeader(bad);
+    try {
+      const members = await read(bad, { members: 50, bytes: 2 ** 20, path: 300, names: 5000 });
+      for (const m of members) assert.ok(m.fault || (m.kind && !m.name.startsWith("/") && !m.name.split("/").includes("..")), m.name);
+    } catch (error) {
+      assert.match((error as PlannerError).code, /^(corrupt|limit_exceeded)$/, String(error));
+      refused++;
+    }
+  }
+  assert.ok(refused > 100 && refused < 1900, String(refused));
+});
+
+/** Gives the first header the checksum that it should have. */
+function sealHeader(archive: Buffer): void {
+  archive.fill(" ", 148, 156);
+  const sum = archive.subarray(0, 512).reduce((a, c) => a + c, 0);
+  archive.write(sum.toString(8).padStart(6, "0") + "\0 ", 148, "latin1");
+}
 
 test("the tail of a download is kept back, however it arrives", async () => {
   const data = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251));

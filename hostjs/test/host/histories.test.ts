@@ -10,6 +10,7 @@ import { test } from "node:test";
 
 import { goHost } from "./goHost.js";
 import { listing, Pair, runtimeDir } from "./pair.js";
+import { random } from "./world.js";
 
 type Op = "push" | "pull";
 type Host = (p: Pair, op: Op) => Promise<Said>;
@@ -62,17 +63,6 @@ for (let seed = 1; seed <= Number(process.env["SYNCPLAN_HISTORIES"] ?? 20); seed
       }
     }
   });
-}
-
-/** Numbers below n that follow from a seed. */
-function random(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) % n;
-  };
 }
 
 const edits = { write, sameSize, restoredTime, remove, folder, link, chmod, rename, renameFolder, future, fifo };

@@ -157,3 +157,14 @@ function textOf(w: World, d: Decision): string {
   const content = d.merged ? Buffer.from(d.merged, "base64").toString() : d.action === "chmod" ? "old" : fs.readFileSync(stored, "utf8");
   return (d.want.mode! & 0o100 ? "x " : "") + content;
 }
+
+/** Numbers below n that follow from a seed. */
+export function random(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let x = Math.imul(state ^ (state >>> 15), state | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) % n;
+  };
+}
