@@ -395,3 +395,29 @@ func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {
 		})
 	}
 }
+
+// TestS1_NoWriteInTheSandboxThroughALink is about a directory that an agent moves away between the plan and its application,
+// and leaves a link in its place.
+func TestS1_NoWriteInTheSandboxThroughALink(t *testing.T) {
+	for _, folder := range []string{"d", "d/deep"} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		write(t, b.local, folder+"/x", "1")
+		write(t, b.local, "a", "1")
+		b.push()
+		write(t, b.local, folder+"/x", "mine")
+		write(t, b.local, folder+"/new", "mine")
+		b.hook("write", 1, func() error {
+			if err := os.Rename(filepath.Join(b.sandbox, "d"), filepath.Join(b.sandbox, "e")); err != nil {
+				return err
+			}
+			return os.Symlink("e", filepath.Join(b.sandbox, "d"))
+		})
+		b.push()
+		moved := strings.Replace(folder, "d", "e", 1)
+		require.Equal(t, "1", read(t, b.sandbox, moved+"/x"))
+		require.NoFileExists(t, filepath.Join(b.sandbox, moved, "new"))
+		b.pull()
+		require.Equal(t, "mine", read(t, b.local, folder+"/x"))
+	}
+}

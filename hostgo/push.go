@@ -15,6 +15,8 @@ import (
 
 // maxPushTries bounds how often a push plans again because the sandbox changed
 // between the survey and the apply step, or a repository here while it was sent.
+// The last try relies on nothing that the sandbox told earlier, which it may have
+// told wrong.
 const maxPushTries = 3
 
 // Push sends the workspace into the sandbox. What changed only there stays and
@@ -44,6 +46,7 @@ func (s *session) push(ctx context.Context) error {
 		if s.request.Resume, err = s.state.sending(); err != nil {
 			return err
 		}
+		s.request.Forget = s.request.Forget || try+1 == maxPushTries
 		s.request.Remote, s.request.Look, s.request.Checked, s.run = nil, true, false, randomHex(8)
 		s.request.Run = s.run
 	}

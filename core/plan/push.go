@@ -115,7 +115,7 @@ func Seal(r *Request, p *Plan, sent *Sent) ([]Member, error) {
 
 func (s *applyScript) check(p *Plan, bad map[int]bool) {
 	kinds := map[string][]string{}
-	fresh := "\x00"
+	fresh, above := "\x00", map[string]bool{"": true}
 	decisions := p.Decisions.Reader()
 	for i := range decisions.Len() {
 		d := decisions.At(i)
@@ -126,6 +126,10 @@ func (s *applyScript) check(p *Plan, bad map[int]bool) {
 		// a link stands that leads to another one.
 		if d.Action == merge.Write && d.Want.Kind == core.KindDir {
 			fresh = d.Path
+		}
+		// Where a link stands above, every check and every change would go through it.
+		for dir := core.Parent(d.Path); !above[dir]; dir = core.Parent(dir) {
+			above[dir], kinds["dir"] = true, append(kinds["dir"], at(dir))
 		}
 		s.expect(d.Path, d.Expect, kinds)
 	}

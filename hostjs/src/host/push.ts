@@ -37,6 +37,7 @@ export async function push(s: Session): Promise<SyncReport> {
     s.request.resume = s.state.sending();
     s.request.look = true;
     s.request.checked = false;
+    s.request.forget ||= tries + 1 === maxTries; // the last try relies on nothing that the sandbox told earlier
     s.core.forgetRemote();
     s.renew();
   }
