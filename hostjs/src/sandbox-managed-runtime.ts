@@ -21,17 +21,24 @@ export type { CommandStreams, ProgressEvent, RuntimeReport, RunStream };
 export interface SandboxRemoteExecutionSpec {
   transport: "sandbox";
   provider: string;
+  /** With provider and the workspace's folder there it names what is remembered of a sandbox. */
   sandboxId: string;
+  /** Absolute and normalised; no system folder. */
   remoteCwd: string;
+  /** How long one command in the sandbox may take, in milliseconds. It goes to the client, which keeps to it. */
   timeoutMs: number;
+  /** Not used here. */
   apiKey: string | null;
 }
 
 /** A folder that travels beside the workspace, one way. */
 export interface SandboxManagedRuntimeAsset {
+  /** The name of its folder beside the workspace: letters, digits, "_", "-" and ".", the latter two not first. "workspace" is taken. */
   key: string;
   localDir: string;
+  /** Sends what its links name in place of them; the default is false. */
   followSymlinks?: boolean;
+  /** Patterns as of tar --exclude. */
   exclude?: string[];
 }
 
@@ -140,11 +147,15 @@ const loneSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
 export async function prepareSandboxManagedRuntime(
   input: {
     spec: SandboxRemoteExecutionSpec;
+    /** Of the same letters as the key of an asset. Each has a state of its own, and a folder in the sandbox. */
     adapterKey: string;
     client: SandboxManagedRuntimeClient;
     workspaceLocalDir: string;
+    /** Absolute and normalised; the default is the spec's remoteCwd. */
     workspaceRemoteDir?: string;
+    /** Left out is what tar --exclude takes such a pattern to mean, and what lies at such a path or below. */
     workspaceExclude?: string[];
+    /** Exact relative paths, no patterns, that neither side deletes. Changes there travel. */
     preserveAbsentOnRestore?: string[];
     assets?: SandboxManagedRuntimeAsset[];
   } & SandboxManagedRuntimeOptions,

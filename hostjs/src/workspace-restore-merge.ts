@@ -21,7 +21,11 @@ export interface DirectorySnapshot {
   entries: Map<string, DirectorySnapshotEntry>;
 }
 
-/** Reads a directory. Excluded are exact relative paths from its root, with all below them. */
+/**
+ * Reads a directory. Excluded are exact relative paths from its root, with all below
+ * them. It rejects with a PlannerError where anything else can't be read; FIFOs,
+ * sockets and devices are left out.
+ */
 export async function captureDirectorySnapshot(root: string, options: { exclude?: string[]; signal?: AbortSignal } = {}): Promise<DirectorySnapshot> {
   assertKind(root, "root", "a string");
   assertFields(options, "options", {}, { exclude: "a list of strings", signal: "an AbortSignal" });
@@ -33,13 +37,16 @@ export async function captureDirectorySnapshot(root: string, options: { exclude?
 
 /** What mergeDirectoryWithBaseline takes. */
 export interface DirectoryMerge {
+  /** What both were when they agreed last. What it excludes is left alone. */
   baseline: DirectorySnapshot;
   sourceDir: string;
   targetDir: string;
   /** Called when it is known what is going to change, before the first change. */
   beforeApply?: () => void | Promise<void>;
+  /** The default, "keep-both", writes the source's version beside the target's. */
   conflictPolicy?: ConflictPolicy;
   signal?: AbortSignal;
+  /** The folder for the journal of a merge that is cut off; the default is that of prepareSandboxManagedRuntime. */
   stateDir?: string;
 }
 

@@ -16,7 +16,7 @@ import { State } from "./state.js";
 import type { Stop } from "./stop.js";
 import { Dir, openBelow } from "./tree.js";
 
-/** One entry of a captured directory. */
+/** One entry of a captured directory: the permissions are those of chmod, the hash is SHA-256 in lower-case hexadecimal. */
 export type SnapshotEntry = { kind: "dir" } | { kind: "file"; mode: number; hash: string } | { kind: "symlink"; target: string };
 
 /** What can be copied to another thread of a capture. */
