@@ -38,7 +38,7 @@ export interface SandboxManagedRuntimeAsset {
   localDir: string;
   /** Sends what its links name in place of them; the default is false. */
   followSymlinks?: boolean;
-  /** Patterns as of tar --exclude. */
+  /** Left out is what tar --exclude takes such a pattern to mean, and what it matches as a glob from the root, or as a name at any depth. */
   exclude?: string[];
 }
 

@@ -140,7 +140,9 @@ export function assetPath(asset: AssetOptions, core: Core): string {
  */
 export async function writeAsset(s: Session, archive: ArchiveWriter, key: string): Promise<Problem[]> {
   const asset = s.options.assets.find((a) => a.key === key)!;
-  s.core.compileRules({ exclude: asset.exclude ?? [] }, assetRules);
+  const { exclude = [] } = asset;
+  // What either meaning of a pattern leaves out is not sent: it may be a secret.
+  s.core.compileRules({ exclude, seed_exclude: exclude }, assetRules);
   const walk = new AssetWalk(s, asset);
   walk.dir(assetPath(asset, s.core), "");
   const problems = [...walk.problems];

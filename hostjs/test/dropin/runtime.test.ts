@@ -103,6 +103,14 @@ test("an exclude that the seed's tar or its snapshot would have known is left al
   assert.deepEqual(listing(s.local), before, "a round trip of nothing changes nothing");
 });
 
+test("what the seed's tar left out of an asset is not sent", async (t) => {
+  const s = new Server(t);
+  const tools = path.join(path.dirname(s.local), "tools");
+  for (const name of ["a/x.key", "a/b/y.key", "in/c/z", "sent"]) put(tools, name, "tool");
+  const { assetDirs } = await s.prepare({ assets: [{ key: "tools", localDir: tools, exclude: ["a/*.key", "c/z"] }] });
+  assert.deepEqual(Object.keys(listing(assetDirs["tools"]!)).sort(), ["a", "a/b", "in", "in/c", "sent"]);
+});
+
 test("progress is told, and a signal stops a restore", async (t) => {
   const s = new Server(t);
   put(s.local, "a", "1");
