@@ -23,6 +23,8 @@ func (p *Plan) validate() error {
 			return invalid(field+".want", "this action needs to say what it wants")
 		case (d.Action == merge.Delete || d.Action == merge.Chmod || d.Displace) && d.Expect == nil:
 			return invalid(field+".expect", "this action needs to say what it expects")
+		case d.Displace && d.Action != merge.Write:
+			return invalid(field+".displace", "only what a write replaces can be displaced")
 		}
 		before = d.Path
 	}
