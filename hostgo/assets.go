@@ -74,13 +74,7 @@ func (o *Options) checkAssets() error {
 }
 
 // path returns the real path of the asset's folder.
-func (a *Asset) path() (string, error) {
-	real, err := workspacePath(a.Dir)
-	if err != nil {
-		return "", &core.Error{Code: core.CodeUnsafeRoot, Path: a.Dir, Field: "asset " + a.Key, Message: "the asset's folder can't be used", Err: err}
-	}
-	return real, nil
-}
+func (a *Asset) path() (string, error) { return realFolder("asset's folder", "asset "+a.Key, a.Dir) }
 
 func (a *assetWalk) problem(rel string, code core.ProblemCode, detail string) {
 	a.problems = append(a.problems, core.Problem{Path: core.Join("asset "+a.asset.Key, rel), Code: code, Detail: detail})

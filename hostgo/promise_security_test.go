@@ -155,6 +155,23 @@ func TestS5_SystemFoldersAreNoSandbox(t *testing.T) {
 	require.Empty(t, listing(t, b.sandbox))
 }
 
+// TestS5_SystemFoldersAreNoAssets: a wrong asset is known before the workspace travels.
+func TestS5_SystemFoldersAreNoAssets(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	for _, folder := range []string{"/", "/etc", "/nonexistent", "", filepath.Join(b.local, "a")} {
+		b.opts.Assets = []hostgo.Asset{{Key: "tools", Dir: folder}}
+		_, err := hostgo.Push(t.Context(), b.opts)
+		var e *core.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, core.CodeUnsafeRoot, e.Code, folder)
+		require.Equal(t, "asset tools", e.Field)
+		require.Contains(t, e.Message, "asset's folder")
+		require.NotEmpty(t, e.Hint)
+	}
+	require.Empty(t, listing(t, b.sandbox))
+}
+
 // localRooted keeps what a wrapped client says of where it lies.
 type localRooted struct {
 	hostgo.Client

@@ -82,7 +82,7 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 
 // resolve finds the real path of the workspace and refuses one that is unsafe.
 func (s *session) resolve() error {
-	real, err := workspacePath(s.opts.Workspace)
+	real, err := realFolder("workspace", "", s.opts.Workspace)
 	if err != nil {
 		return err
 	}

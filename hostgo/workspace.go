@@ -9,32 +9,32 @@ import (
 	"github.com/paperclipai/syncplan/core/plan"
 )
 
-// workspacePath returns the real path of a workspace, or an error of
-// [core.CodeUnsafeRoot] for one that is missing, no directory, or a system
-// folder.
-func workspacePath(path string) (string, error) {
+// realFolder returns the real path of a folder that is sent, or an error of
+// [core.CodeUnsafeRoot] and the field for one that is missing, no directory, or a system
+// folder. what calls it for people.
+func realFolder(what, field, path string) (string, error) {
 	unsafe := func(why, hint string, err error) error {
-		return &core.Error{Code: core.CodeUnsafeRoot, Path: path, Message: why, Hint: hint, Err: err}
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: path, Field: field, Message: why, Hint: hint, Err: err}
 	}
 	if path == "" {
-		return "", unsafe("no workspace is named", "name the folder to sync, such as \".\"", nil)
+		return "", unsafe("no "+what+" is named", "name the folder to sync, such as \".\"", nil)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return "", unsafe("the workspace's path can't be made absolute", "", err)
+		return "", unsafe("the "+what+"'s path can't be made absolute", "", err)
 	}
 	real, err := filepath.EvalSymlinks(abs)
 	if err != nil {
-		return "", unsafe("the workspace does not exist or can't be reached", "name an existing folder", nil)
+		return "", unsafe("the "+what+" does not exist or can't be reached", "name an existing folder", nil)
 	}
 	info, err := os.Stat(real)
 	switch {
 	case err != nil:
-		return "", unsafe("the workspace can't be read", "", err)
+		return "", unsafe("the "+what+" can't be read", "", err)
 	case !info.IsDir():
-		return "", unsafe("the workspace is a file", "name the folder that holds it", nil)
+		return "", unsafe("the "+what+" is a file", "name the folder that holds it", nil)
 	case filepath.Dir(real) == real || plan.ValidateRoot(filepath.ToSlash(real)) != nil && strings.HasPrefix(filepath.ToSlash(real), "/"):
-		return "", unsafe("the workspace is a system folder", "name a folder of its own", nil)
+		return "", unsafe("the "+what+" is a system folder", "name a folder of its own", nil)
 	}
 	return real, nil
 }

@@ -5,13 +5,12 @@ import type { ArchiveWriter, Member } from "./archiveWriter.js";
 import type { Core } from "./core.js";
 import type { Entry } from "../types.js";
 import { Verdict } from "../planner.js";
-import { hostError } from "./errors.js";
 import type { AssetOptions } from "./options.js";
 import { join, sorted } from "./paths.js";
 import type { Problem } from "../types.js";
 import type { Session } from "./session.js";
 import { type Name, readNames } from "./tree.js";
-import { isWithin, workspacePath } from "./workspace.js";
+import { isWithin, realFolder } from "./workspace.js";
 
 interface AssetMember extends Member {
   /** The file itself, links resolved. */
@@ -126,11 +125,7 @@ const assetRules = "asset rules";
 
 /** The real path of an asset's folder. */
 export function assetPath(asset: AssetOptions, core: Core): string {
-  try {
-    return workspacePath(asset.dir, (p) => core.checkRoot(p));
-  } catch (cause) {
-    throw hostError("unsafe_root", "the asset's folder can't be used", { path: asset.dir, field: "asset " + asset.key, cause });
-  }
+  return realFolder("asset's folder", "asset " + asset.key, asset.dir, (p) => core.checkRoot(p));
 }
 
 /**

@@ -20,7 +20,7 @@ import { Stage as BodyStage } from "./stage.js";
 import { State } from "./state.js";
 import type { Stop } from "./stop.js";
 import { runtimeDir } from "./applyRun.js";
-import { assertApart, workspacePath } from "./workspace.js";
+import { assertApart, realFolder } from "./workspace.js";
 
 /** What one push or pull did. */
 export interface SyncReport extends PlanReport {
@@ -91,7 +91,7 @@ export class Session {
    * left, loads base and runs a sync.
    */
   static async run<T>(options: SyncOptions, around: Surroundings, sync: (session: Session) => Promise<T>): Promise<T> {
-    const root = workspacePath(options.workspace, (p) => around.core.checkRoot(p));
+    const root = realFolder("workspace", undefined, options.workspace, (p) => around.core.checkRoot(p));
     if (options.localRoot !== undefined) assertApart(root, options.localRoot);
     const session = new Session(options, around, root);
     // Found now, a wrong asset stops the push before the workspace has travelled.

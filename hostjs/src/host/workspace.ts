@@ -4,31 +4,34 @@ import path from "node:path";
 import type { PlannerError } from "../errors.js";
 import { codeOf, hostError } from "./errors.js";
 
-function unsafe(folder: string, message: string, hint?: string, cause?: unknown): PlannerError {
-  return hostError("unsafe_root", message, { path: folder, ...(hint && { hint }), ...(cause !== undefined && { cause }) });
+function unsafe(folder: string, message: string, hint: string): PlannerError {
+  return hostError("unsafe_root", message, { path: folder, hint });
 }
 
 /**
- * The real path of a workspace, or an error of code unsafe_root for one that is
- * missing, no directory, or a system folder, which checkRoot knows.
+ * The real path of a folder that is sent, or an error of code unsafe_root and the field for
+ * one that is missing, no directory, or a system folder, which checkRoot knows. what calls it
+ * for people.
  */
-export function workspacePath(folder: string, checkRoot: (path: string) => void): string {
-  if (folder === "") throw unsafe(folder, "no workspace is named", 'name the folder to sync, such as "."');
+export function realFolder(what: string, field: string | undefined, folder: string, checkRoot: (path: string) => void): string {
+  const refuse = (message: string, rest: { hint?: string; cause?: unknown }) =>
+    hostError("unsafe_root", message, { path: folder, ...(field !== undefined && { field }), ...rest });
+  if (folder === "") throw refuse(`no ${what} is named`, { hint: 'name the folder to sync, such as "."' });
   let real: string;
   try {
     real = fs.realpathSync(path.resolve(folder));
   } catch {
-    throw unsafe(folder, "the workspace does not exist or can't be reached", "name an existing folder");
+    throw refuse(`the ${what} does not exist or can't be reached`, { hint: "name an existing folder" });
   }
   let isFolder: boolean;
   try {
     isFolder = fs.statSync(real).isDirectory();
   } catch (cause) {
-    throw unsafe(folder, "the workspace can't be read", undefined, cause);
+    throw refuse(`the ${what} can't be read`, { cause });
   }
-  if (!isFolder) throw unsafe(folder, "the workspace is a file", "name the folder that holds it");
+  if (!isFolder) throw refuse(`the ${what} is a file`, { hint: "name the folder that holds it" });
   if (path.dirname(real) === real || isSystemFolder(real, checkRoot)) {
-    throw unsafe(folder, "the workspace is a system folder", "name a folder of its own");
+    throw refuse(`the ${what} is a system folder`, { hint: "name a folder of its own" });
   }
   return real;
 }

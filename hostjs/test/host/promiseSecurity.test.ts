@@ -219,3 +219,16 @@ test("S9: in an asset around the workspace, links of the workspace lead nowhere 
   const asset = listing(path.join(p.sandbox, runtimeDir, "planner", "tools"));
   assert.deepEqual([asset["local/planted"], asset["local/inner"], asset["own"]], [undefined, "644 plain", "644 secret"]);
 });
+
+test("S5: a wrong asset is known before the workspace travels", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  for (const dir of ["/", "/etc", "/nonexistent", "", path.join(p.local, "a")]) {
+    p.options.assets = [{ key: "tools", dir }];
+    const { code, field, hint, message } = (await p.run("push")).error!;
+    assert.deepEqual([code, field], ["unsafe_root", "asset tools"], dir);
+    assert.match(message, /asset's folder/);
+    assert.ok(hint);
+  }
+  assert.deepEqual(listing(p.sandbox), {});
+});
