@@ -1,6 +1,9 @@
 package core
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Flagged reports whether the file at path makes a tool run code on the host
 // without being asked to: when a folder is opened or entered, at a git command,
@@ -20,6 +23,9 @@ func Flagged(path string) bool {
 		}
 	}
 	name := segments[len(segments)-1]
+	if name == "head" && !slices.ContainsFunc(segments, IsGitName) {
+		return true // makes its folder a repository, whose settings name programs
+	}
 	for _, n := range flaggedNames {
 		if name == n {
 			return true
@@ -37,7 +43,7 @@ func Flagged(path string) bool {
 // is a flagged file. The directory itself counts too: in its place a link could
 // lead the tool to files of any name.
 func inFlaggedDir(dir string, rest []string) bool {
-	if IsGitName(dir) {
+	if IsGitName(dir) || strings.HasSuffix(dir, ".git") { // the latter is a repository without a workspace
 		dir = ".git"
 	}
 	below := strings.Join(rest, "/")

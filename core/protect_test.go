@@ -35,11 +35,11 @@ func TestFlagged(t *testing.T) {
 		".claude/settings.json", ".claude/settings.local.json", ".claude/hooks/x.sh", ".cursor/mcp.json", ".cursor/rules/a.mdc", ".mcp.json",
 		".gitattributes", "a/.gitattributes", ".gitmodules", ".npmrc", ".idea/workspace.xml", ".idea/runConfigurations/x.xml",
 		".devcontainer/devcontainer.json", ".devcontainer.json", ".git/hooks/pre-commit", ".GIT/config", "m/git~1/hooks/x", "x.code-workspace",
-		".yarn/releases/yarn.cjs", ".vscode", "a/.husky", ".claude", ".cargo/config.toml"} {
+		".yarn/releases/yarn.cjs", "a/HEAD", "x.git/config", "x.git/hooks/update", ".vscode", "a/.husky", ".claude", ".cargo/config.toml"} {
 		require.True(t, Flagged(p), "%q", p)
 	}
 	for _, p := range []string{"", "a", "Makefile", "package.json", "README.md", ".vscode/snippets.json", "vscode/tasks.json", "tasks.json",
-		".idea/misc.xml", ".github/workflows/x.yml", ".git/HEAD", ".gitignore", "envrc", ".envrc/x", "AGENTS.md", "a.code-workspace/x",
+		".idea/misc.xml", ".github/workflows/x.yml", ".git/HEAD", "x/.git/HEAD", "HEAD.md", "x.gitignore/config", ".gitignore", "envrc", ".envrc/x", "AGENTS.md", "a.code-workspace/x",
 		".yarn/cache/x.zip"} {
 		require.False(t, Flagged(p), "%q", p)
 	}
