@@ -1,11 +1,17 @@
 import fs from "node:fs";
 
-import { ioError } from "./errors.js";
+import { hostError, ioError } from "./errors.js";
 import { join, sorted } from "./paths.js";
 import type { Stop } from "./stop.js";
 import { Dir, type Name } from "./tree.js";
 
-/** The .gitignore files of a tree, in path order. Those that can't be read are left out, as git does; a link counts as absent, as for git. */
+/** Bounds a .gitignore file, in bytes. Of a longer one no part is taken: what the rest leaves out would be sent. */
+const maxIgnore = 1 << 20;
+
+/**
+ * The .gitignore files of a tree, in path order. Those that can't be read are left out, as git does, and the scan names them; a link
+ * counts as absent, as for git. One of over 1 MiB is an error of code limit_exceeded.
+ */
 export function gitignoreFiles(root: string, runtimeDir: string, stop: Stop): { dir: string; text: string }[] {
   const list: { dir: string; text: string }[] = [];
   const below = (dir: Dir, path: string) => {
@@ -17,7 +23,7 @@ export function gitignoreFiles(root: string, runtimeDir: string, stop: Stop): { 
       return; // the scan reports it as incomplete
     }
     if (names.includes(".gitignore")) {
-      const text = readIgnore(dir);
+      const text = readIgnore(dir, join(path, ".gitignore"));
       if (text !== undefined) list.push(path === "" ? { dir: "", text } : { dir: path, text });
     }
     for (const name of names) {
@@ -54,20 +60,21 @@ function openIfDir(dir: Dir, name: Name): Dir | undefined {
   }
 }
 
-const maxIgnore = 1 << 20; // bytes
-
-function readIgnore(dir: Dir): string | undefined {
+/** The text of a directory's .gitignore. Bytes that are not UTF-8 can't match: no name with such bytes is sent. */
+function readIgnore(dir: Dir, name: string): string | undefined {
   let fd: number;
   try {
     fd = dir.openFile(".gitignore");
   } catch {
-    return undefined; // git names those that it can't read
+    return undefined;
   }
   try {
-    const buffer = Buffer.alloc(Math.min(fs.fstatSync(fd).size, maxIgnore));
-    const data = buffer.subarray(0, fs.readSync(fd, buffer, 0, buffer.length, 0));
-    const text = data.toString();
-    return Buffer.from(text).equals(data) ? text : undefined;
+    const { size } = fs.fstatSync(fd);
+    if (size > maxIgnore) {
+      throw hostError("limit_exceeded", "a .gitignore of over 1 MiB", { path: name, hint: "make it shorter, or sync without gitignore" });
+    }
+    const buffer = Buffer.alloc(size);
+    return buffer.subarray(0, fs.readSync(fd, buffer, 0, size, 0)).toString();
   } finally {
     fs.closeSync(fd);
   }

@@ -232,3 +232,19 @@ test("S5: a wrong asset is known before the workspace travels", async (t) => {
   }
   assert.deepEqual(listing(p.sandbox), {});
 });
+
+test("what a .gitignore leaves out stays here, whatever its bytes and its length", async (t) => {
+  const p = new Pair(t);
+  p.options.gitignore = true;
+  p.here("sub/.gitignore", Buffer.from("caf\xe9*\nsecret\n", "latin1"));
+  p.here("sub/secret", "1");
+  p.here("sub/plain", "1");
+  await p.push();
+  assert.deepEqual([read(p.sandbox, "sub/plain"), listing(p.sandbox)["sub/secret"]], ["1", undefined]);
+
+  p.here("sub/.gitignore", "# a comment\n".repeat(1 << 17) + "secret\n");
+  p.here("sub/plain", "2");
+  const { code, path: where } = (await p.run("push")).error!;
+  assert.deepEqual([code, where], ["limit_exceeded", "sub/.gitignore"]);
+  assert.equal(read(p.sandbox, "sub/plain"), "1");
+});
