@@ -74,7 +74,8 @@ func CompileRules(globs []string, ignores []IgnoreFile) (*Rules, error) {
 		}
 		rules := parseIgnore(ignores[i].Text)
 		if len(rules) > maxPatterns {
-			return nil, &Error{Code: CodeLimit, Field: "ignores[" + itoa(int64(i)) + "].text", Path: Join(dir, ".gitignore"), Message: "more than " + itoa(maxPatterns) + " patterns"}
+			return nil, &Error{Code: CodeLimit, Field: "ignores[" + itoa(int64(i)) + "].text", Path: Join(dir, ".gitignore"),
+				Message: "more than " + itoa(maxPatterns) + " patterns", Hint: "make the file shorter, or sync without honouring it"}
 		}
 		r.ignores[dir] = append(r.ignores[dir], rules...)
 	}
