@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -111,6 +112,8 @@ type settings struct {
 	aliveCount              int
 	timeout                 time.Duration
 	jump, command           string
+	network                 string        // tcp, tcp4 or tcp6
+	source                  net.IP        // the own address to connect from; nil for any
 	far                     time.Duration // the round trip from which on bodies are compressed
 	dialed                  time.Duration // how long TCP took to connect; 0 over a jump or a proxy
 	config                  string
@@ -160,6 +163,8 @@ func (t Target) settings(ctx context.Context) (*settings, error) {
 	s.readKeys(v)
 	s.readHosts(v)
 	s.readWay(v)
+	s.readSource(ctx, v)
+	s.readNames(v)
 	return s, v.err
 }
 
@@ -211,6 +216,9 @@ func (s *settings) readHosts(v *values) {
 	s.checkHostIP = v.flag("checkhostip")
 	strict := v.word("stricthostkeychecking", "yes", "yes", "true", "ask", "accept-new", "no", "false", "off")
 	s.accept = strict != "yes" && strict != "true" && strict != "ask"
+	if s.accept && !strings.EqualFold(v.f.or("knownhostscommand", "none"), "none") {
+		v.fail("knownhostscommand", "has a command that knows hosts, which planner does not run: it would take their keys for new ones", "set StrictHostKeyChecking yes, and list the host in a file of known hosts")
+	}
 	s.rsaBits = v.number("requiredrsasize", defaultRSABits)
 	insecure := ssh.InsecureAlgorithms()
 	s.hostKeyAlgorithms = v.algorithms("hostkeyalgorithms", hostKeys, insecure.HostKeys)
@@ -242,7 +250,23 @@ func (s *settings) readWay(v *values) {
 	s.transport.KeyExchanges = v.algorithms("kexalgorithms", usual.KeyExchanges, insecure.KeyExchanges)
 	s.transport.Ciphers = v.algorithms("ciphers", usual.Ciphers, insecure.Ciphers)
 	s.transport.MACs = v.algorithms("macs", usual.MACs, insecure.MACs)
-	s.readNames(v)
+	s.transport.RekeyThreshold = v.bytes("rekeylimit")
+}
+
+// readSource takes in which of the machine's own addresses the connection comes from.
+func (s *settings) readSource(ctx context.Context, v *values) {
+	suffix := map[string]string{"any": "", "inet": "4", "inet6": "6"}[v.word("addressfamily", "any", "any", "inet", "inet6")]
+	s.network = "tcp" + suffix
+	if name := v.f.or("bindaddress", ""); name != "" {
+		found, err := net.DefaultResolver.LookupIP(ctx, "ip"+suffix, name)
+		if err != nil {
+			v.bad("bindaddress", name)
+			return
+		}
+		s.source = found[0]
+	} else if v.f.or("bindinterface", "") != "" {
+		v.fail("bindinterface", "names an interface to connect from, which planner does not look up", "give its address, with BindAddress")
+	}
 }
 
 // readNames refuses what would give the host another name.

@@ -13,6 +13,7 @@ import (
 	cryptossh "golang.org/x/crypto/ssh"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo"
 	"github.com/paperclipai/syncplan/hostgo/ssh"
 	"github.com/paperclipai/syncplan/hostgo/ssh/sshtest"
 	"github.com/paperclipai/syncplan/internal/sshd"
@@ -82,6 +83,8 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 		"a port with zeros":                    "Host box\n" + strings.Replace(block(known), "Port ", "Port 00", 1),
 		"windows":                              strings.ReplaceAll("Host other\nPort 1\nHost box\n"+block(known, "ProxyCommand none"), "\n", "\r\n"),
 		"no list":                              "Host box\n" + block("UserKnownHostsFile none", "GlobalKnownHostsFile none", "StrictHostKeyChecking accept-new"),
+		"an amount until the next keys":        "Host box\n" + block(known, "RekeyLimit 1m 1h") + "Match final\nRekeyLimit default none\n",
+		"a command beside the lists":           "Host box\n" + block(known, "KnownHostsCommand /bin/false"),
 		"a proxy command":                      "Host box\n" + block(known, "ProxyCommand busybox nc %h %p # not a comment"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,15 +122,45 @@ func TestConfigurationThatIsNotUnderstood(t *testing.T) {
 		"PreferredAuthentications password":      "allows no login with a key",
 		"ProxyJump $(id)":                        "names no host to go over: $(id) (proxyjump)",
 		"ProxyCommand x\nProxyUseFdpass yes":     "proxyusefdpass",
-		"CanonicalizeHostname yes\nCanonicalDomains example.com": "canonicalizehostname",
-		"RevokedHostKeys /no/such/list":                          "the list of revoked host keys can't be read",
-		"RevokedHostKeys " + write(t, "krl", "SSHKRL\n\x00..."):  "the list of revoked host keys is a binary one",
-		"RevokedHostKeys " + write(t, "list", "no key\n"):        "the list of revoked host keys has a line that is no key",
+		"AddressFamily inet5":                    "addressfamily",
+		"BindAddress no.such.name.invalid":       "bindaddress",
+		"BindInterface eth0":                     "names an interface to connect from, which planner does not look up (bindinterface)",
+		"RekeyLimit 1T":                          "rekeylimit",
+		"RekeyLimit G":                           "rekeylimit",
+		"KnownHostsCommand /bin/list %H\nStrictHostKeyChecking no": "knownhostscommand",
+		"CanonicalizeHostname yes\nCanonicalDomains example.com":   "canonicalizehostname",
+		"RevokedHostKeys /no/such/list":                            "the list of revoked host keys can't be read",
+		"RevokedHostKeys " + write(t, "krl", "SSHKRL\n\x00..."):    "the list of revoked host keys is a binary one",
+		"RevokedHostKeys " + write(t, "list", "no key\n"):          "the list of revoked host keys has a line that is no key",
 	} {
 		err := openWith(t, write(t, "config", "GlobalKnownHostsFile none\n"+line+"\n"))
 		var e *core.Error
 		require.ErrorAs(t, err, &e, line)
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// A firewall may let one of the machine's addresses through.
+func TestTheAddressToConnectFrom(t *testing.T) {
+	s := sshtest.Start(t)
+	from := func(lines string) (string, error) {
+		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: write(t, "config", lines+"\nInclude "+s.Config+"\n")})
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		var out strings.Builder
+		_, err = c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", `printf %s "${SSH_CONNECTION%% *}"`}, Stdout: &out})
+		return out.String(), err
+	}
+	got, err := from("BindAddress 127.0.0.5")
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.5", got)
+	for _, lines := range []string{"AddressFamily inet6", "BindAddress 192.0.2.1", "AddressFamily inet6\nBindAddress ::1"} {
+		_, err := from(lines)
+		var e *core.Error
+		require.ErrorAs(t, err, &e, lines)
+		require.Equal(t, core.CodeClient, e.Code, lines)
 	}
 }
 

@@ -53,6 +53,22 @@ func (v *values) number(keyword string, other int) int {
 	return n
 }
 
+// bytes reads the amount of a RekeyLimit, of which 0 is the algorithm's own. How often keys are
+// exchanged by time, which may follow, is not up to planner: a sync is over before.
+func (v *values) bytes(keyword string) uint64 {
+	text := v.f.or(keyword, "default")
+	digits := strings.TrimRight(strings.ToLower(text), "kmg")
+	n, err := strconv.ParseUint(digits, 10, 33)
+	shift, known := map[string]int{"": 0, "k": 10, "m": 20, "g": 30}[strings.ToLower(text[len(digits):])]
+	switch {
+	case strings.EqualFold(text, "default"):
+		return 0
+	case err != nil || !known:
+		v.bad(keyword, text)
+	}
+	return n << shift
+}
+
 // units of a time, in seconds.
 var units = map[string]int64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 

@@ -115,7 +115,10 @@ func dial(ctx context.Context, s *settings, jumps int) (net.Conn, error) {
 		return startProxy(s.command)
 	}
 	d, start := net.Dialer{KeepAlive: 30 * time.Second}, time.Now()
-	raw, err := d.DialContext(ctx, "tcp", address)
+	if s.source != nil {
+		d.LocalAddr = &net.TCPAddr{IP: s.source}
+	}
+	raw, err := d.DialContext(ctx, s.network, address)
 	s.dialed = time.Since(start)
 	return raw, err
 }
