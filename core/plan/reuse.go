@@ -62,71 +62,90 @@ func (p *Plan) deleted() map[string]bool {
 // copyAll makes the members that were not sent, before anything is removed.
 // Their sources are proven to be what was listed, like all that a plan builds
 // on; where no listing can, since the clock has not moved on since it was made, the
-// copies are read. One that goes away is linked, which moves no bytes; any other is
-// copied, so that no later edit shows under two names.
+// copies are read.
 func (s *applyScript) copyAll(p *Plan) {
-	deleted := p.deleted()
-	used := map[string]bool{}
-	type group struct{ tool, dir string }
-	var order []group
-	var dirs, sources, on, off []string
-	var proof strings.Builder
-	groups := map[group][]string{}
-	made := map[string]bool{}
+	c := copies{deleted: p.deleted(), moved: map[string]bool{}, made: map[string]bool{}, groups: map[copyGroup][]string{}}
 	uploads := p.UploadReader()
 	for i := range uploads.Len() {
-		u := uploads.At(i)
-		if u.From == "" {
-			continue
+		if u := uploads.At(i); u.From != "" {
+			c.add(u)
 		}
-		name := u.Name()
-		dir := core.Parent(name)
-		if !made[dir] {
-			made[dir], dirs = true, append(dirs, dir)
-		}
-		if !inRuntime(u.From) {
-			sources = append(sources, at(u.From))
-			proof.WriteString("holds " + u.Decision.Want.Digest.String() + " " + Quote(at(name)) + "\n")
-		}
-		tool := "copy"
-		if (deleted[u.From] || inRuntime(u.From)) && !used[u.From] {
-			tool, used[u.From] = "move", true
-		}
-		if u.Decision.Want.Executable() {
-			on = append(on, name)
-		} else {
-			off = append(off, name)
-		}
-		g := group{tool, dir}
-		if core.Name(u.From) != core.Name(name) {
-			s.changes.WriteString(tool + " " + Quote(at(u.From)) + ` "$I"/` + Quote(name) + "\n")
-			continue
-		}
-		if groups[g] == nil {
-			order = append(order, g)
-		}
-		groups[g] = append(groups[g], at(u.From))
 	}
-	if len(dirs) == 0 {
+	if len(c.dirs) == 0 {
 		return
 	}
-	commands(&s.before, "from", sources, "")
-	copies := s.changes.String()
-	s.changes.Reset()
-	s.changes.WriteString(`copy() { cp -p -- "$@"; }
+	commands(&s.before, "from", c.sources, "")
+	c.write(&s.changes)
+}
+
+// copies gathers how members are made of what the sandbox has. All that keep the
+// name of their source and go into one directory share a command.
+type copies struct {
+	deleted map[string]bool // paths that the plan deletes
+	moved   map[string]bool // sources that were moved
+	made    map[string]bool // the directories of dirs
+	dirs    []string        // to be made, in the archive's folder
+	sources []string        // in the workspace
+	proof   strings.Builder // checks of the members made of them
+	renamed strings.Builder // commands for members with another name than their source
+	groups  map[copyGroup][]string
+	order   []copyGroup
+	on, off []string // members that shall be executable, and those that shall not
+}
+
+type copyGroup struct{ tool, dir string }
+
+func (c *copies) add(u *Upload) {
+	name := u.Name()
+	dir := core.Parent(name)
+	if !c.made[dir] {
+		c.made[dir], c.dirs = true, append(c.dirs, dir)
+	}
+	if !inRuntime(u.From) {
+		c.sources = append(c.sources, at(u.From))
+		c.proof.WriteString("holds " + u.Decision.Want.Digest.String() + " " + Quote(at(name)) + "\n")
+	}
+	if u.Decision.Want.Executable() {
+		c.on = append(c.on, name)
+	} else {
+		c.off = append(c.off, name)
+	}
+	g := copyGroup{c.tool(u.From), dir}
+	if core.Name(u.From) != core.Name(name) {
+		c.renamed.WriteString(g.tool + " " + Quote(at(u.From)) + ` "$I"/` + Quote(name) + "\n")
+		return
+	}
+	if c.groups[g] == nil {
+		c.order = append(c.order, g)
+	}
+	c.groups[g] = append(c.groups[g], at(u.From))
+}
+
+// tool returns how a member is made of its source. One that goes away is linked,
+// which moves no bytes; any other is copied, so that no later edit shows under two names.
+func (c *copies) tool(from string) string {
+	if c.moved[from] || !c.deleted[from] && !inRuntime(from) {
+		return "copy"
+	}
+	c.moved[from] = true
+	return "move"
+}
+
+func (c *copies) write(b *strings.Builder) {
+	b.WriteString(`copy() { cp -p -- "$@"; }
 move() { ln -- "$@" 2>/dev/null || cp -p -- "$@"; }
 (cd "$I"
 `)
-	commands(&s.changes, "mkdir -p --", dirs, "")
-	s.changes.WriteString(")\n" + copies)
-	for _, g := range order {
-		commands(&s.changes, g.tool, groups[g], ` "$I"/`+Quote(g.dir)+"/")
+	commands(b, "mkdir -p --", c.dirs, "")
+	b.WriteString(")\n" + c.renamed.String())
+	for _, g := range c.order {
+		commands(b, g.tool, c.groups[g], ` "$I"/`+Quote(g.dir)+"/")
 	}
-	s.changes.WriteString("(cd \"$I\"\n")
-	commands(&s.changes, "chmod +x --", on, "")
-	commands(&s.changes, "chmod a-x --", off, "")
-	s.changes.WriteString(")\n")
-	if proof.Len() > 0 {
-		s.changes.WriteString("if [ -z \"$LISTED\" ]; then\ncd \"$I\"\n" + proof.String() + "cd \"$W\"\nfi\n")
+	b.WriteString("(cd \"$I\"\n")
+	commands(b, "chmod +x --", c.on, "")
+	commands(b, "chmod a-x --", c.off, "")
+	b.WriteString(")\n")
+	if c.proof.Len() > 0 {
+		b.WriteString("if [ -z \"$LISTED\" ]; then\ncd \"$I\"\n" + c.proof.String() + "cd \"$W\"\nfi\n")
 	}
 }
