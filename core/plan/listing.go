@@ -79,7 +79,7 @@ func (l *listed) leftover() core.Left {
 		return core.Left{Name: l.path, Kind: "x"}
 	case l.kind != 'f' && l.kind != 'd' && l.kind != 'l':
 		return core.Left{Name: l.path, Kind: "p"}
-	case core.ValidatePath(l.path) != nil || !utf8.ValidString(l.path):
+	case core.ValidatePath(l.path) != nil:
 		return core.Left{Name: l.path, Kind: "n"}
 	}
 	return core.Left{}
@@ -103,7 +103,7 @@ func (s *leftovers) problem(path string, code core.ProblemCode, detail string) {
 
 func (s *leftovers) left(l core.Left) {
 	switch {
-	case core.ValidatePath(l.Name) != nil || !utf8.ValidString(l.Name):
+	case core.ValidatePath(l.Name) != nil:
 		s.badName(l.Name)
 	case l.Kind == "x":
 		s.holds[core.Parent(l.Name)] = true
@@ -141,7 +141,7 @@ func (s *leftovers) finish(snap *core.Snapshot) {
 	snap.Problems = slices.DeleteFunc(s.problems, func(p core.Problem) bool {
 		return core.ValidatePath(p.Path) == nil && s.rules.ExcludedBelow(p.Path, false)
 	})
-	snap.Problems = slices.Compact(core.SortProblems(snap.Problems))
+	snap.Problems = core.SortProblems(snap.Problems)
 	snap.Incomplete, snap.Occupied = s.sorted(s.blind), s.sorted(s.holds)
 }
 

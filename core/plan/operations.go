@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,15 +17,15 @@ type answer struct {
 
 func nothing(*core.Object) {}
 
-// operations are all calls, in the order of wasm/ABI.md.
-func operations() []struct {
+// operation answers the calls of one name.
+type operation struct {
 	name string
 	run  func(*call) (answer, error)
-} {
-	return []struct {
-		name string
-		run  func(*call) (answer, error)
-	}{
+}
+
+// operations are all of them, in the order of wasm/ABI.md.
+func operations() []operation {
+	return []operation{
 		{"about", (*call).about},
 		{"next", (*call).next},
 		{"decide", (*call).decide},
@@ -72,14 +73,10 @@ func Calls() []string {
 	return names
 }
 
-// operation returns the named one, which the decoder has found to exist.
-func operation(name string) func(*call) (answer, error) {
-	for _, op := range operations() {
-		if op.name == name {
-			return op.run
-		}
-	}
-	return nil
+// operationOf returns the named one, which the decoder has found to exist.
+func operationOf(name string) operation {
+	list := operations()
+	return list[slices.IndexFunc(list, func(op operation) bool { return op.name == name })]
 }
 
 // need returns an error for a call that lacks what it is about.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -221,6 +222,12 @@ func invalid(field, why string) error {
 	return &core.Error{Code: core.CodeInvalidRequest, Field: field, Message: why}
 }
 
+// Names in the runtime folder, here and in the sandbox, that no key may take.
+var (
+	reservedNames    = [...]string{"displaced", "marker", "lock", "staging", "sums"}
+	reservedPrefixes = [...]string{"in-", "up-", "down-", "run-", "seen-", "script-", "why-"}
+)
+
 // ValidateSegment checks an adapter or asset key (promise S4): one path segment
 // of letters, digits, "_", "-" and ".", at most 64 bytes, not beginning with "."
 // or "-", not "workspace", and not a name that syncplan uses itself.
@@ -235,8 +242,7 @@ func ValidateSegment(field, s string) error {
 		why = "key begins with \".\" or \"-\""
 	case s == "workspace":
 		why = "\"workspace\" is reserved"
-	case s == "displaced" || s == "marker" || s == "lock" || s == "staging" || s == "sums" ||
-		strings.HasPrefix(s, "in-") || strings.HasPrefix(s, "up-") || strings.HasPrefix(s, "down-") || strings.HasPrefix(s, "run-") || strings.HasPrefix(s, "seen-") || strings.HasPrefix(s, "script-") || strings.HasPrefix(s, "why-"):
+	case slices.Contains(reservedNames[:], s) || slices.ContainsFunc(reservedPrefixes[:], func(p string) bool { return strings.HasPrefix(s, p) }):
 		why = "key is a name that syncplan uses itself"
 	}
 	for i := 0; i < len(s) && why == ""; i++ {

@@ -22,7 +22,7 @@ func (s *Session) answer(data []byte, with *core.Attached) ([]byte, []core.Secti
 	if err := core.DecodeWith(with, data, func(o *core.Object) { callFields(o, &c) }); err != nil {
 		return failure(err), nil
 	}
-	out, err := operation(c.name)(&c)
+	out, err := operationOf(c.name).run(&c)
 	if err == nil {
 		err = s.keep(&c, &out)
 	}

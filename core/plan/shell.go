@@ -111,7 +111,7 @@ const noLinks = `for p in "${R%/*}" "$R"; do [ ! -L "$p" ] || { echo "$p is a li
 `
 
 // byName runs the script that an earlier run left, if it is still what it was.
-func byName(r *Request, rules *core.Rules, vars, name string) string {
+func byName(rules *core.Rules, vars, name string) string {
 	return shc(vars + ` S=` + Quote(name) + "\n" + noLinks + begun(rules) + `if [ -f "$R/$S" ] && { ! command -v sha256sum >/dev/null 2>&1 || { Q=$(cd "$R" && sha256sum "$S" "seen-$X" 2>/dev/null); [ "${Q%% *}" = "${S#script-}" ]; }; }; then . "$R/$S"; else wait; rm -f "$R/run-$ID".*; mkdir -p "$R"; echo script >"$R/why-$ID"; exit ` + exitStale + `; fi
 `)
 }
@@ -130,7 +130,7 @@ func begun(rules *core.Rules) string {
 }
 
 // byText brings the script along and leaves it there.
-func byText(r *Request, vars, text, name string) string {
+func byText(vars, text, name string) string {
 	return shc(vars + ` S=` + Quote(name) + `
 ` + noLinks + `umask 077; mkdir -p "$R" || exit 1
 [ ! -L "$R/$S.new" ] || rm -f "$R/$S.new"
@@ -175,14 +175,14 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	if r.Stream {
 		do = StepReceive
 	}
-	steps := []Step{{Do: do, Command: byName(r, rules, vars, name)}}
+	steps := []Step{{Do: do, Command: byName(rules, vars, name)}}
 	if seen == nil {
-		steps[0].Command = byText(r, vars, text, name)
+		steps[0].Command = byText(vars, text, name)
 		if r.Preview { // which leaves nothing behind
 			steps[0].Command = shc(vars + "\n" + noLinks + passing + text + "rmdir \"$@\" 2>/dev/null || :\n")
 		}
 		if len(steps[0].Command) > maxCommand {
-			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(r, rules, vars, name)}}
+			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(rules, vars, name)}}
 		}
 	}
 	p := &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey, Steps: steps}
@@ -204,7 +204,7 @@ const maxCommand = 120_000
 // checkCommand proves that the sandbox is as it was seen.
 func checkCommand(r *Request, rules *core.Rules) string {
 	_, name := scriptFor(rules)
-	return byName(r, rules, variables(r, "check")+` X=`+Quote(r.Base.Seen.ID)+` MARKER=`+Quote(r.Base.Marker), name)
+	return byName(rules, variables(r, "check")+` X=`+Quote(r.Base.Seen.ID)+` MARKER=`+Quote(r.Base.Marker), name)
 }
 
 // fetch returns the steps that bring contents which a survey did not: because a

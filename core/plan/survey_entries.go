@@ -168,7 +168,7 @@ func (s *surveyReader) readOdd() {
 	}
 }
 
-// names splits a list. What does not begin with "./" was not written by find.
+// list splits a list of names. What does not begin with "./" was not written by find.
 func (s *surveyReader) list(list string) []string {
 	var out []string
 	for n := range strings.SplitSeq(string(s.lists[list]), "\x00") {
@@ -252,7 +252,7 @@ func (s *surveyReader) addEntry(l listed) {
 
 // travels reports whether a name may be an entry, and notes it if not.
 func (s *surveyReader) travels(p string) bool {
-	if core.ValidatePath(p) == nil && utf8.ValidString(p) {
+	if core.ValidatePath(p) == nil {
 		return true
 	}
 	if p != "" && !strings.HasPrefix(p, "/") && !strings.Contains("/"+p+"/", "/../") {
