@@ -224,7 +224,7 @@ func invalid(field, why string) error {
 
 // Names in the runtime folder, here and in the sandbox, that no key may take.
 var (
-	reservedNames    = [...]string{"displaced", "marker", "lock", "staging", "sums"}
+	reservedNames    = [...]string{"displaced", "kept", "marker", "lock", "staging", "sums", "synced", "synced.new"}
 	reservedPrefixes = [...]string{"in-", "up-", "down-", "run-", "seen-", "script-", "why-"}
 )
 
