@@ -127,18 +127,31 @@ function fieldsOf(value: unknown, names: readonly string[]): unknown {
   return Object.fromEntries(names.map((name) => [name, sayable((value as Record<string, unknown>)[name])]));
 }
 
+/** An object is no text, and as a number it is what JavaScript makes of it, which the module can't know. */
 function sayable(value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
+  switch (typeof value) {
+    case "string":
+      return halfCharacter.test(value) ? undefined : value;
+    case "number":
+    case "boolean":
+      return value;
+    case "bigint":
+    case "object":
+      return value === null ? null : numberOf(value);
+  }
+  return undefined;
+}
+
+function numberOf(value: unknown): number | undefined {
   try {
-    const text = JSON.stringify(value);
-    return text === undefined || loneSurrogate.test(text) ? undefined : value;
+    return Number(value);
   } catch {
-    return undefined; // it holds itself
+    return undefined; // it holds itself, or can't be a number
   }
 }
 
-/** How JSON.stringify writes half a character, which is in no UTF-8; after a backslash that is one itself the same is plain text. */
-const loneSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
+/** What no UTF-8 can say. */
+const halfCharacter = /\p{Surrogate}/u;
 
 /**
  * Brings a workspace into a sandbox, and returns what brings it home. It rejects

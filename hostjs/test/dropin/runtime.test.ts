@@ -184,6 +184,14 @@ test("specs are read with the seed's coercions", () => {
   for (const timeoutMs of [NaN, Infinity, -1, 0, undefined, null, "x", {}, Symbol.iterator, () => 1]) {
     assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, timeoutMs }), null, String(timeoutMs));
   }
+  // An object counts as what JavaScript's Number makes of it.
+  for (const timeoutMs of [[5], ["5"], new Date(5), new Number(5), new String("5"), new Uint8Array([5]), { valueOf: () => 5 }, { toString: () => "5" }]) {
+    assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, timeoutMs })?.timeoutMs, 5, Object.prototype.toString.call(timeoutMs));
+  }
+  for (const timeoutMs of [{ toJSON: () => 9 }, [[1], 2], Object.create(null)]) assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, timeoutMs }), null);
+  for (const name of ["transport", "provider", "sandboxId", "remoteCwd"] as const) {
+    assert.equal(parseSandboxRemoteExecutionSpec({ ...spec, [name]: new String(spec[name]) }), null, `an object as ${name} is no text`);
+  }
   const round: Record<string, unknown> = { ...spec };
   round["self"] = round;
   assert.deepEqual(parseSandboxRemoteExecutionSpec(round), parsed);
@@ -194,6 +202,7 @@ test("specs are read with the seed's coercions", () => {
   assert.equal(sandboxExecutionSessionMatches(identity, parsed), true);
   assert.equal(sandboxExecutionSessionMatches({ ...identity, provider: " e2b" }, parsed), false, "the saved side is not trimmed");
   assert.equal(sandboxExecutionSessionMatches(identity, null), false);
+  assert.equal(sandboxExecutionSessionMatches({ ...identity, provider: new String("e2b") }, parsed), false, "an object is no text");
   for (const saved of [null, undefined, 1, []]) assert.equal(sandboxExecutionSessionMatches(saved, parsed), false);
 });
 
