@@ -77,7 +77,7 @@ func foldings() (simple, full []mapping) {
 	for r := range runes {
 		s := string(r)
 		switch to := fold.String(s); {
-		case to == s:
+		case to == s || exchanged(r, to, fold):
 		case utf8.RuneCountInString(to) == 1:
 			simple = append(simple, mapping{r, to})
 		default:
@@ -85,6 +85,12 @@ func foldings() (simple, full []mapping) {
 		}
 	}
 	return simple, full
+}
+
+// exchanged reports whether r is a capital of Cherokee. Unicode folds its small letters, which came
+// later, to them; x/text folds each to the other.
+func exchanged(r rune, to string, fold cases.Caser) bool {
+	return r < first(to) && fold.String(to) == string(r)
 }
 
 // runes yields every code point that valid UTF-8 can hold.
