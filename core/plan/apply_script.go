@@ -1,11 +1,9 @@
 package plan
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
-	"github.com/paperclipai/syncplan/core/merge"
 )
 
 // applyScript gathers the parts of an apply script. It runs with the functions
@@ -23,23 +21,28 @@ type applyScript struct {
 	replaced int             // number of lines of was
 }
 
-// header takes the lock, proves that the sandbox is the one that the plan is
-// about, and sweeps what runs of days ago left. With ALL=1 nothing may differ
-// from the listing X, or where there is none the sandbox must be empty; else
-// only what the plan touches must be as it was listed.
+// header sets the variables of an apply script beyond those of [variables]: ALL=1 says that
+// nothing may differ from the listing X, or where there is none that the sandbox must be
+// empty; else only what the plan touches must be as it was listed. COPIES=1 says that
+// contents are taken from the workspace there, S is the script's name.
 func header(r *Request, p *Plan, scriptName string) string {
-	copies := ""
+	copies := false
 	for _, from := range p.Uploads.from {
-		if !inRuntime(from) {
-			copies = "1"
-		}
+		copies = copies || !inRuntime(from)
 	}
-	all := ""
-	if p.Assumed {
-		all = "1"
-	}
-	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + all + ` COPIES=` + copies + ` OLD=` + Quote(strings.Join(r.Resume, " ")) + ` S=` + scriptName + `
-I=$R/in-$ID
+	return variables(r, "apply") + ` MARKER=` + Quote(p.Found) + ` NEW=` + Quote(r.Marker) + ` X=` + Quote(p.Compare) + ` ALL=` + flag(p.Assumed) +
+		` COPIES=` + flag(copies) + ` OLD=` + Quote(strings.Join(r.Resume, " ")) + ` S=` + scriptName + "\n" + opening
+}
+
+// opening takes the lock, proves that the sandbox is the one that the plan is
+// about, and sweeps what runs of days ago left. LISTED=1 says from then on that a
+// listing proves what stands there.
+//
+// The checks that follow use its functions. file, dir, link and none PATHS end the script as stale
+// unless that stands at each; holds DIGEST PATH does unless the file has that content.
+// at and from PATHS list what is going to change, and what contents are copied from; new
+// PATHS lists what was written.
+const opening = `I=$R/in-$ID
 . "$I/$S"
 empty() { [ -r . ] || return 1; for p in * .[!.]* ..?*; do [ ! -e "$p" ] && [ ! -L "$p" ] || [ "$p" = ` + core.RuntimeDir + ` ] || return 1; done; }
 ` + putting + `umask 022
@@ -74,10 +77,11 @@ from() { lines "$@" -maxdepth 0 >>"$D.sources" 2>/dev/null || stale; }
 at() { lines "$@" -maxdepth 0 >>"$D.before" 2>/dev/null || stale; }
 new() { lines "$@" 2>/dev/null; }
 `
-}
 
-// middle ends the checks. From here on the workspace changes, and the first
-// failure stops it; the next push completes what this one began.
+// middle ends the checks: what "at" and "from" listed must stand in the earlier listing, line
+// for line, or where that proves nothing have the digests of $I/expect. From here on the
+// workspace changes, and the first failure stops it; the next push completes what this one
+// began.
 const middle = `if [ -n "$LISTED" ]; then
   : >"$D.was"
   if [ -s "$D.before" ]; then
@@ -100,8 +104,14 @@ set -e
 // written is listed only once the clock has moved on, and if its mtime is older
 // than this run: the archive's members bring theirs along. Before that goes what
 // was left of an upload that was cut off, because a name less is a new ctime.
-// Most shells can tell that the clock has moved on; where one compares whole seconds,
-// or no times at all, a tool is asked.
+//
+// settle takes the script and the digests of what was sent over from the archive.
+//
+// ticked waits until the clock has moved on, and fails where it does not soon. Most shells can
+// tell; where one compares whole seconds, or no times at all, a tool is asked.
+//
+// rows prints the lines of what was written, and marked puts the mark before those that
+// need one: all of them where the clock stood still. listed puts the new listing together.
 const footer = `if [ -z "$MARKER" ]; then own "$R/marker"; own "${R%/*}/.gitignore"; printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; rm -f "$R/synced"; fi
 synced
 set +e
@@ -153,119 +163,4 @@ func (s *applyScript) text(r *Request, p *Plan, scriptName string) string {
 	return header(r, p, scriptName) + "WAS=" + itoa(s.replaced) + "\nodd() {\n:\n" + s.odd.String() + "}\nwritten() {\n:\n" + s.after.String() + "}\n" +
 		s.checks.String() + `: >"$D.before"; : >"$D.sources"` + "\n" + `if [ -n "$LISTED" ]; then` + "\n:\n" + s.before.String() + "fi\n" +
 		middle + s.changes.String() + footer
-}
-
-// expect adds the checks of what stands at a path now.
-func (s *applyScript) expect(path string, e *core.Entry, kinds map[string][]string) {
-	switch {
-	case e == nil:
-		kinds["none"] = append(kinds["none"], at(path))
-		return
-	case e.Kind == core.KindDir:
-		kinds["dir"] = append(kinds["dir"], at(path))
-	case e.Kind == core.KindLink:
-		kinds["link"] = append(kinds["link"], at(path))
-	default:
-		kinds["file"] = append(kinds["file"], at(path))
-		s.sum(&s.sums, path, e.Digest)
-	}
-	// A name with a newline has no line.
-	switch {
-	case !strings.Contains(path, "\n"):
-		kinds["at"] = append(kinds["at"], at(path))
-	case e.Kind == core.KindFile:
-		kinds["holds"] = append(kinds["holds"], "holds "+e.Digest.String()+" "+Quote(at(path))+"\n")
-	}
-}
-
-// sum adds a line of a checksum list, unless the name holds a byte that the tools
-// escape in different ways.
-func (s *applyScript) sum(b *strings.Builder, path string, d core.Digest) bool {
-	if strings.ContainsAny(path, "\\\n\r") {
-		return false
-	}
-	b.WriteString(d.String() + "  " + at(path) + "\n")
-	return true
-}
-
-func (s *applyScript) writeChecks(kinds map[string][]string) {
-	for _, fn := range [4]string{"none", "dir", "link", "file"} {
-		commands(&s.checks, fn, kinds[fn], "")
-	}
-	s.checks.WriteString(strings.Join(kinds["holds"], ""))
-	commands(&s.before, "at", kinds["at"], "")
-}
-
-// displace moves what stands at path to where the next pull looks for it. The
-// file beside it says where it stood.
-func (s *applyScript) displace(path string, id core.Digest) {
-	d := `"$R/displaced/` + id.String() + `"`
-	b := &s.changes
-	b.WriteString(`mkdir -p "$R/displaced"; rm -rf ` + d + "\n")
-	b.WriteString("printf %s " + Quote(path) + ` >"$R/displaced/` + id.String() + `.path"` + "\n")
-	b.WriteString("mv -f -- " + Quote(at(path)) + " " + d + "\n")
-}
-
-// home takes away versions that a pull brought home. A directory may hold what could not come,
-// such as a repository or a name that is not UTF-8: it stays, where no survey looks.
-const home = `home() {
-  for d do
-    if [ -d "$R/displaced/$d" ] && [ ! -L "$R/displaced/$d" ]; then mkdir -p "$R/kept" && mv -f -- "$R/displaced/$d" "$R/kept/"; else rm -f "$R/displaced/$d"; fi
-    rm -f "$R/displaced/$d.path"
-  done
-}
-`
-
-// clearDelivered takes away versions that a pull brought home.
-func (s *applyScript) clearDelivered(list []core.Aside) {
-	if len(list) == 0 {
-		return
-	}
-	names := make([]string, 0, len(list))
-	for i := range list {
-		names = append(names, list[i].Digest.String())
-	}
-	s.changes.WriteString(home)
-	commands(&s.changes, "home", names, "")
-}
-
-// list adds what was written to the listing, a new directory with all that moved
-// there with it.
-func (s *applyScript) list(p *Plan, sent *Sent, bad map[int]bool) {
-	var paths []string
-	top := "\x00"
-	decisions := p.Decisions.Reader()
-	for i := range decisions.Len() {
-		d := decisions.At(i)
-		if d.Action != merge.Write && d.Action != merge.Chmod || bad[i] || core.Under(d.Path, top) || strings.Contains(d.Path, "\n") {
-			continue
-		}
-		if d.Action == merge.Write && d.Want.Kind == core.KindDir {
-			top = d.Path
-		}
-		if n := len(paths); n == 0 || paths[n-1] != at(d.Path) {
-			paths = append(paths, at(d.Path))
-		}
-	}
-	commands(&s.after, "new", paths, " || return 1")
-	s.sent = make([]core.Digest, 0, p.Uploads.Len())
-	uploads := p.UploadReader()
-	for i := range uploads.Len() {
-		u := uploads.At(i)
-		digest, _ := sent.record(u.Number)
-		if u.Decision.Want.Kind == core.KindFile && !bad[u.Index] && !digest.IsZero() {
-			s.sent = append(s.sent, digest)
-		}
-	}
-}
-
-// sentList returns the digests of what was sent, a line each, sorted.
-func (s *applyScript) sentList() []byte {
-	core.Sort(s.sent, func(a, b core.Digest) int { return slices.Compare(a[:], b[:]) })
-	s.sent = slices.Compact(s.sent)
-	text := make([]byte, 0, 65*len(s.sent))
-	for i := range s.sent {
-		text = append(append(text, s.sent[i].String()...), '\n')
-	}
-	return text
 }

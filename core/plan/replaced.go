@@ -12,6 +12,11 @@ import "github.com/paperclipai/syncplan/core"
 //
 // $I/old mirrors the workspace. $I/was says what the plan expects there, in WAS lines; for
 // names that have no line there, odd does.
+//
+// put DIR FILES links what stands in the places of files to be moved into a directory, which
+// ends in a slash or is empty, and moves them. unchanged DIGEST FILE removes a second name
+// of what the plan expects. replaced removes those of $I/was, then has odd remove the others,
+// and sets aside what is left.
 const putting = `KEPT=0
 put() {
   d=$1 hit=; shift

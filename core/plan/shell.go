@@ -8,7 +8,7 @@ import (
 )
 
 // Every shell string of the hardened dialect is made of quoted words and fixed
-// text alone, here, in script.go and in apply_script.go. The scripts use the
+// text alone, here, in script*.go, apply_*.go, replaced.go, reuse.go and parts.go. The scripts use the
 // tools of DESIGN R2 with options that GNU, busybox and toybox share. Names reach
 // a tool only behind "./" or "--", so that none is taken for an option, and
 // results travel as files, because output may be cut or mangled on its way. GNU
@@ -99,14 +99,15 @@ const (
 // "stale", "busy", or "script" where the script itself is missing or altered.
 func WhyFile(r *Request) string { return RuntimeDir(r.Root, r.Adapter) + "/why-" + r.Run }
 
-// variables sets what all scripts know.
+// variables sets what all scripts know, see [script].
 func variables(r *Request, mode string) string {
-	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) + ` MODE=` + mode + ` P=` + Quote(r.lastSeen()) + ` Q= EARLY=`
+	return `W=` + Quote(r.Root) + ` A=` + Quote(r.Adapter) + ` R=` + Quote(RuntimeDir(r.Root, r.Adapter)) + ` ID=` + Quote(r.Run) +
+		` MODE=` + mode + ` P=` + Quote(r.lastSeen()) + ` Q= EARLY=`
 }
 
-// noLinks refuses a runtime folder that is a link. Where the sandbox's file system is mounted on another machine, its
-// commands would write there wherever a link leads that was planted; the files of known names in it are made anew
-// where a link stands ("own" in script.go).
+// noLinks refuses a runtime folder that is a link. Where the sandbox's file system is
+// mounted on another machine, its commands would write there wherever a planted link
+// leads; the files of known names in it are made anew where a link stands ("own" in script.go).
 const noLinks = `for p in "${R%/*}" "$R"; do [ ! -L "$p" ] || { echo "$p is a link" >&2; exit 1; }; done
 `
 
@@ -153,36 +154,21 @@ func survey(r *Request, rules *core.Rules) *Plan {
 	}
 	rt := RuntimeDir(r.Root, r.Adapter)
 	down, remove := download(r)
-	seen := r.seen()
-	vars := variables(r, string(r.Op)) + downloadVars(r) + ` OLD=`
-	if r.Op == merge.Push && !r.Preview {
-		vars += Quote(strings.Join(r.Resume, " "))
-	}
-	vars += ` X=`
-	if seen != nil {
-		vars += Quote(seen.ID)
-	}
-	vars += ` M=`
-	if r.Op == merge.Pull && !r.Preview && (r.Base == nil || r.Options.allows(GuardReplaced)) {
-		vars += r.Marker // a pull without a base binds the sandbox to the next one
-	}
-	vars += ` V=`
-	if r.Preview {
-		vars += `1`
-	}
+	vars := surveyVars(r)
 	text, name := scriptFor(rules)
 	do := StepRun
 	if r.Stream {
 		do = StepReceive
 	}
 	steps := []Step{{Do: do, Command: byName(rules, vars, name)}}
-	if seen == nil {
+	if r.seen() == nil {
 		steps[0].Command = byText(vars, text, name)
 		if r.Preview { // which leaves nothing behind
 			steps[0].Command = shc(vars + "\n" + noLinks + passing + text + "rmdir \"$@\" 2>/dev/null || :\n")
 		}
 		if len(steps[0].Command) > maxCommand {
-			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text}, {Do: do, Command: byName(rules, vars, name)}}
+			steps = []Step{{Do: StepMakeDir, Path: rt}, {Do: StepWrite, Path: rt + "/" + name, Data: text},
+				{Do: do, Command: byName(rules, vars, name)}}
 		}
 	}
 	p := &Plan{Op: r.Op, Run: r.Run, Phase: PhaseSurvey, Steps: steps}
@@ -190,6 +176,31 @@ func survey(r *Request, rules *core.Rules) *Plan {
 		p.Download, p.Steps = down, append(steps, Step{Do: StepRead, Path: down}, Step{Do: StepRemove, Path: remove})
 	}
 	return p
+}
+
+// surveyVars sets what a survey knows, see [script].
+func surveyVars(r *Request) string {
+	vars := variables(r, string(r.Op)) + downloadVars(r) + ` OLD=`
+	if r.Op == merge.Push && !r.Preview {
+		vars += Quote(strings.Join(r.Resume, " "))
+	}
+	vars += ` X=`
+	if seen := r.seen(); seen != nil {
+		vars += Quote(seen.ID)
+	}
+	vars += ` M=`
+	if r.Op == merge.Pull && !r.Preview && (r.Base == nil || r.Options.allows(GuardReplaced)) {
+		vars += r.Marker // a pull without a base binds the sandbox to the next one
+	}
+	return vars + ` V=` + flag(r.Preview)
+}
+
+// flag is how a script is told yes or no.
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
 }
 
 // passing makes the runtime directory, and names what it made, innermost first.
