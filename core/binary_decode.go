@@ -6,8 +6,9 @@ import (
 )
 
 // DecodeBinary reads and validates the binary form of a snapshot, which is then
-// made of parts of data: they must not change any more. The error is an *[Error] of [CodeCorrupt] where the bytes are
-// damaged, of [CodeNewerVersion], or of what is wrong with the snapshot.
+// made of parts of data: they must not change any more. The error is an *[Error] of
+// [CodeCorrupt] where the bytes are damaged, of [CodeNewerVersion], or of what is wrong with
+// the snapshot.
 func DecodeBinary(data []byte) (*Snapshot, error) {
 	return decodeBinary(data, &Attached{Borrow: true})
 }
@@ -198,7 +199,7 @@ func (b *block) malformed() string {
 
 func (b *block) padded() bool {
 	at := blockHeader
-	for _, n := range b.columns() {
+	for _, n := range b.lengths() {
 		if !zeros(b.data[at+n : at+pad8(n)]) {
 			return false
 		}
@@ -222,7 +223,7 @@ func (b *block) endsFit() bool {
 func (b *block) targetsFit() bool {
 	le := binary.LittleEndian
 	next, start := uint32(0), uint32(0)
-	for links := b.links; len(links) >= 8; links = links[8:] {
+	for links := b.columns.links; len(links) >= 8; links = links[8:] {
 		i, end := le.Uint32(links), le.Uint32(links[4:])
 		if i < next || int64(i) >= int64(b.entries) || end <= start {
 			return false

@@ -193,7 +193,8 @@ func (r *Rules) ignored(path string, dir bool) bool {
 // excluded: what it lets through is judged again.
 func (r *Rules) Prunes() []Prune { return r.prunes }
 
-// maxPruned bounds the prunes in bytes: they are arguments of one command, of which a system takes 128 KiB at least.
+// maxPruned bounds the prunes in bytes: they are arguments of one command, of which any
+// system takes 128 KiB.
 const maxPruned = 64 << 10
 
 // prune notes a literal while there is room. Any other is excluded later.

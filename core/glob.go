@@ -228,9 +228,7 @@ func globSegment(text string) (segment, string) {
 	for i := 0; i < len(text); {
 		switch c := text[i]; c {
 		case '*':
-			if n := len(g.atoms); n == 0 || g.atoms[n-1].kind != atomStar {
-				g.atoms = append(g.atoms, atom{kind: atomStar})
-			}
+			g.addStar()
 			i++
 		case '?':
 			g.atoms = append(g.atoms, atom{kind: atomAny})

@@ -113,6 +113,13 @@ func (g *segment) addText(s string) {
 	g.atoms = append(g.atoms, atom{kind: atomText, text: s})
 }
 
+// addStar appends a star, unless one stands there already.
+func (g *segment) addStar() {
+	if n := len(g.atoms); n == 0 || g.atoms[n-1].kind != atomStar {
+		g.atoms = append(g.atoms, atom{kind: atomStar})
+	}
+}
+
 // settle notes where a segment is a plain literal.
 func (g *segment) settle() {
 	switch {

@@ -88,8 +88,8 @@ func (t *TarPatterns) Above(path string) (string, bool) {
 	return path, t.Excludes(path)
 }
 
-// globMatch tries all patterns, but of an inner part of a path none that begins with a star: that one matches the whole
-// path where it matches a part, and a deep path has many.
+// globMatch tries all patterns, but on an inner part of a path none that begins with a
+// star: it matches the whole path where it matches a part, and a deep path has many parts.
 func (t *TarPatterns) globMatch(text string, inner bool) bool {
 	for i := range t.globs {
 		if g := &t.globs[i]; !(inner && g.bytes.atoms[0].kind == atomStar) && g.match(text) {
@@ -129,7 +129,7 @@ func fnmatch(p string, bytewise bool) segment {
 	for i := 0; i < len(p); {
 		switch c := p[i]; c {
 		case '*':
-			g.atoms = append(g.atoms, atom{kind: atomStar})
+			g.addStar()
 			i++
 		case '?':
 			g.atoms = append(g.atoms, atom{kind: atomAny})

@@ -128,18 +128,27 @@ func (t Tree) Equal(other Tree) bool {
 	return slices.EqualFunc(t.blocks, other.blocks, (*block).equal)
 }
 
+// columns are the fields of entries, each in a row of its own.
+type columns struct{ sizes, digests, ends, modes, kinds, links, paths, targets []byte }
+
+// all returns the columns in the order in which they travel.
+func (c *columns) all() [8]*[]byte {
+	return [8]*[]byte{&c.sizes, &c.digests, &c.ends, &c.modes, &c.kinds, &c.links, &c.paths, &c.targets}
+}
+
 // block is up to blockEntries entries in binary form. Its columns are parts of
 // data.
 type block struct {
 	counts
-	data                                                      []byte
-	sizes, digests, ends, modes, kinds, links, paths, targets []byte
+	data []byte
+	columns
 }
 
 // counts say how long the columns of a block are.
 type counts struct{ entries, links, pathBytes, targetBytes int }
 
-func (c counts) columns() [8]int {
+// lengths are those of the columns in bytes, in their order.
+func (c counts) lengths() [8]int {
 	n := c.entries
 	return [8]int{8 * n, 32 * n, 4 * n, 2 * n, n, 8 * c.links, c.pathBytes, c.targetBytes}
 }
@@ -147,7 +156,7 @@ func (c counts) columns() [8]int {
 // size returns the length of a block in bytes.
 func (c counts) size() int {
 	size := blockHeader
-	for _, n := range c.columns() {
+	for _, n := range c.lengths() {
 		size += pad8(n)
 	}
 	return size
@@ -156,8 +165,8 @@ func (c counts) size() int {
 // columnsOf finds the columns in the bytes of a block.
 func columnsOf(data []byte, c counts) *block {
 	b := &block{counts: c, data: data}
-	at, lengths := blockHeader, c.columns()
-	for i, column := range b.columnList() {
+	at, lengths := blockHeader, c.lengths()
+	for i, column := range b.all() {
 		*column = data[at : at+lengths[i]]
 		at += pad8(lengths[i])
 	}
@@ -167,10 +176,6 @@ func columnsOf(data []byte, c counts) *block {
 // pathsAt is where the paths begin in the bytes of a block.
 func (c counts) pathsAt() int {
 	return c.size() - pad8(c.targetBytes) - pad8(c.pathBytes)
-}
-
-func (b *block) columnList() [8]*[]byte {
-	return [8]*[]byte{&b.sizes, &b.digests, &b.ends, &b.modes, &b.kinds, &b.links, &b.paths, &b.targets}
 }
 
 // equal compares all but the checksum, which a tree that was not decoded lacks.
@@ -204,14 +209,14 @@ func (b *block) firstLink(i int) int {
 	return low
 }
 
-func (b *block) linkEntry(k int) int { return int(binary.LittleEndian.Uint32(b.links[8*k:])) }
+func (b *block) linkEntry(k int) int { return int(binary.LittleEndian.Uint32(b.columns.links[8*k:])) }
 
 func (b *block) target(k int) []byte {
 	start := uint32(0)
 	if k > 0 {
-		start = binary.LittleEndian.Uint32(b.links[8*k-4:])
+		start = binary.LittleEndian.Uint32(b.columns.links[8*k-4:])
 	}
-	return b.targets[start:binary.LittleEndian.Uint32(b.links[8*k+4:])]
+	return b.targets[start:binary.LittleEndian.Uint32(b.columns.links[8*k+4:])]
 }
 
 func (b *block) entry(i int) *Entry {

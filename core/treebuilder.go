@@ -11,8 +11,8 @@ type TreeBuilder struct {
 	// Like is a tree whose blocks the new one shares where they come out the same.
 	Like Tree
 
-	tree                                                      Tree
-	sizes, digests, ends, modes, kinds, links, paths, targets []byte
+	tree Tree
+	columns
 }
 
 // Add appends an entry.
@@ -100,15 +100,11 @@ func (t *TreeBuilder) flush() {
 	if b == nil {
 		b = t.block(c)
 	}
-	for _, column := range t.columns() {
+	for _, column := range t.all() {
 		*column = (*column)[:0]
 	}
 	t.tree.blocks = append(t.tree.blocks, b)
 	t.tree.count += c.entries
-}
-
-func (t *TreeBuilder) columns() [8]*[]byte {
-	return [8]*[]byte{&t.sizes, &t.digests, &t.ends, &t.modes, &t.kinds, &t.links, &t.paths, &t.targets}
 }
 
 // alike returns the block of Like that is what is collected, nil if it is not.
@@ -118,8 +114,8 @@ func (t *TreeBuilder) alike(c counts) *block {
 		return nil
 	}
 	b := t.Like.blocks[n]
-	for i, column := range b.columnList() {
-		if !bytes.Equal(*column, *t.columns()[i]) {
+	for i, column := range b.all() {
+		if !bytes.Equal(*column, *t.all()[i]) {
 			return nil
 		}
 	}
@@ -133,7 +129,7 @@ func (t *TreeBuilder) block(c counts) *block {
 		binary.LittleEndian.PutUint32(data[checksumLen+4*i:], uint32(v))
 	}
 	at := blockHeader
-	for _, column := range t.columns() {
+	for _, column := range t.all() {
 		at += pad8(copy(data[at:], *column))
 	}
 	return columnsOf(data, c)

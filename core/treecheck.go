@@ -84,8 +84,9 @@ func (v *checker) block(n int) error {
 	return nil
 }
 
-// run returns how many entries from one on that follows the one before may be
-// passed over, at most limit: itself, and what stands behind it in known as well.
+// run returns how many entries may be passed over, at most limit: the one at a place,
+// which was found to follow the one before, and those after it that stand behind it in
+// known as well.
 func (v *checker) run(at, limit int) int {
 	c := Cursor{tree: v.tree, at: at, end: at + limit}
 	n := c.SameRun(&v.known, limit)
@@ -127,10 +128,10 @@ func (v *checker) pathError(i int) error {
 const word = 8
 
 // following returns the first entry from i on, at most limit, that does not
-// plainly follow the one before it in this block. What may not stand there is
-// never passed; of what may, unusual names are not, nor the last of a block. What
-// a path begins with like the one before was examined there, and the directories
-// in it are listed.
+// plainly follow the one before it in this block. It never passes an entry that may
+// not stand there. It may stop at one that may, at an unusual name or at the end of
+// the block, which is then looked at with care. What a path has in common with the
+// one before was examined there, and the directories in it are listed.
 func (b *block) following(i, limit int) int {
 	le := binary.LittleEndian
 	text := b.data[b.pathsAt():]
@@ -182,8 +183,9 @@ const (
 )
 
 // plainWord holds for 8 bytes without NUL, slash or anything beyond ASCII. Adding
-// 0x7f sets the high bit of a byte from 1 to 0x80; 0x80 itself is not left with it
-// in the second sum, and nothing below carries into the next byte.
+// 0x7f to a byte sets its high bit if it was 1 to 0x80, so the first sum lacks it for NUL
+// and the second for a slash. Of the bytes beyond ASCII 0x80 lacks it in the second sum, the
+// others in the first, and only those carry into the next byte.
 func plainWord(w uint64) bool {
 	const high, low, slashes = 0x80 * ones, 0x7f * ones, '/' * ones
 	return (w+low)&((w^slashes)+low)&high == high

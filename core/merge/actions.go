@@ -8,7 +8,7 @@ import "github.com/paperclipai/syncplan/core"
 func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 	switch row.verdict {
 	case keep:
-		w.keepTarget(path, row.row, b, s, t)
+		w.keepTarget(path, b, s, t)
 	case converge:
 		if !w.bit(path, b, s, t) && !sameEntry(b, s) {
 			w.emit(Decision{Path: path, Row: row.row, Action: Keep, Dest: path, Advance: true, Base: s})
@@ -43,7 +43,7 @@ func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 }
 
 // keepTarget leaves content alone; the executable bit may still move.
-func (w *walker) keepTarget(path string, row Row, b, s, t *core.Entry) {
+func (w *walker) keepTarget(path string, b, s, t *core.Entry) {
 	if t != nil {
 		w.keepAbove()
 	}

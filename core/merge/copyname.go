@@ -32,7 +32,7 @@ func CopyName(path string, digest core.Digest, taken func(path string) bool) str
 				cut = cut[:len(cut)-1]
 			}
 		}
-		if p := core.Join(dir, cut+tail); taken == nil || !taken(p) {
+		if p := core.Join(dir, cut+tail); !taken(p) {
 			return p
 		}
 	}

@@ -83,8 +83,8 @@ type Conflict struct {
 	Kind   ConflictKind
 	Policy Policy // the policy that decided it; empty where none is involved
 	Copy   string // where the version that is not at Path lies, relative to the workspace; may be empty
-	// NoFile says that what stands at Path is no file, or what lies at Copy a directory: there mv would move
-	// the one into the other, or through a link.
+	// NoFile says that what stands at Path is no file, or what lies at Copy a directory:
+	// there mv would move the one into the other, or through a link.
 	NoFile bool
 }
 

@@ -34,10 +34,10 @@ func (w *walker) pullGit(path string, exact bool, b, s, t *core.Entry) {
 	unchanged := s == nil || sameEntry(s, b) && sameBelow(w.b, w.s, path) || sameEntry(s, t) && sameBelow(w.t, w.s, path)
 	w.uncount(path, b, s, t)
 	switch {
-	case s == nil || unchanged:
+	case unchanged:
 	case !exact || !isDir(s):
 		w.refuse(path, core.ProblemProtected, "git's own files are never written from a sandbox")
-	case !w.sameRepo(path, w.in.RemoteRepos):
+	case !w.sameRepo(path):
 		w.refuse(path, core.ProblemGitKept, "commits, branches or staged changes made in the sandbox stayed there; fetch or copy them before it is removed")
 	}
 }
@@ -48,10 +48,10 @@ func (w *walker) keepsGit(path string) bool {
 	return w.in.Direction == Pull && slices.ContainsFunc(w.t.Below(path).List(), func(e core.Entry) bool { return core.IsGitName(core.Name(e.Path)) })
 }
 
-// sameRepo reports whether a repository's state is base's, or local's: then it
-// holds nothing that is not here.
-func (w *walker) sameRepo(path string, repos []core.Repo) bool {
-	is, ok := repoState(repos, path)
+// sameRepo reports whether the state of the sandbox's repository is base's, or local's:
+// then it holds nothing that is not here.
+func (w *walker) sameRepo(path string) bool {
+	is, ok := repoState(w.in.RemoteRepos, path)
 	var known []core.Repo
 	if w.in.Base != nil {
 		known = w.in.Base.Repos
@@ -65,8 +65,7 @@ func (w *walker) sameRepo(path string, repos []core.Repo) bool {
 // since base. One that changed while it was read is not known: half a commit would
 // be a branch without its objects.
 func (w *walker) pushGit(path string, b, s, t *core.Entry) {
-	local, remote := w.in.LocalRepos, w.in.RemoteRepos
-	inUse := t != nil && !w.sameRepo(path, remote) || t == nil && b != nil
+	inUse := t != nil && !w.sameRepo(path) || t == nil && b != nil
 	idle := s == nil && b == nil || isDir(s) && isDir(b) && sameBelow(w.b, w.s, path)
 	sBelow, tBelow, bBelow := w.uncount(path, b, s, t)
 	switch {
@@ -80,7 +79,7 @@ func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 		return
 	}
 	w.twoWay(sBelow, tBelow, bBelow, b, s, t)
-	state, ok := repoState(local, path)
+	state, ok := repoState(w.in.LocalRepos, path)
 	w.setRepo(path, state, ok && s != nil)
 }
 

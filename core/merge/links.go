@@ -93,8 +93,8 @@ func (p *Planned) escapes(path, target string, facts Facts, through *[]int) bool
 	return !inside
 }
 
-// resolve returns where the link at path leads, which need not exist, and whether it stays in the root all
-// the way.
+// resolve returns where the link at path leads, which need not exist, and whether it stays
+// in the root all the way.
 func (p *Planned) resolve(path, target string, facts Facts, through *[]int) (at string, inside bool) {
 	at = core.Parent(path)
 	if facts.Backslash && strings.ContainsAny(target, `\:`) {

@@ -20,7 +20,7 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 	case Remote:
 		w.replace(path, row.row, b, s, t)
 	case Local:
-		dest, action = path, Aside
+		action = Aside
 	default:
 		dest, action = w.copyPath(s, sBelow, digest), Copy
 	}
@@ -84,20 +84,15 @@ func Agrees(find func(path string) *core.Entry, dest string, e *core.Entry, belo
 func (w *walker) putBelow(path, dest string, row Row, action Action, below []core.Entry) {
 	for i := 0; i < len(below); i++ {
 		e := &below[i]
-		why := core.ProblemCode("")
 		switch {
 		case w.excluded(e.Path, isDir(e)):
 			i += lenBelow(below[i+1:], e.Path)
-			continue
 		case w.in.Direction == Pull && core.Protected(e.Path):
-			why = core.ProblemProtected
-		}
-		if why != "" {
-			w.refuse(e.Path, why, "never written from a sandbox")
+			w.refuse(e.Path, core.ProblemProtected, "never written from a sandbox")
 			i += lenBelow(below[i+1:], e.Path)
-			continue
+		default:
+			w.write(Decision{Path: e.Path, Row: row, Action: action, Dest: dest + e.Path[len(path):], Want: e, Advance: true, Base: e})
 		}
-		w.write(Decision{Path: e.Path, Row: row, Action: action, Dest: dest + e.Path[len(path):], Want: e, Advance: true, Base: e})
 	}
 }
 
@@ -172,8 +167,8 @@ func sameBelow(a, b core.Cursor, path string) bool {
 	return false
 }
 
-// TreeDigest names the version that e is, with what lies below it: a file's digest, or a digest over the text of a
-// link or the listing of a directory.
+// TreeDigest names the version that e is, with what lies below it: a file's digest, or a
+// digest over the text of a link or the listing of a directory.
 func TreeDigest(e *core.Entry, below []core.Entry) core.Digest {
 	switch e.Kind {
 	case core.KindFile:
