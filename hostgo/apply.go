@@ -25,7 +25,6 @@ type ApplyRequest struct {
 	StateDir  string           // where the journal lies
 	Decisions []merge.Decision // of a plan, in its order
 	Bodies    Bodies           // what the decisions write
-	Progress  func(done int)   // may be nil
 	// NoExchange takes the road of file systems that can't exchange two names.
 	NoExchange bool
 	// Fault is called at each point at which a run may be killed or fail, for
@@ -161,54 +160,53 @@ func (a *applier) fault(point string) error {
 // changeAll makes the changes: deletes deepest first, writes in path order, then
 // the rest. It goes on after a failure, which concerns one path.
 func (a *applier) changeAll() {
-	list, done := a.req.Decisions, 0
-	do := func(i int, run func(int) (merge.Result, error)) {
-		if a.results[i].Status != 0 {
-			return // could not be staged
-		}
-		if err := a.ctx.Err(); err != nil {
-			a.results[i] = merge.Failure(core.ProblemWriteFailed, "not reached: the run was stopped")
-			return
-		}
-		res, err := run(i)
-		if err == nil {
-			err = a.fault("after " + strconv.Itoa(i))
-		}
-		if err != nil {
-			res = failure(err)
-		}
-		if kept := a.results[i].Noted().Copy; kept != "" { // a version that could not be put back
-			note := res.Noted()
-			note.Copy = kept
-			res.Note = &note
-		}
-		a.results[i] = res
-		if done++; a.req.Progress != nil {
-			a.req.Progress(done)
-		}
-	}
+	list := a.req.Decisions
 	for i := len(list) - 1; i >= 0; i-- {
 		if list[i].Action == merge.Delete {
-			do(i, a.delete)
+			a.change(i, a.delete)
 		}
 	}
 	for i := range list {
 		if list[i].Action == merge.Write {
-			do(i, a.write)
+			a.change(i, a.write)
 		}
 	}
 	for i := range list {
 		switch list[i].Action {
 		case merge.Chmod:
-			do(i, a.chmod)
+			a.change(i, a.chmod)
 		case merge.Copy:
-			do(i, a.copy)
+			a.change(i, a.copy)
 		case merge.Aside:
-			do(i, a.aside)
+			a.change(i, a.aside)
 		case merge.Keep:
 			a.results[i].Status = merge.Done
 		}
 	}
+}
+
+// change carries out one decision that was staged, unless the run was stopped.
+func (a *applier) change(i int, run func(int) (merge.Result, error)) {
+	if a.results[i].Status != 0 {
+		return // could not be staged
+	}
+	if a.ctx.Err() != nil {
+		a.results[i] = merge.Failure(core.ProblemWriteFailed, "not reached: the run was stopped")
+		return
+	}
+	res, err := run(i)
+	if err == nil {
+		err = a.fault("after " + strconv.Itoa(i))
+	}
+	if err != nil {
+		res = failure(err)
+	}
+	if kept := a.results[i].Noted().Copy; kept != "" { // a version that could not be put back
+		note := res.Noted()
+		note.Copy = kept
+		res.Note = &note
+	}
+	a.results[i] = res
 }
 
 func failure(err error) merge.Result {

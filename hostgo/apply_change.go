@@ -15,6 +15,9 @@ import (
 
 var errNotEmpty = errors.New("something that does not travel is in it")
 
+// maxNames bounds the search for a free name.
+const maxNames = 1000
+
 var done = merge.Result{Status: merge.Done}
 
 // delete takes a path out of the tree, and puts it back if it is not what the
@@ -278,7 +281,7 @@ func (a *applier) copyBeside(i int) (merge.Result, error) {
 	if d.Want.Kind == core.KindLink {
 		digest = core.Sum(d.Want.Target)
 	}
-	for n := 1; n < 1000; n++ {
+	for n := 1; n <= maxNames; n++ {
 		tried := 0
 		path := merge.CopyName(d.Path, digest, func(string) bool { tried++; return tried < n })
 		dir, name, err := a.enter(path)
@@ -295,7 +298,7 @@ func (a *applier) copyBeside(i int) (merge.Result, error) {
 			return merge.Moved(merge.Slipped, path), err
 		}
 	}
-	return merge.Result{}, errors.New("no free name for a conflict copy after " + strconv.Itoa(1000) + " tries")
+	return merge.Result{}, errors.New("no free name for a conflict copy after " + strconv.Itoa(maxNames) + " tries")
 }
 
 // aside keeps Want where displaced versions go.
@@ -338,7 +341,7 @@ func (a *applier) displaceTo(staged, path string) (merge.Result, error) {
 			to += "." + strconv.Itoa(n)
 		}
 		err := a.staging.RenameNoReplace(staged, dir, core.Name(to))
-		if errors.Is(err, fs.ErrExist) && n < 1000 {
+		if errors.Is(err, fs.ErrExist) && n < maxNames {
 			continue
 		}
 		return merge.Moved(merge.Done, a.displacedPath(to)), err

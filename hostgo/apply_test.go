@@ -358,13 +358,15 @@ func TestR6_AStopLeavesTheRestAsItIs(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		points, done := 0, 0
-		req.Fault = func(string) error {
+		req.Fault = func(point string) error {
 			if points++; points == at {
 				cancel()
 			}
+			if strings.HasPrefix(point, "after ") {
+				done++
+			}
 			return nil
 		}
-		req.Progress = func(n int) { done = n }
 		results, err := Apply(ctx, req)
 		if points < at {
 			require.Equal(t, len(req.Decisions), done)

@@ -254,8 +254,8 @@ func rawMember(h *tar.Header) RawMember {
 	return m
 }
 
-// hasHoles reports whether a few bytes of a member stand for a file of any size. The scripts ask for none, and none of the
-// bounds would hold.
+// hasHoles reports whether a few bytes of a member stand for a file of any size. The scripts
+// ask for none, and no bound would hold.
 func hasHoles(h *tar.Header) bool {
 	for key := range h.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
 )
 
 // Bounds of the content store. What does not fit is not kept, and a text merge
@@ -234,7 +235,7 @@ func (c *contents) findEnd(f *os.File) error {
 }
 
 func worthKeeping(data []byte) bool {
-	return len(data) <= maxContent && bytes.IndexByte(data[:min(len(data), 8000)], 0) < 0
+	return len(data) <= maxContent && merge.IsText(data)
 }
 
 // mostlyNew reports whether half of what is kept or more was added in this run, so

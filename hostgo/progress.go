@@ -2,7 +2,7 @@ package hostgo
 
 import "time"
 
-// Phase names of progress events, in the order in which they come.
+// The stages of a sync, in the order in which they come.
 const (
 	StageLock    = "waiting"
 	StageBase    = "reading what was synced last"

@@ -131,12 +131,7 @@ func openBelow(root, path string) (*tree.File, error) {
 		return nil, err
 	}
 	defer top.Close()
-	dir, err := top.Walk(core.Parent(path))
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	return dir.OpenFile(core.Name(path))
+	return openIn(top, path)
 }
 
 // bodies finds a content in the stage, or in a workspace file that had it when

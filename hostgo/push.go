@@ -220,7 +220,8 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 		return e
 	}
 	if err == nil && pipe.end.Load() == 0 {
-		// What unpacks an archive reads all of it: a client that says it ended well before that knows nothing of its end.
+		// What unpacks an archive reads all of it: a client that says it ended well before that
+		// knows nothing of its end.
 		return &core.Error{Code: core.CodeClient, Message: "a command in the sandbox ended before it had all of its input"}
 	}
 	return err
@@ -257,24 +258,8 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	a.Overwrite = s.opts.Dialect == plan.Classic
 	var bytes int64
 	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, m *Member, got Sent) {
-		u.sent.Add(i, got.Digest, got.Size)
-		if got.Problem != "" || got.Name != "" {
-			u.sent.Note(plan.SentNote{Upload: i, Name: got.Name, Problem: got.Problem, Detail: got.Detail})
-		}
-		if got.Problem != "" && got.Digest.IsZero() {
-			return
-		}
-		if got.Problem != "" { // sent all the same, so base speaks of what was sent
-			u.problems = append(u.problems, core.Problem{Path: m.Entry.Path, Code: got.Problem, Detail: got.Detail})
-		}
-		if e := &m.Entry; s.first && got.Problem == "" && e.Kind == core.KindFile && !keptInRepo(e.Path) {
-			u.read.add(core.Parent(e.Path), core.Name(e.Path), got.info.Dev, stampOf(got.info), got.Digest)
-		}
-		bytes += got.Size
-		if m.Entry.Kind == core.KindFile {
-			s.report.UploadedFiles++
-		}
-		if i%64 == 0 {
+		u.note(i, m, got)
+		if bytes += got.Size; i%64 == 0 {
 			s.progress(i+1, bytes)
 		}
 	})
@@ -298,6 +283,53 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 		}
 	}
 	return a.Close()
+}
+
+// note takes down what was sent of an upload.
+func (u *upload) note(i int, m *Member, got Sent) {
+	s, e := u.session, &m.Entry
+	u.sent.Add(i, got.Digest, got.Size)
+	if got.Problem != "" || got.Name != "" {
+		u.sent.Note(plan.SentNote{Upload: i, Name: got.Name, Problem: got.Problem, Detail: got.Detail})
+	}
+	if got.Problem != "" && got.Digest.IsZero() {
+		return
+	}
+	if got.Problem != "" { // sent all the same, so base speaks of what was sent
+		u.problems = append(u.problems, core.Problem{Path: e.Path, Code: got.Problem, Detail: got.Detail})
+	}
+	if e.Kind != core.KindFile {
+		return
+	}
+	s.report.UploadedFiles++
+	if s.first && got.Problem == "" && !keptInRepo(e.Path) {
+		u.read.add(core.Parent(e.Path), core.Name(e.Path), got.info.Dev, stampOf(got.info), got.Digest)
+	}
+}
+
+// keepReused stores the contents that did not travel because the sandbox had
+// them, for text merges to come.
+func (u *upload) keepReused() error {
+	uploads := u.plan.UploadReader()
+	for i := range uploads.Len() {
+		up := uploads.At(i)
+		d := up.Decision
+		if up.From == "" || d.Want.Size > maxContent {
+			continue
+		}
+		if kept, err := u.contents.has(d.Want.Digest); err != nil || kept {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if data := u.session.readLocal(d.Path, d.Want.Digest); data != nil {
+			if err := u.contents.add(d.Want.Digest, data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // explain turns a failed command into what it means.

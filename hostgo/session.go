@@ -47,25 +47,8 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 		return nil, err
 	}
 	s.client, s.counts = count(s.opts.Client)
-	s.run, s.request = randomHex(8), &plan.Request{Op: op, Root: s.opts.Root, Adapter: s.opts.Adapter, Dialect: s.opts.Dialect, Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
-	s.request.Run = s.run
-	var err error
-	if _, stream := s.client.(Streamer); s.opts.Dialect == plan.Classic {
-		// It is bound to one file and its own calls.
-	} else if s.request.Stream = stream; !stream {
-		if s.request.Part, err = partOf(s.client); err != nil {
-			return nil, err
-		}
-	}
-	if op == merge.Push {
-		if err := s.opts.checkAssets(); err != nil {
-			return nil, err
-		}
-	}
-	for _, a := range s.opts.Assets {
-		s.request.Assets = append(s.request.Assets, plan.Asset{Key: a.Key})
-	}
-	if err := s.request.Validate(); err != nil {
+	s.run = randomHex(8)
+	if err := s.ask(op); err != nil {
 		return nil, err
 	}
 	s.enter(StageLock)
@@ -78,6 +61,33 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 		return nil, s.close(err)
 	}
 	return s, nil
+}
+
+// ask makes the request, so far as the options alone say what is in it.
+func (s *session) ask(op merge.Direction) error {
+	r := &plan.Request{Op: op, Run: s.run, Root: s.opts.Root, Adapter: s.opts.Adapter, Dialect: s.opts.Dialect,
+		Marker: randomHex(16), Preview: s.opts.DryRun, Options: s.opts.Plan}
+	s.request = r
+	_, streams := s.client.(Streamer)
+	switch {
+	case s.opts.Dialect == plan.Classic: // bound to one file and its own calls
+	case streams:
+		r.Stream = true
+	default:
+		var err error
+		if r.Part, err = partOf(s.client); err != nil {
+			return err
+		}
+	}
+	if op == merge.Push {
+		if err := s.opts.checkAssets(); err != nil {
+			return err
+		}
+	}
+	for _, a := range s.opts.Assets {
+		r.Assets = append(r.Assets, plan.Asset{Key: a.Key})
+	}
+	return r.Validate()
 }
 
 // resolve finds the real path of the workspace and refuses one that is unsafe.
@@ -189,8 +199,9 @@ type scanResult struct {
 // nothing of the session: the request is in use meanwhile. base returns the tree
 // that most of the workspace is like.
 func (s *session) scanWorkspace(ctx context.Context, base func() core.Tree) scanResult {
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Workers: s.scanWorkers(), Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(),
-		NoDigests: s.first, Like: base, Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Workers: s.scanWorkers(), NoDigests: s.first, Like: base,
+		Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(),
+		Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	return scanResult{scanned, err}
 }
 

@@ -2,13 +2,7 @@ package hostgo
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/plan"
@@ -84,79 +78,4 @@ func (s *session) readParts(ctx context.Context, path string, w io.Writer) error
 			return err
 		}
 	}
-}
-
-// maxResume bounds the runs that are remembered as cut off.
-const maxResume = 8
-
-func (s *state) sendingPath() string { return filepath.Join(s.dir, "sending") }
-
-// sending lists the runs whose upload was begun and whose push did not end,
-// the oldest first.
-func (s *state) sending() ([]string, error) {
-	data, err := os.ReadFile(s.sendingPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, ioError("the list of unfinished pushes can't be read", s.sendingPath(), err)
-	}
-	runs := slices.DeleteFunc(strings.Fields(string(data)), func(run string) bool { return !core.ValidRun(run) })
-	return runs[max(0, len(runs)-maxResume):], nil
-}
-
-// noteSending remembers a run until [state.sent]. It need not survive a crash of
-// the machine: then everything is sent again.
-func (s *state) noteSending(run string) error {
-	runs, err := s.sending()
-	if err != nil {
-		return err
-	}
-	text := strings.Join(append(runs, run), "\n") + "\n"
-	if err := os.WriteFile(s.sendingPath(), []byte(text), 0o600); err != nil {
-		return ioError("an unfinished push can't be noted", s.sendingPath(), err)
-	}
-	return nil
-}
-
-// sent forgets what [state.noteSending] noted.
-func (s *state) sent() error {
-	if err := os.Remove(s.sendingPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return ioError("a finished push can't be noted", s.sendingPath(), err)
-	}
-	return nil
-}
-
-// noteSending remembers that the workspace's archive is on its way. In classic
-// nothing of one that was cut off can be used.
-func (u *upload) noteSending(asset string) error {
-	if asset != "" || u.plan.DropBase {
-		return nil
-	}
-	return u.session.state.noteSending(u.session.run)
-}
-
-// keepReused stores the contents that did not travel because the sandbox had
-// them, for text merges to come.
-func (u *upload) keepReused() error {
-	uploads := u.plan.UploadReader()
-	for i := range uploads.Len() {
-		up := uploads.At(i)
-		d := up.Decision
-		if up.From == "" || d.Want.Size > maxContent {
-			continue
-		}
-		if kept, err := u.contents.has(d.Want.Digest); err != nil || kept {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if data := u.session.readLocal(d.Path, d.Want.Digest); data != nil {
-			if err := u.contents.add(d.Want.Digest, data); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
