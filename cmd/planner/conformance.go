@@ -63,19 +63,12 @@ func (a *app) conformance() error {
 	if len(vectors) == 0 {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "there are no vectors", Hint: "name the folder: planner conformance testdata/golden"}
 	}
-	impl := func(call []byte) ([]byte, error) { return plan.Call(call), nil }
-	if f.program != "" {
-		impl = func(call []byte) ([]byte, error) { return ask(ctx, f.program, call) }
+	answer, done, err := f.implementation(ctx)
+	if err != nil {
+		return err
 	}
-	if f.wasm != "" {
-		module, close, err := loadModule(ctx, f.wasm)
-		if err != nil {
-			return err
-		}
-		defer close()
-		impl = func(call []byte) ([]byte, error) { return module.Call(ctx, call) }
-	}
-	failures := golden.Run(vectors, impl)
+	defer done()
+	failures := golden.Run(vectors, answer)
 	for _, f := range failures {
 		a.out.write(a.stdout, fmt.Sprintf("FAIL %s: %s\n  harm: %s\n", f.Name, f.Why, f.Harm))
 	}
@@ -85,6 +78,25 @@ func (a *app) conformance() error {
 	}
 	return nil
 }
+
+// implementation returns what answers a call: this binary, a program, or a module, which
+// is let go with done.
+func (f *conformanceFlags) implementation(ctx context.Context) (answer func([]byte) ([]byte, error), done func(), err error) {
+	done = func() {}
+	switch {
+	case f.program != "":
+		answer = func(call []byte) ([]byte, error) { return ask(ctx, f.program, call) }
+	case f.wasm != "":
+		var module *wasmhost.Instance
+		module, done, err = loadModule(ctx, f.wasm)
+		answer = func(call []byte) ([]byte, error) { return module.Call(ctx, call) }
+	default:
+		answer = callCore
+	}
+	return answer, done, err
+}
+
+func callCore(call []byte) ([]byte, error) { return plan.Call(call), nil }
 
 // loadModule reads and starts a WebAssembly module.
 func loadModule(ctx context.Context, file string) (i *wasmhost.Instance, close func(), err error) {
@@ -132,7 +144,7 @@ func updateVectors(ctx context.Context, folder string) error {
 	if dirty := strings.TrimSpace(string(out)); dirty != "" {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the folder has changes that are not committed", Hint: "commit the hand-written vectors first"}
 	}
-	if err := golden.Update(folder, func(call []byte) ([]byte, error) { return plan.Call(call), nil }); err != nil {
+	if err := golden.Update(folder, callCore); err != nil {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the vectors can't be updated", Err: err}
 	}
 	return nil
