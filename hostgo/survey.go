@@ -123,11 +123,16 @@ func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
 		s.request.Fetched = append(s.request.Fetched, f.Digest)
 	}
 	return s.look(ctx, p, func(give func(io.Writer) error) error {
-		_, text, sum, err := s.receive(ctx, give, stage)
+		members, text, sum, err := s.receive(ctx, give, stage)
 		if err != nil {
 			return err
 		}
-		return plan.ReadFetch(s.request, text, sum)
+		remote, err := plan.ReadFetch(s.request, members, text, sum)
+		if err != nil {
+			return err
+		}
+		s.request.Remote = remote
+		return nil
 	})
 }
 

@@ -186,7 +186,8 @@ func (c *call) readFetch() (answer, error) {
 	if err := need("request", c.request); err != nil {
 		return answer{}, err
 	}
-	return answer{fields: nothing}, ReadFetch(c.request, string(c.texts.text), c.texts.digest)
+	r, err := ReadFetch(c.request, c.members, string(c.texts.text), c.texts.digest)
+	return answer{func(o *core.Object) { remoteFields(o, r) }, r}, err
 }
 
 func (c *call) whyFile() (answer, error) {

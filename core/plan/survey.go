@@ -112,19 +112,6 @@ func ReadSurvey(r *Request, members []SurveyMember, text string, sum core.Digest
 	return s.remote, nil
 }
 
-// ReadFetch checks the text of a fetch. The contents that came are those of the
-// members that the host staged.
-func ReadFetch(r *Request, text string, sum core.Digest) error {
-	body, err := cutTail(text, sum)
-	if err != nil {
-		return err
-	}
-	if body != surveyHead+"fetch "+r.Run+"\nend\n" {
-		return corrupt("the download answers another run, or has no end record")
-	}
-	return nil
-}
-
 func corrupt(why string) error {
 	return &core.Error{Code: core.CodeCorrupt, Message: why, Hint: "nothing was written; run it again"}
 }

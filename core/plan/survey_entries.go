@@ -413,6 +413,5 @@ func (s *surveyReader) noteBodies(members []SurveyMember) {
 			s.remote.Bodies = append(s.remote.Bodies, m.Digest)
 		}
 	}
-	core.Sort(s.remote.Bodies, func(a, b core.Digest) int { return slices.Compare(a[:], b[:]) })
-	s.remote.Bodies = slices.Compact(s.remote.Bodies)
+	s.remote.sortBodies()
 }

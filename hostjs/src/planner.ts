@@ -169,14 +169,17 @@ export class Planner {
 
   /** Keeps what a download tells of the sandbox under a key. */
   readSurvey(request: Request, members: readonly SurveyMember[], text: Uint8Array, digest: string, key: string): void {
-    const a = new Attachments();
-    const call = { call: "read_survey", keep: key, request: a.request(request), members: members.map((m) => a.member(m)), text: a.add(text), digest };
-    this.ask(call, a);
+    this.readDownload("read_survey", request, members, text, digest, key);
   }
 
-  readFetch(request: Request, text: Uint8Array, digest: string): void {
+  /** Keeps what is known of the sandbox after a fetch under a key. */
+  readFetch(request: Request, members: readonly SurveyMember[], text: Uint8Array, digest: string, key: string): void {
+    this.readDownload("read_fetch", request, members, text, digest, key);
+  }
+
+  private readDownload(call: string, request: Request, members: readonly SurveyMember[], text: Uint8Array, digest: string, key: string): void {
     const a = new Attachments();
-    this.ask({ call: "read_fetch", request: a.request(request), text: a.add(text), digest }, a);
+    this.ask({ call, keep: key, request: a.request(request), members: members.map((m) => a.member(m)), text: a.add(text), digest }, a);
   }
 
   /** The file in which a script in the sandbox leaves why it refused. */

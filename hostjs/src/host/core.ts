@@ -129,8 +129,9 @@ export class Core implements ScanRules {
     this.has.remote = true;
   }
 
-  readFetch(request: Request, text: Uint8Array, digest: string): void {
-    this.planner.readFetch(this.full(request), text, digest);
+  /** Corrects what is in the sandbox by what a fetch brought. */
+  readFetch(request: Request, members: readonly SurveyMember[], text: Uint8Array, digest: string): void {
+    this.planner.readFetch(this.full(request), members, text, digest, "remote");
   }
 
   /** The last members of the archive of a push. */

@@ -129,8 +129,8 @@ export async function fetch(s: Session, plan: FetchPlan, stage: Stage): Promise<
   const wanted = plan.fetch.map(({ digest }) => digest);
   s.request.fetched = [...(s.request.fetched ?? []), ...wanted];
   await look(s, plan, async (next) => {
-    const { text, digest } = await receive(s, next, stage);
-    s.core.readFetch(s.request, text, digest);
+    const { members, text, digest } = await receive(s, next, stage);
+    s.core.readFetch(s.request, members, text, digest);
   });
 }
 

@@ -26,3 +26,17 @@ test("a round trip", async (t) => {
   r = await p.pull();
   assert.equal(r.lines, undefined);
 });
+
+test("a file that changes before it is fetched comes home as it is then", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "here");
+  await p.push();
+  p.there("index", "first");
+  p.here("a", "edited here");
+  await p.push(); // hashes what it finds there, and brings nothing home
+  p.hook("run", 2, () => p.there("index", "other")); // after the survey, which did not bring it
+  const r = await p.pull();
+  assert.equal(r.status, "ok", JSON.stringify(r));
+  assert.equal(read(p.local, "index"), "other");
+  assert.equal((await p.pull()).lines, undefined);
+});
