@@ -13,8 +13,8 @@ import (
 	"github.com/paperclipai/syncplan/core"
 )
 
-// FuzzReadArchives holds that whatever a sandbox sends is read within its bounds or refused with one of our errors, and that
-// a member which is not refused can't lead out of the archive.
+// FuzzReadArchives holds that whatever a sandbox sends is read within its bounds or refused with
+// one of our errors, and that a member which is not refused can't lead out of the archive.
 func FuzzReadArchives(f *testing.F) {
 	for _, h := range []tar.Header{
 		{Name: "./a", Mode: 0o644, Size: 3}, {Name: strings.Repeat("n", 200), Size: 3, Format: tar.FormatGNU},

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestS7_ManyRepositoryFilesAreNotHeld bounds what a sandbox can make the host hold in memory. What is beyond it is unreadable,
-// which leaves a repository alone.
+// TestS7_ManyRepositoryFilesAreNotHeld bounds what a sandbox can make the host hold in memory.
+// What is beyond it is unreadable, which leaves a repository alone.
 func TestS7_ManyRepositoryFilesAreNotHeld(t *testing.T) {
 	c := &collector{first: map[string]int{}, kept: maxKept - 5}
 	for _, name := range []string{"a", "b"} {

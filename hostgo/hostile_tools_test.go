@@ -141,8 +141,9 @@ func (b *pair) sync(pull bool) (*hostgo.Report, error) {
 	return hostgo.Push(b.t.Context(), b.opts)
 }
 
-// TestToolsThatFail plays histories in which a tool of the sandbox fails or is killed, with all, half or nothing of its work
-// done, and says so. What ends well then ended as without the failure, and anything else does when it is run again.
+// TestToolsThatFail plays histories in which a tool of the sandbox fails or is killed, with all,
+// half or nothing of its work done, and says so. What ends well then ended as without the
+// failure, and anything else does when it is run again.
 func TestToolsThatFail(t *testing.T) {
 	for seed := range uint64(*toolHistories) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -175,9 +176,10 @@ func TestToolsThatFail(t *testing.T) {
 	}
 }
 
-// TestToolsThatLie plays histories in which an agent's own tools stand in for those of the sandbox. Whatever they print or do,
-// what was written here and is not known to have arrived there is kept, no path outside is touched, nor .git, nor what is
-// excluded; each call ends, and once the tools are honest again both sides come to agree.
+// TestToolsThatLie plays histories in which an agent's own tools stand in for those of the
+// sandbox. Whatever they print or do, what was written here and is not known to have arrived
+// there is kept, no path outside is touched, nor .git, nor what is excluded; each call ends, and
+// once the tools are honest again both sides come to agree.
 func TestToolsThatLie(t *testing.T) {
 	for seed := range uint64(*toolHistories) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { playLies(t, seed) })
@@ -304,7 +306,8 @@ func (o *ours) check(guarded map[string]string) {
 	}
 }
 
-// plain maps the paths of files that travel both ways to what they hold. Whether a file is writable for others is no edit.
+// plain maps the paths of files that travel both ways to what they hold. Whether a file is
+// writable for others is no edit.
 func (o *ours) plain(root string) map[string]string {
 	out := listing(o.b.t, root)
 	for path, what := range out {

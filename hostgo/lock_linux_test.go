@@ -14,7 +14,8 @@ import (
 	"github.com/paperclipai/syncplan/core"
 )
 
-// TestR5_OneHoldsALockAndTheOthersWait has two wait for a holder: each is told once who that is, and has it in its turn.
+// TestR5_OneHoldsALockAndTheOthersWait has two wait for a holder: each is told once who that is,
+// and has it in its turn.
 func TestR5_OneHoldsALockAndTheOthersWait(t *testing.T) {
 	path := t.TempDir()
 	release, err := AcquireLock(t.Context(), path, nil)

@@ -262,8 +262,8 @@ func TestS7_BoundsAreKept(t *testing.T) {
 	require.ErrorIs(t, err, core.CodeCorrupt, "padding without end would never end")
 }
 
-// TestS7_AFileWithHolesIsRefused: a few bytes of an archive may stand for a file that no disk holds. The scripts never ask
-// for such members.
+// TestS7_AFileWithHolesIsRefused: a few bytes of an archive may stand for a file that no disk
+// holds. The scripts never ask for such members.
 func TestS7_AFileWithHolesIsRefused(t *testing.T) {
 	for _, format := range []string{"oldgnu", "pax"} {
 		dir := t.TempDir()
@@ -360,8 +360,9 @@ func TestS9_AnAssetAroundTheWorkspaceFollowsNoLinkOutOfThat(t *testing.T) {
 	require.Equal(t, "-rw-r--r-- secret", asset["own"])
 }
 
-// TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut is about sandboxes whose file system is mounted here: what was planted
-// there must not turn a command of ours on something of this machine.
+// TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut is about sandboxes whose file system is
+// mounted here: what was planted there must not turn a command of ours on something of this
+// machine.
 func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {
 	const rt = core.RuntimeDir
 	scripts := func(b *pair) string {
@@ -413,8 +414,8 @@ func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {
 	}
 }
 
-// TestS1_NoWriteInTheSandboxThroughALink is about a directory that an agent moves away between the plan and its application,
-// and leaves a link in its place.
+// TestS1_NoWriteInTheSandboxThroughALink is about a directory that an agent moves away between
+// the plan and its application, and leaves a link in its place.
 func TestS1_NoWriteInTheSandboxThroughALink(t *testing.T) {
 	for _, folder := range []string{"d", "d/deep"} {
 		b := newPair(t)

@@ -103,8 +103,9 @@ func (c *streamingReplayer) RunStream(ctx context.Context, command string, in io
 	return err
 }
 
-// TestAnswersOfOtherRuns holds whatever a client gives back: an answer can't make a sync lose what was written here and is not
-// known to have arrived, nor reach .git, what is excluded or a path outside.
+// TestAnswersOfOtherRuns holds whatever a client gives back: an answer can't make a sync lose
+// what was written here and is not known to have arrived, nor reach .git, what is excluded or a
+// path outside.
 func TestAnswersOfOtherRuns(t *testing.T) {
 	for seed := range uint64(*toolHistories) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -62,8 +62,8 @@ exec "$TOOL" "$@"
 	}
 }
 
-// TestD9_ASourceThatCouldNotBeProvenIsNotUsed is about contents that a push has copied in the sandbox, where an edit came
-// in between.
+// TestD9_ASourceThatCouldNotBeProvenIsNotUsed is about contents that a push has copied in the
+// sandbox, where an edit came in between.
 func TestD9_ASourceThatCouldNotBeProvenIsNotUsed(t *testing.T) {
 	b, bin := newWrapped(t)
 	write(t, b.local, "source", "content")

@@ -38,8 +38,8 @@ func buffer(n uint32) unsafe.Pointer {
 //go:wasmexport call
 func call(n uint32) unsafe.Pointer {
 	answer = session.Frame(request[:n])
-	// The collector works in goroutines of its own, and nothing else lets them run: a collection that this call began would not end
-	// before the heap is twice what it need be.
+	// The collector works in goroutines of its own, and nothing else lets them run: a collection
+	// that this call began would not end before the heap is twice what it need be.
 	runtime.Gosched()
 	return unsafe.Pointer(unsafe.SliceData(answer))
 }

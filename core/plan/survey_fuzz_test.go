@@ -27,8 +27,9 @@ func surveyed(seen bool) *Request {
 	return r
 }
 
-// FuzzReadSurvey holds that whatever a sandbox tells of itself is a snapshot that can be decided on, or refused with one of
-// our errors, and that no decision which follows writes into a repository, our own folder or what is excluded.
+// FuzzReadSurvey holds that whatever a sandbox tells of itself is a snapshot that can be decided
+// on, or refused with one of our errors, and that no decision which follows writes into a
+// repository, our own folder or what is excluded.
 func FuzzReadSurvey(f *testing.F) {
 	f.Add(true, "1.0 1.0 5 1 f644 ./a\n\t2.0 2.0 5 1 f755 ./a\n", core.Sum("new").String()+"  ./a\n", "", "find 0 hash 0 pack 0", "a", "new", "")
 	f.Add(false, "0 0 !\n0 0 d755 ./d\n1.0 1.0 5 1 81a4 ./a\n1.0 1.0 7 1 l777 ./d/l\n0 0 x ./skip\n", core.Sum("a").String()+"  ./a\n", "./d\n", "find 1 hash 0 pack 0", "d/l", "", "../a")

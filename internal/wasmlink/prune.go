@@ -46,7 +46,8 @@ func (f *function) prune(entries map[int64]bool) {
 	if !ok {
 		return
 	}
-	// Some constants only look like an address in this function. A table that reached so far would keep V8's compiler for seconds.
+	// Some constants only look like an address in this function. A table that reached so far
+	// would keep V8's compiler for seconds.
 	maps.DeleteFunc(entries, func(k int64, _ bool) bool { return k >= int64(len(d.targets)) })
 	used := d.usedLevels(f.code, entries)
 	before := make([]int, d.levels+2) // how many of the levels before each are used

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestD12_AMoveReplacesNothing holds the call that file systems have for it, and what stands in where they have none, to the same.
+// TestD12_AMoveReplacesNothing holds the call that file systems have for it, and what stands in
+// where they have none, to the same.
 func TestD12_AMoveReplacesNothing(t *testing.T) {
 	makers := map[string]func(path string) error{
 		"nothing": func(string) error { return nil },
