@@ -92,6 +92,15 @@ func TestR2_ToolsAndShells(t *testing.T) {
 				bytes, r := b.moved(b.push)
 				require.EqualValues(t, 1, r.ClientCalls, "a push of nothing does not know that there is nothing")
 				require.Less(t, bytes, int64(8<<10))
+
+				// Names with a newline are listed anew each time, but what is in them is not sent again.
+				write(t, b.local, "lo\ncal", strings.Repeat("l", 40_000))
+				write(t, b.sandbox, "sand\nbox", strings.Repeat("s", 40_000))
+				b.push()
+				b.pull()
+				require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+				bytes, _ = b.moved(b.pull)
+				require.Less(t, bytes, int64(32<<10), "a pull of nothing")
 			})
 		}
 	}
@@ -108,6 +117,23 @@ func TestR2_MissingTools(t *testing.T) {
 				playTools(t, b, toolNames)
 			})
 		}
+	}
+}
+
+// A push that replaces a file leaves its permissions as they are, also where no listing can be compared.
+func TestR2_PermissionsStayWithoutComm(t *testing.T) {
+	for _, make := range []string{"gnu", "busybox", "toybox"} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		b.opts.Client = &toolbox{b.opts.Client, newToolbox(t, make, "dash", "comm")}
+		write(t, b.local, "key", "1")
+		require.NoError(t, os.Chmod(filepath.Join(b.local, "key"), 0o600))
+		b.push()
+		write(t, b.local, "key", "2")
+		b.push()
+		info, err := os.Stat(filepath.Join(b.sandbox, "key"))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode(), make)
 	}
 }
 

@@ -97,8 +97,9 @@ synced() { own "$R/synced"; echo "$ID" >>"$R/synced"; }
 // walk EXPRESSION is find over what is not excluded; @PRUNES@ stands for the test of
 // what is, see [pruneTests]. say PREFIX puts a word before each line.
 //
-// whole lists the workspace. A plain listing has no times, sizes or inodes, only kinds and the
-// executable bit: it says what is there, never that a file is unchanged.
+// whole lists the workspace. A plain listing is compared with none: it says what is there, never
+// that a file is unchanged. Where stat is there it makes it all the same, for the permissions;
+// else only kinds and executable bits are told.
 //
 // now makes the listing, or takes the comparison that began early if nothing spoke against
 // it. Where find was to tell C0 on the way and did not, it lists once more. look tries once;
@@ -110,10 +111,12 @@ lines() { case $LIST in
 esac; }
 walk() { find . -path . -o \( @PRUNES@ \) -prune -o "$@"; }
 say() { while IFS= read -r l; do printf '%s %s\n' "$1" "$l"; done; }
+statwhole() { lines . -path . -o -path "*$NL*" -exec stat -c '0 0 !' {} + -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ; }
 whole() { case $LIST in
   find) gnuwhole ;;
-  stat) lines . -path . -o -path "*$NL*" -exec stat -c '0 0 !' {} + -o \( @PRUNES@ \) -prune -exec stat -c '0 0 x %n' {} + -o ;;
-  *) sure find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
+  stat) statwhole ;;
+  *) if stat -c %n . >/dev/null 2>&1; then statwhole; return; fi
+     sure find . -path . -o ! -path "*$NL*" \( @PRUNES@ \) -prune -print | say '0 0 x'
      sure walk ! -path "*$NL*" -type d -print | say '0 0 d755'
      sure walk ! -path "*$NL*" -type f -perm -0100 -print | say '0 0 0 0 f755'
      sure walk ! -path "*$NL*" -type f ! -perm -0100 -print | say '0 0 0 0 f644'

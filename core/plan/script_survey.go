@@ -7,8 +7,9 @@ import "github.com/paperclipai/syncplan/core"
 // wanted packs the names in $D.want, 200 a command; a push needs the texts of links alone
 // where the sandbox can hash. pack EXPRESSION packs what is selected.
 //
-// odd lists, hashes and packs the names that hold a newline, which no line can tell: lists by kind, each
-// name ended by NUL, go into the archive as members.
+// odd lists, hashes and packs the names that hold a newline, which no line can tell: lists by
+// kind, each name ended by NUL, go into the archive as members. lacking packs those of them
+// whose content RT/sums does not have.
 //
 // arrived unpacks the uploads that were cut off, and hashes what came of them.
 const packing = `wanted() {
@@ -31,7 +32,17 @@ odd() {
   E="*$NL*"; : >"$D/end$NL"; tar -cf - "$D/end$NL" >/dev/null 2>&1 || E="*$NL*[!$NL]" # toybox loses a newline at the end of a name
   : >"$D/odd-sums"; [ -z "$H" ] || walk -path "$E" -type f -exec sha256sum {} + >"$D/odd-sums" 2>/dev/null
   (cd "$W" && tar -cf - "$L/odd-d" "$L/odd-f" "$L/odd-l" "$L/odd-x" "$L/odd-p" "$L/odd-sums") >>"$O" || exit 1
-  if [ $MODE = pull ] || [ -z "$H" ]; then pack -path "$E" \( -type f -o -type l \); else pack -path "$E" -type l; fi
+  if [ $MODE = pull ] && [ -n "$H" ] && [ -f "$R/sums" ] && have comm; then lacking; pack -path "$E" -type l
+  elif [ $MODE = pull ] || [ -z "$H" ]; then pack -path "$E" \( -type f -o -type l \)
+  else pack -path "$E" -type l; fi
+}
+lacking() {
+  while IFS= read -r l; do d=${l#\\} d=${d%% *}; [ ${#d} != 64 ] || printf '%s\n' "$d"; done <"$D/odd-sums" | sort -u | comm -23 - "$R/sums" >"$D.lacking"
+  [ -s "$D.lacking" ] || return 0
+  tars
+  walk -path "$E" -type f -exec sh -c 'L=$1 U=$2; shift 2
+    for f do d=$(sha256sum <"$f"); [ -z "$(echo "${d%% *}" | comm -12 - "$L")" ] || tar $U -cf - "$f"; done' sh "$D.lacking" "$U" {} + >>"$O" 2>/dev/null || P=1
+  [ -n "$V" ] || [ $LIST = plain ] || learn "$D.lacking"
 }
 arrived() {
   for o in $OLD; do
