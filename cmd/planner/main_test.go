@@ -83,7 +83,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // summaryKeys are the fields of a summary, without command_exit, which only run
-// has, and waived, which only the classic dialect has.
+// has, waived, which only the classic dialect has, and lacks, which tells of fallbacks.
 var summaryKeys = []string{"type", "status", "exit", "uploaded_files", "uploaded_bytes", "downloaded_files", "downloaded_bytes",
 	"client_calls", "local_writes", "local_deletes", "conflicts", "problems", "flagged", "guard", "error", "duration_ms"}
 
@@ -109,7 +109,7 @@ func summaryHas(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	n := len(summaryKeys)
-	for _, k := range []string{"command_exit", "waived"} {
+	for _, k := range []string{"command_exit", "waived", "lacks"} {
 		if last[k] != nil {
 			n++
 		}

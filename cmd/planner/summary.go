@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/paperclipai/syncplan/core/merge"
 	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo"
@@ -23,6 +25,7 @@ type summary struct {
 	Problems        []problemOut  `json:"problems"`
 	Flagged         []string      `json:"flagged"`
 	Waived          []string      `json:"waived,omitempty"`
+	Lacks           []string      `json:"lacks,omitempty"`
 	Guard           *string       `json:"guard"`
 	Error           *errorOut     `json:"error"`
 	DurationMs      int64         `json:"duration_ms"`
@@ -85,6 +88,7 @@ func (o *output) add(r *hostgo.Report) {
 		s.addFlagged(p)
 	}
 	s.Waived = r.Waived
+	s.addLacks(r.Lacks)
 	if r.Guard != "" {
 		s.Guard = orNull(string(r.Guard))
 	}
@@ -130,6 +134,14 @@ func (s *summary) addFlagged(path string) {
 	key := "flagged\x00" + path
 	if _, known := s.at[key]; !known {
 		s.at[key], s.Flagged = len(s.Flagged), append(s.Flagged, path)
+	}
+}
+
+func (s *summary) addLacks(list []string) {
+	for _, l := range list {
+		if !slices.Contains(s.Lacks, l) {
+			s.Lacks = append(s.Lacks, l)
+		}
 	}
 }
 

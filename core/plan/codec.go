@@ -72,6 +72,7 @@ func remoteFields(o *core.Object, r *Remote) {
 	core.List(o, "left", &r.Left, core.LeftFields)
 	o.Bool("partial", &r.Partial)
 	digests(o, "bodies", &r.Bodies)
+	o.Strings("lacks", &r.Lacks)
 	core.List(o, "arrived", &r.Arrived, func(o *core.Object, a *Arrival) {
 		o.Path("path", &a.Path)
 		o.Digest("digest", &a.Digest, true)
@@ -171,6 +172,7 @@ func planFields(o *core.Object, p *Plan) {
 	o.Count("mode_only", &p.ModeOnly)
 	o.Bool("base_reset", &p.BaseReset)
 	o.Strings("waived", &p.Waived)
+	o.Strings("lacks", &p.Lacks)
 	o.Bool("drop_base", &p.DropBase)
 	o.Bool("assumed", &p.Assumed)
 	o.OptStr("found", &p.Found)
@@ -307,6 +309,7 @@ func reportFields(o *core.Object, r *Report) {
 	o.OptStr("hint", &r.Hint)
 	o.Bool("base_reset", &r.BaseReset)
 	o.Strings("waived", &r.Waived)
+	o.Strings("lacks", &r.Lacks)
 }
 
 func outcomeFields(o *core.Object, out *merge.Outcome) {

@@ -51,6 +51,8 @@ type Plan struct {
 	BaseReset bool
 	// Waived lists the promises of DESIGN section 6 that the dialect does not keep.
 	Waived []string
+	// Lacks says why the sandbox was looked at as a whole; see [LacksText].
+	Lacks []string
 	// DropBase says that the steps clear the sandbox. A host removes the stored base
 	// before the first of them that runs a command: if that is stopped half way,
 	// nothing that the sandbox then lacks counts as deleted there.
@@ -124,7 +126,7 @@ func Next(asked *Request) (*Plan, error) {
 			return survey(asked, rules), nil
 		}
 	}
-	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: !looked && !r.proven(), Waived: r.waived()}
+	p := &Plan{Op: r.Op, Run: r.Run, Marker: r.Remote.Marker, Assumed: !looked && !r.proven(), Waived: r.waived(), Lacks: r.Remote.Lacks}
 	base, refused := p.bind(&r)
 	if refused != nil {
 		return p.block(refused), nil

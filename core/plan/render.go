@@ -49,6 +49,9 @@ func Render(r *Report, would, verbose bool) string {
 	if r.BaseReset {
 		b.WriteString("The sandbox is not the one of the last sync; the trees were compared afresh.\n")
 	}
+	for _, l := range r.Lacks {
+		b.WriteString("The sandbox " + LacksText(l) + ".\n")
+	}
 	for _, w := range r.Waived {
 		line(&b, "not promised", w+": "+WaivedText(w))
 	}

@@ -45,13 +45,14 @@ type Report struct {
 	Hint      string
 	BaseReset bool
 	Waived    []string
+	Lacks     []string
 }
 
 // Summarise makes the report of an applied plan. A nil list of results means
 // that the plan was not applied, and the report says what it would do.
 func Summarise(p *Plan, results []merge.Result) *Report {
 	r := &Report{Op: p.Op, Status: StatusOK, Flagged: p.Flagged, Kept: p.Kept, ModeOnly: p.ModeOnly,
-		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset, Waived: p.Waived,
+		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset, Waived: p.Waived, Lacks: p.Lacks,
 		Conflicts: slices.Clone(p.Conflicts), Problems: slices.Clone(p.Problems), Lines: make([]Line, 0, p.lines())}
 	partial := false
 	decisions := p.Decisions.Reader()

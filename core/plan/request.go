@@ -121,6 +121,8 @@ type Remote struct {
 	// Partial says that only the contents in Bodies came along, sorted.
 	Partial bool
 	Bodies  []core.Digest
+	// Lacks says what the sandbox could not do, so that more travelled or was looked at; see [LacksText].
+	Lacks []string
 	// Arrived is what is there of the runs in Request.Resume, sorted by path.
 	Arrived []Arrival
 }

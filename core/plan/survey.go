@@ -93,6 +93,7 @@ func ReadSurvey(r *Request, members []SurveyMember, text string, sum core.Digest
 		return nil, corrupt("the download compares with a listing that was not asked for")
 	}
 	s.remote.Marker, s.remote.ID = s.text.marker, s.text.left
+	s.remote.Lacks = s.lacks()
 	if err := s.sort(members); err != nil {
 		return nil, err
 	}
@@ -129,6 +130,8 @@ type surveyText struct {
 	with, left, marker string
 	lines, sums        string
 	blind              string
+	hashes             bool // the sandbox has digests
+	compares           bool // and listings that can be compared
 	whole              bool // the listing did not fail anywhere
 }
 
@@ -171,6 +174,7 @@ func (t *surveyText) read(text string, sum core.Digest, op, run string) error {
 		return corrupt("the download does not say what it was compared with")
 	}
 	t.with, t.left = noDash(words[1]), noDash(words[3])
+	t.hashes, t.compares = !strings.HasPrefix(text[len(text)-SurveyTail:], zeroSum), words[5] != "plain"
 	if t.left != "" && !core.ValidRun(t.left) {
 		return corrupt("the download names a listing by no run")
 	}

@@ -128,6 +128,8 @@ export interface Remote {
   /** Only the contents in bodies came along. */
   partial?: boolean;
   bodies?: Digest[];
+  /** What the sandbox could not do, so that all of it was looked at: "digests", "listings" or "earlier". */
+  lacks?: string[];
   /** What is there of uploads that were cut off. */
   arrived?: Aside[];
   /** The marker could not be read, and the one here is a guess. */
@@ -298,6 +300,8 @@ interface AnyPlan {
   base_reset?: boolean;
   /** The promises that the dialect does not keep. */
   waived?: string[];
+  /** What the sandbox could not do, so that all of it was looked at: "digests", "listings" or "earlier". */
+  lacks?: string[];
   /** The sandbox is taken to be as it was seen; the steps prove it before they change anything. */
   assumed?: boolean;
   /** The marker that the sandbox must have now. */
@@ -438,6 +442,8 @@ export interface PlanReport {
   base_reset?: boolean;
   /** The promises that the dialect does not keep. */
   waived?: string[];
+  /** What the sandbox could not do, so that all of it was looked at: "digests", "listings" or "earlier". */
+  lacks?: string[];
 }
 
 /** Versions, and the constants that a host needs. */

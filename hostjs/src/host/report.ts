@@ -36,6 +36,8 @@ export interface RuntimeReport {
   displaced: string | null;
   /** The promises that the dialect classic does not keep. */
   waived: string[];
+  /** Why all of the sandbox was looked at: it lacks "digests", "listings", or the "earlier" listing. */
+  lacks: string[];
 }
 
 /** The report of a sync for callers of this package. */
@@ -58,6 +60,7 @@ export function runtimeReport(r: SyncReport): RuntimeReport {
     hint: r.hint ?? null,
     displaced: r.displaced || null,
     waived: r.waived ?? [],
+    lacks: r.lacks ?? [],
   };
 }
 
