@@ -12,7 +12,7 @@ export type UnfinishedCode = "refused" | "partial";
 /** The one error type of this package. */
 export class PlannerError extends Error {
   override readonly name = "PlannerError";
-  /** What was done, or why nothing was, where a sync came that far. */
+  /** What was done, or why nothing was. There is none where no sync began. */
   report?: RuntimeReport;
 
   constructor(

@@ -2,12 +2,10 @@
 // imports today, over this package's sync.
 import path from "node:path";
 
-import type { PlannerError } from "./errors.js";
 import { assertFields, type Fields } from "./host/checked.js";
-import { hostError } from "./host/errors.js";
 import { whereLocked } from "./host/hold.js";
 import type { ProgressEvent, SyncOptions } from "./host/options.js";
-import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
+import { reportOf, type RuntimeReport } from "./host/report.js";
 import { sharedPlanner } from "./host/shared.js";
 import { defaultStateDir } from "./host/state.js";
 import type { CommandStreams, RunStream } from "./host/streams.js";
@@ -75,7 +73,7 @@ export interface ReportingSandboxManagedRuntime extends PreparedSandboxManagedRu
   /**
    * Brings home what changed in the sandbox, merged into the workspace. It resolves
    * to a report where all was done, conflicts included, and rejects with a
-   * PlannerError that carries the report where nothing or only a part was.
+   * PlannerError that carries the report where nothing or only a part was, once it had begun.
    */
   restoreWorkspace(): Promise<void> & Promise<RuntimeReport>;
 }
@@ -179,7 +177,7 @@ export async function prepareSandboxManagedRuntime(
   const runtimeRootDir = path.posix.join(workspaceRemoteDir, ".paperclip-runtime", input.adapterKey);
   const options = optionsOf(input, withoutSlash(workspaceRemoteDir));
   const control = { signal: input.signal, onProgress: input.onProgress };
-  const run = (op: "push" | "pull") => whereLocked(options.workspace, async (locked) => resultOf(await sync(client, { ...options, op, locked }, control)));
+  const run = (op: "push" | "pull") => whereLocked(options.workspace, async (locked) => reportOf(await sync(client, { ...options, op, locked }, control)));
   const prepared = await run("push");
   const assetDirs = Object.fromEntries((input.assets ?? []).map(({ key }) => [key, path.posix.join(runtimeRootDir, key)]));
   const restoreWorkspace = () => run("pull") as Promise<void> & Promise<RuntimeReport>;
@@ -199,15 +197,6 @@ function assertInput(input: Parameters<typeof prepareSandboxManagedRuntime>[0]):
   (input.assets ?? []).forEach((asset, i) => {
     assertFields(asset, `input.assets[${i}]`, { key: "a string", localDir: "a string" }, { followSymlinks: "true or false", exclude: "a list of strings" });
   });
-}
-
-/** The report of a sync that was done, or the error of one that was not, which carries the report. */
-function resultOf({ report, error }: { report?: Parameters<typeof runtimeReport>[0]; error?: PlannerError }): RuntimeReport {
-  const known = report && runtimeReport(report);
-  if (error && known) error.report = known;
-  const failed = error ?? (known ? unfinished(known) : hostError("io_failed", "the sync ended without a report"));
-  if (failed) throw failed;
-  return known!;
 }
 
 /** Of lists it takes copies: what a Proxy holds, as in many stores of states, can't be sent to a thread. */

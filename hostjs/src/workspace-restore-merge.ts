@@ -6,7 +6,7 @@ import path from "node:path";
 import { assertFields, assertKind } from "./host/checked.js";
 import { codeOf, hostError, ioError } from "./host/errors.js";
 import { realPath, underLock } from "./host/hold.js";
-import { runtimeReport, unfinished, type RuntimeReport } from "./host/report.js";
+import { reportOf, type RuntimeReport } from "./host/report.js";
 import { defaultStateDir } from "./host/state.js";
 import { inWorker } from "./host/sync.js";
 import type { SnapshotEntry } from "./host/tasks.js";
@@ -77,12 +77,7 @@ async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
     stateDir: path.resolve(input.stateDir || defaultStateDir()),
     policy: input.conflictPolicy ?? ("keep-both" as const),
   };
-  const { report, error } = await inWorker({ task: "merge", merge }, { beforeApply, baseline: [...baseline.entries] }, { signal });
-  if (error) throw error;
-  const known = runtimeReport(report!);
-  const failed = unfinished(known);
-  if (failed) throw failed;
-  return known;
+  return reportOf(await inWorker({ task: "merge", merge }, { beforeApply, baseline: [...baseline.entries] }, { signal }));
 }
 
 /** Whether an entry of a directory is what a baseline says; without an entry, whether nothing is there. It rejects with a PlannerError. */

@@ -2,22 +2,16 @@ import type { ApplyPlan, Content, Need, Plan, Result } from "../types.js";
 import { apply } from "./apply.js";
 import { bodiesOf, readLocal } from "./bodies.js";
 import { maxContent, type Contents } from "./contents.js";
-import type { Session, SyncReport } from "./session.js";
+import type { Session, Synced } from "./session.js";
 import type { Stage } from "./stage.js";
 import { fetch, survey } from "./survey.js";
-
-/** What a pull did. With an error some decisions are done, and base took those. */
-export interface Pulled {
-  report: SyncReport;
-  error?: unknown;
-}
 
 /**
  * Brings home what changed in the sandbox and merges it into the workspace.
  * Conflicts and problems are data in the report, not errors; a guard that refused
  * is in the report's guard.
  */
-export function pull(s: Session): Promise<Pulled> {
+export function pull(s: Session): Promise<Synced> {
   return s.withStage(async (stage) => {
     const contents = s.openContents();
     const plan = await planPull(s, stage, contents);
@@ -27,8 +21,8 @@ export function pull(s: Session): Promise<Pulled> {
   });
 }
 
-/** Applies a plan and stores what base is now. */
-function carryOut(s: Session, plan: ApplyPlan, stage: Stage, contents: Contents): Pulled {
+/** Applies a plan and stores what base is now. After an error some decisions may be done, and base takes those. */
+function carryOut(s: Session, plan: ApplyPlan, stage: Stage, contents: Contents): Synced {
   s.enter("applying");
   const { results, error } = apply({
     root: s.root,

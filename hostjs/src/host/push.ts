@@ -8,7 +8,7 @@ import { maxContent, type Contents } from "./contents.js";
 import { hostError } from "./errors.js";
 import { PartWriter } from "./parts.js";
 import { sortProblems } from "./scan.js";
-import type { Session, SyncReport } from "./session.js";
+import type { Session, Synced, SyncReport } from "./session.js";
 import { readLocal } from "./bodies.js";
 import { meanwhile, runAndScan, survey, why } from "./survey.js";
 
@@ -19,11 +19,11 @@ const maxTries = 3;
 const pieceSize = 512 << 10;
 
 /** Sends the workspace into the sandbox. What changed only there stays and comes home with the next pull. */
-export async function push(s: Session): Promise<SyncReport> {
+export async function push(s: Session): Promise<Synced> {
   for (let tries = 1; ; tries++) {
     let repo: string | undefined; // here, that was used meanwhile
     try {
-      return await pushOnce(s);
+      return { report: await pushOnce(s) };
     } catch (error) {
       if (!isStale(error)) throw error;
       repo = error.path;

@@ -1,11 +1,15 @@
 import { PlannerError } from "../errors.js";
+import { hostError } from "./errors.js";
 import type { Conflict, Guard, Problem } from "../types.js";
 import type { SyncReport } from "./session.js";
 
 /** What one push or pull did. Every list is sorted by path. */
 export interface RuntimeReport {
-  /** partial: something that should have changed could not, and running again is safe. refused: nothing was written. */
-  status: "ok" | "conflicts" | "partial" | "refused";
+  /**
+   * partial: something that should have changed could not, and running again is safe. refused: nothing was written. error: the sync
+   * ended before it could tell what it did; its counts say how far it came.
+   */
+  status: "ok" | "conflicts" | "partial" | "refused" | "error";
   /** Each path that changed, with a word for what happened to it. */
   changes: { path: string; word: string; directory: boolean }[];
   /** Where both sides changed something, and where the version that is not at the path lies. */
@@ -40,10 +44,18 @@ export interface RuntimeReport {
   lacks: string[];
 }
 
-/** The report of a sync for callers of this package. */
-export function runtimeReport(r: SyncReport): RuntimeReport {
+/** The report of a sync or merge that was done. It throws the error of one that was not, with the report in it where there is one. */
+export function reportOf({ report, error }: { report?: SyncReport; error?: PlannerError }): RuntimeReport {
+  const known = report && runtimeReport(report);
+  if (error && known) error.report = known;
+  const failed = error ?? (known ? unfinished(known) : hostError("io_failed", "the sync ended without a report"));
+  if (failed) throw failed;
+  return known!;
+}
+
+function runtimeReport(r: SyncReport): RuntimeReport {
   return {
-    status: r.status === "error" ? "partial" : r.status,
+    status: r.status,
     changes: (r.lines ?? []).map(({ path, word, dir = false }) => ({ path, word, directory: dir })),
     conflicts: r.conflicts ?? [],
     problems: r.problems ?? [],
@@ -65,11 +77,11 @@ export function runtimeReport(r: SyncReport): RuntimeReport {
 }
 
 /** The error of a sync that wrote nothing or only a part, with the report in it. */
-export function unfinished(report: RuntimeReport): PlannerError | undefined {
+function unfinished(report: RuntimeReport): PlannerError | undefined {
   if (report.status === "ok" || report.status === "conflicts") return undefined;
   const refused = report.status === "refused";
   const message = refused ? `${report.reason}; nothing was written` : whatIsMissing(report);
-  const error = new PlannerError(report.status, message, report.problems[0]?.path, report.hint ?? "run it again; what was done stays done");
+  const error = new PlannerError(refused ? "refused" : "partial", message, report.problems[0]?.path, report.hint ?? "run it again; what was done stays done");
   error.report = report;
   return error;
 }

@@ -7,7 +7,7 @@ import type { RemoteSandbox } from "./bridge.js";
 import { ScanCache } from "./cache.js";
 import { Contents } from "./contents.js";
 import type { Core, Request } from "./core.js";
-import { ioError } from "./errors.js";
+import { codeOf, ioError } from "./errors.js";
 import { fileSystemFacts } from "./facts.js";
 import { gitignoreFiles } from "./gitignore.js";
 import { acquireLock } from "./lock.js";
@@ -32,6 +32,13 @@ export interface SyncReport extends PlanReport {
   /** Where displaced versions of this run lie, relative to the workspace; "" if none. */
   displaced: string;
   stages: StageTime[];
+}
+
+/** What a sync did. With an error it did only a part of it, or nothing; of a status, report is the pull. */
+export interface Synced {
+  report: SyncReport;
+  push?: SyncReport;
+  error?: unknown;
 }
 
 /** What a session is connected to. */
@@ -88,21 +95,31 @@ export class Session {
 
   /**
    * Checks the options, takes the workspace's lock, finishes what a crashed run
-   * left, loads base and runs a sync.
+   * left, loads base and runs a sync. It throws where the workspace can't be one.
    */
-  static async run<T>(options: SyncOptions, around: Surroundings, sync: (session: Session) => Promise<T>): Promise<T> {
+  static async run(options: SyncOptions, around: Surroundings, sync: (session: Session) => Promise<Synced>): Promise<Synced> {
     const root = realFolder("workspace", undefined, options.workspace, (p) => around.core.checkRoot(p));
     if (options.localRoot !== undefined) assertApart(root, options.localRoot);
     const session = new Session(options, around, root);
+    try {
+      return await session.underLock(sync);
+    } catch (error) {
+      const status = codeOf(error) === "stale_plan" ? "refused" : "error";
+      return { report: session.report({ op: session.request.op, status }), error };
+    }
+  }
+
+  private async underLock(sync: (session: Session) => Promise<Synced>): Promise<Synced> {
+    const { options, around } = this;
     // Found now, a wrong asset stops the push before the workspace has travelled.
     if (options.op === "push") for (const asset of options.assets) assetPath(asset, around.core);
-    around.core.whyFile(session.request); // checks the form of everything
-    session.enter("waiting");
+    around.core.whyFile(this.request); // checks the form of everything
+    this.enter("waiting");
     const waiting = (holder: string) => around.progress({ stage: "waiting", files: 0, bytes: 0, holder });
-    const release = options.locked ? undefined : await acquireLock(root, { signal: around.signal, waiting });
+    const release = options.locked ? undefined : await acquireLock(this.root, { signal: around.signal, waiting });
     try {
-      session.begin();
-      return await sync(session);
+      this.begin();
+      return await sync(this);
     } finally {
       await release?.();
     }

@@ -11,7 +11,7 @@ import { hostError } from "./errors.js";
 import { fileSystemFacts } from "./facts.js";
 import { recover } from "./recover.js";
 import { scan, type Scanned, type ScanRules } from "./scan.js";
-import type { SyncReport } from "./session.js";
+import type { Synced, SyncReport } from "./session.js";
 import { State } from "./state.js";
 import type { Stop } from "./stop.js";
 import { Dir, openBelow } from "./tree.js";
@@ -99,7 +99,7 @@ export async function merge(
   planner: Planner,
   stop: Stop,
   beforeApply: () => Promise<void>,
-): Promise<SyncReport> {
+): Promise<Synced> {
   const core = new Core(planner);
   const { exclude } = task;
   const state = new State(task.stateDir, task.targetDir, "directory", "merge");
@@ -124,7 +124,7 @@ export async function merge(
     "plan",
   );
   const report = (results?: Parameters<Planner["summarise"]>[1]) => ({ ...planner.summarise(kept("plan"), results), ...noTraffic });
-  if (plan.phase !== "apply") return report();
+  if (plan.phase !== "apply") return { report: report() };
   await beforeApply();
   const { results, error } = apply({
     root: task.targetDir,
@@ -135,8 +135,8 @@ export async function merge(
     copyName: (name, digest, skip) => core.copyName(name, digest, skip),
     stop,
   });
-  if (error !== undefined) throw error;
-  return report(results);
+  if (!results) throw error;
+  return { report: report(results), error };
 }
 
 const noTraffic = {

@@ -3,79 +3,30 @@
 // for.
 import { parentPort, type MessagePort } from "node:worker_threads";
 
-import { PlannerError } from "../errors.js";
-import { RemoteSandbox, reportLists, sliceLength, stoppedCall, type ClientCall } from "./bridge.js";
+import { RemoteSandbox, reportLists, sliceLength } from "./bridge.js";
+import { Calls } from "./calls.js";
 import { Core } from "./core.js";
-import { hostError } from "./errors.js";
-import type { FromWorker, Outcome, Start, ToWorker, WireError } from "./messages.js";
+import type { FromWorker, Outcome, Start, ToWorker } from "./messages.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
 import { plannerForTask } from "./shared.js";
 import { preview } from "./preview.js";
 import { pull } from "./pull.js";
 import { push } from "./push.js";
-import { Session, type Surroundings, type SyncReport } from "./session.js";
+import { Session, type Surroundings, type Synced } from "./session.js";
 import { Stop } from "./stop.js";
 import { capture, merge, type SnapshotEntry } from "./tasks.js";
 
-/** Waits for the other thread to make the calls of a client. */
-class Calls {
-  readonly aborted = new AbortController();
-  private readonly waiting = new Map<number, { call: ClientCall; resolve(data: unknown): void; reject(error: Error): void }>();
-  private readonly failed = new WeakMap<Error, number>();
-  private last = 0;
-
-  constructor(private readonly port: MessagePort) {}
-
-  make(call: ClientCall): Promise<unknown> {
-    if (this.aborted.signal.aborted) return Promise.reject(stoppedCall(call));
-    const id = ++this.last;
-    const message: FromWorker = { kind: "call", id, call };
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { call, resolve, reject });
-      this.port.postMessage(message, "bytes" in call ? [call.bytes] : []);
-    });
-  }
-
-  receive(message: Exclude<ToWorker, { kind: "start" }>): void {
-    if (message.kind === "abort") {
-      this.aborted.abort();
-      for (const { call, reject } of this.waiting.values()) reject(stoppedCall(call));
-      this.waiting.clear();
-      return;
-    }
-    const waiter = this.waiting.get(message.id);
-    this.waiting.delete(message.id);
-    if (message.kind === "answer") return waiter?.resolve(message.data);
-    const { code, message: text, path, hint, field } = message.error;
-    const error = new PlannerError(code, text, path, hint, field);
-    this.failed.set(error, message.id);
-    waiter?.reject(error);
-  }
-
-  /** The form of an error that travels to the other thread. */
-  wire(error: unknown): WireError {
-    const known = error instanceof PlannerError ? error : hostError("io_failed", "the sync failed", { cause: error });
-    const { code, message, path, hint, field } = known;
-    return { code, message, path, hint, field, call: this.failed.get(known) };
-  }
-}
-
 async function sync(options: SyncOptions, around: Surroundings, calls: Calls): Promise<Outcome> {
-  switch (options.op) {
-    case "push":
-      return { report: await Session.run(options, around, push) };
-    case "status": {
-      const { push: out, pull: home } = await Session.run(options, around, preview);
-      return { push: out, report: home };
-    }
-    case "pull": {
-      const { report, error } = await Session.run(options, around, pull);
-      return { report, ...(error !== undefined && { error: calls.wire(error) }) };
-    }
-  }
+  return outcomeOf(await Session.run(options, around, syncs[options.op]), calls);
 }
 
-async function outcomeOf({ task, stop: memory, module }: Start, calls: Calls, progress: Surroundings["progress"]): Promise<Outcome> {
+const syncs = { push, pull, status: preview };
+
+function outcomeOf({ error, ...reports }: Synced, calls: Calls): Outcome {
+  return { ...reports, ...(error !== undefined && { error: calls.wire(error) }) };
+}
+
+async function run({ task, stop: memory, module }: Start, calls: Calls, progress: Surroundings["progress"]): Promise<Outcome> {
   const planner = plannerForTask(module);
   const stop = new Stop(memory);
   switch (task.task) {
@@ -94,7 +45,7 @@ async function outcomeOf({ task, stop: memory, module }: Start, calls: Calls, pr
       const take = (list: unknown) => baseline.push(...(list as [string, SnapshotEntry][]));
       await inSlices(task.merge.count, async (from, to) => take(await calls.make({ name: "giveEntries", from, to })));
       const beforeApply = async () => void (await calls.make({ name: "beforeApply" }));
-      return { report: await merge(task.merge, baseline, planner, stop, beforeApply) };
+      return outcomeOf(await merge(task.merge, baseline, planner, stop, beforeApply), calls);
     }
   }
 }
@@ -122,7 +73,7 @@ async function work(start: Start, calls: Calls, send: (message: FromWorker) => v
     const progress = (event: ProgressEvent) => {
       if (start.watched) send({ kind: "progress", event });
     };
-    outcome = await withoutLists(await outcomeOf(start, calls, progress), calls);
+    outcome = await withoutLists(await run(start, calls, progress), calls);
   } catch (error) {
     outcome = { error: calls.wire(error) };
   }

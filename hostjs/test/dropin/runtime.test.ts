@@ -76,6 +76,21 @@ test("a refused restore rejects with its report and writes nothing", async (t) =
   assert.deepEqual(listing(s.local), before);
 });
 
+test("an error in a sync carries the report of how far it came", async (t) => {
+  const s = new Server(t);
+  put(s.local, "a", "1");
+  const runtime = await s.prepare();
+  put(s.sandbox, "a", "2");
+  s.client.readFile = () => Promise.reject(new Error("no"));
+  await assert.rejects(runtime.restoreWorkspace(), (error: unknown) => {
+    assert.ok(error instanceof PlannerError);
+    const { status, clientCalls, uploadedBytes, changes, written } = error.report!;
+    assert.deepEqual({ code: error.code, status, clientCalls, changes, written }, { code: "client_failed", status: "error", clientCalls: 3, changes: [], written: 0 });
+    assert.ok(uploadedBytes > 0, "a command went there");
+    return true;
+  });
+});
+
 test("the policy fail refuses a restore with conflicts, and remote takes the sandbox's version", async (t) => {
   const s = new Server(t);
   put(s.local, "f", "base\0");
