@@ -73,7 +73,7 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
           void answer(message.id, message.call, () => make(callee, message.call, held), failures, tell);
           break;
         case "progress":
-          show(message.event);
+          void show(message.event);
           break;
         case "end":
           end({ ...ended(message.outcome, held, failures, signal), ...failed }, message.fit);
@@ -81,12 +81,12 @@ export function inWorker(task: Task, callee: Callee = {}, control: SyncControl =
       }
     };
     const died = (cause: unknown) => end({ entries: held.entries, error: deathOf(cause) }, false);
-    // What it throws would end the server, in an event of the thread. It ends the sync.
+    // What it throws, or rejects with, would end the server, in an event of the thread. It ends the sync.
     let failed: { error?: PlannerError } = {};
-    const show = (event: ProgressEvent) => {
+    const show = async (event: ProgressEvent) => {
       if (failed.error) return;
       try {
-        onProgress?.(event);
+        await onProgress?.(event);
       } catch (cause) {
         failed = { error: hostError("client_failed", "what the caller does on progress failed", { cause }) };
         abort();

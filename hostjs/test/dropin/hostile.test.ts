@@ -95,10 +95,12 @@ test("a client may return a buffer of another realm, as a test runner's own", as
 test("a callback that throws ends the sync, and not the server", async (t) => {
   const { input, sandbox } = server(t);
   const thrown = new Error("no such socket");
-  const error = await failure(prepareSandboxManagedRuntime({ ...input, onProgress: () => { throw thrown; } }));
-  assert.equal(error.code, "client_failed");
-  assert.equal(error.message, "what the caller does on progress failed: no such socket");
-  assert.equal(error.cause, thrown);
+  for (const onProgress of [() => { throw thrown; }, async () => { throw thrown; }]) {
+    const error = await failure(prepareSandboxManagedRuntime({ ...input, onProgress }));
+    assert.equal(error.code, "client_failed");
+    assert.equal(error.message, "what the caller does on progress failed: no such socket");
+    assert.equal(error.cause, thrown);
+  }
   await prepareSandboxManagedRuntime(input);
   assert.equal(read(sandbox, "a"), "1");
 });
