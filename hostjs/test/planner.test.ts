@@ -5,6 +5,7 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { PlannerError, SnapshotBuilder, comparePaths, createPlanner, kept, Verdict, type Entry, type PlanRequest } from "../src/index.js";
+import { tempDir } from "./host/world.js";
 import { packageRoot } from "./support.js";
 
 const digest = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -177,6 +178,16 @@ test("a module of another kind or version is refused", () => {
   const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   assert.throws(() => createPlanner({ wasm: empty }), refused("unsupported"));
   assert.throws(() => createPlanner({ wasm: otherABI(2, 0) }), refused("unsupported"));
+});
+
+test("a package without its module says so", (t) => {
+  const copy = tempDir(t);
+  fs.cpSync(path.join(packageRoot, "package.json"), path.join(copy, "package.json"));
+  fs.cpSync(path.join(packageRoot, "dist"), path.join(copy, "dist"), { recursive: true, filter: (name) => !name.endsWith("planner.wasm") });
+  const program = `import { createPlanner, PlannerError } from "./dist/index.js";
+    try { createPlanner(); } catch (e) { console.log(e instanceof PlannerError, e.code, e.message.includes("planner.wasm"), e.hint !== undefined); }`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { cwd: copy, encoding: "utf8" });
+  assert.equal(stdout, "true io_failed true true\n", stderr);
 });
 
 /** A module with the exports of the planner that says it has this ABI. */
