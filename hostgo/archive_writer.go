@@ -45,6 +45,9 @@ type ArchiveWriter struct {
 	hashing stopwatch // reading and hashing files
 }
 
+// streamBuffer is what is read of a large file at a time, in bytes.
+const streamBuffer = 256 << 10
+
 // NewArchiveWriter returns a writer to w. Close ends the archive.
 func NewArchiveWriter(w io.Writer) *ArchiveWriter { return &ArchiveWriter{w: tar.NewWriter(w)} }
 
@@ -172,7 +175,7 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, op
 		return Sent{}, false, err
 	}
 	if a.buf == nil {
-		a.buf = make([]byte, 256<<10)
+		a.buf = make([]byte, streamBuffer)
 	}
 	h, left, torn := sha256.New(), before.Size, false
 	for left > 0 {
