@@ -43,10 +43,8 @@ export class Contents {
   private index: Map<number, number> | undefined; // places by keys; only a merge or a change needs it
   private size = 0;
   private found = 0; // of it, what was there before
-  private added: number | undefined; // open while contents are added
   private waiting: Buffer | undefined; // records that are not written yet
   private waitingSize = 0;
-  private position = 0; // in the file, of what comes next
 
   constructor(private readonly path: string) {}
 
@@ -142,15 +140,16 @@ export class Contents {
 
   private flush(): void {
     if (!this.waiting || this.waitingSize === 0) return;
+    const data = this.waiting.subarray(0, this.waitingSize);
+    const from = this.size - data.length;
     try {
-      if (this.added === undefined) {
-        this.added = fs.openSync(this.path, fs.constants.O_CREAT | fs.constants.O_WRONLY, 0o600);
-        fs.ftruncateSync(this.added, this.size - this.waitingSize);
-        this.position = this.size - this.waitingSize;
+      const fd = fs.openSync(this.path, fs.constants.O_CREAT | fs.constants.O_WRONLY, 0o600);
+      try {
+        fs.ftruncateSync(fd, from);
+        for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at, from + at);
+      } finally {
+        fs.closeSync(fd);
       }
-      const data = this.waiting.subarray(0, this.waitingSize);
-      for (let at = 0; at < data.length; ) at += fs.writeSync(this.added, data, at, data.length - at, this.position + at);
-      this.position += data.length;
     } catch (error) {
       throw ioError("contents can't be kept", this.path, error);
     }
@@ -164,8 +163,6 @@ export class Contents {
    */
   close(base: Uint8Array | undefined): void {
     this.flush();
-    if (this.added !== undefined) fs.closeSync(this.added);
-    this.added = undefined;
     if (!base || !this.index || this.found < 1 << 20) return;
     const used = spokenOf(base, this.index);
     let bytes = 0;

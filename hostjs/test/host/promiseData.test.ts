@@ -305,6 +305,18 @@ test("D13: a change in the sandbox between survey and apply is seen", async (t) 
   assert.equal(read(p.local, r.conflicts![0]!.copy!), "3");
 });
 
+test("a push that plans again after it kept contents leaves no file open", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  for (let i = 0; i < 3; i++) p.here(`text ${i}`, `${i}`.repeat(200_000));
+  p.here("a", "2");
+  p.hook("writeFile", 1, () => p.there("a", "3"));
+  const r = await p.push(); // and see tempDir
+  assert.deepEqual(conflictsOf(r), ["a content"]);
+  assert.equal(read(p.sandbox, "text 2"), "2".repeat(200_000));
+});
+
 test("D13: a living apply is not disturbed, and a dead one is", async (t) => {
   const p = new Pair(t);
   p.here("a", "1");

@@ -3,11 +3,12 @@ import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 
-import { ScanCache } from "../../src/host/cache.js";
+import { CacheBuilder, ScanCache, type CachedFolder } from "../../src/host/cache.js";
 import { scan, type Scanned, type ScanRules } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
+import type { Info } from "../../src/host/tree.js";
 import { comparePaths } from "../../src/order.js";
-import { put, sha256, tempDir } from "./world.js";
+import { openFiles, put, random, sha256, tempDir } from "./world.js";
 
 const rules: ScanRules = {
   scanDir: (_, names) => new Uint8Array(names.length),
@@ -116,6 +117,34 @@ test("a cache is not trusted for young files, nor after the clock was set back",
   assert.equal(cache.folder("d1", cache.clock - 1n), undefined);
 });
 
+test("a cache of any size is read as it was written", (t) => {
+  const file = path.join(tempDir(t), "scan");
+  const any = random(1);
+  const built = new CacheBuilder("/root", 2n ** 62n);
+  const added: { dir: string; name: string; info: Info; digest: Buffer }[] = [];
+  for (let d = 100; d < 150; d++) {
+    for (let f = 100; f < 100 + any(80); f++) {
+      const info: Info = { kind: "file", mode: 0o644, size: any(2 ** 31) * 2 ** 20, mtimeNs: BigInt(any(2 ** 31)) * 10n ** 9n, ctimeNs: BigInt(any(2 ** 31)) * 10n ** 9n, dev: 7n, ino: BigInt(any(2 ** 31)), nlink: 1n };
+      const entry = { dir: `d${d}`, name: `${f}${"n".repeat(any(100))}`, info, digest: Buffer.from(sha256(`${d} ${f}`), "hex") };
+      built.add(`${entry.dir}/${entry.name}`, info, entry.digest);
+      added.push(entry);
+    }
+  }
+  built.save(file);
+  const cache = ScanCache.load(file, "/root");
+  assert.equal(cache.size, added.length);
+  let folder: CachedFolder | undefined;
+  for (const { dir, name, info, digest } of added) {
+    if (folder?.path !== dir) folder = cache.folder(dir, cache.clock)!;
+    const record = folder.find(name);
+    assert.deepEqual(Buffer.from(folder.digest(record)), digest, name);
+    const { size } = info;
+    const seen = { size, dev: 7, ino: Number(info.ino), mtimeMs: Number(info.mtimeNs / 10n ** 6n), ctimeMs: Number(info.ctimeNs / 10n ** 6n) } as fs.Stats;
+    assert.ok(folder.isTrue(record, seen), name);
+    for (const field of ["size", "dev", "ino", "mtimeMs", "ctimeMs"] as const) assert.ok(!folder.isTrue(record, { ...seen, [field]: seen[field] + 1 } as fs.Stats), field);
+  }
+});
+
 test("a damaged cache is not trusted", async (t) => {
   const { root, file } = await warm(t);
   const data = fs.readFileSync(file);
@@ -173,7 +202,7 @@ test("S1: a directory that a link replaces while it is scanned is read itself", 
     ...rules,
     // It is asked for between the list of the names in a directory and the look at each of them.
     get maxPath() {
-      if (fs.existsSync(path.join(root, "away")) || fs.readdirSync("/proc/self/fd").every((fd) => linkOf(fd) !== path.join(root, "d0"))) return 4095;
+      if (fs.existsSync(path.join(root, "away")) || !openFiles().includes(path.join(root, "d0"))) return 4095;
       fs.renameSync(path.join(root, "d0"), path.join(root, "away"));
       fs.symlinkSync(outside, path.join(root, "d0"));
       swaps++;
@@ -200,12 +229,3 @@ test("S3: what names an object is read before the objects are listed", (t) => {
   assert.deepEqual(paths, [...paths].sort(comparePaths));
   assert.equal(paths.length, 18);
 });
-
-/** Where an open file of this process lies, if it is still open. */
-function linkOf(fd: string): string {
-  try {
-    return fs.readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return "";
-  }
-}

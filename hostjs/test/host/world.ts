@@ -11,11 +11,42 @@ import { Stop } from "../../src/host/stop.js";
 /** A decision as tests write it: the row does not matter to a host. */
 export type Decision = Omit<FullDecision, "row"> & { row?: string };
 
-/** A fresh folder that goes away with the test. Its path holds no link. */
+/** A fresh folder that goes away with the test, which has to close what it opens in there. Its path holds no link. */
 export function tempDir(t: TestContext): string {
   const dir = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "syncplan-test-")));
-  t.after(() => removeTree(dir));
+  t.after(async () => {
+    try {
+      await closesAll(dir);
+    } finally {
+      removeTree(dir);
+    }
+  });
   return dir;
+}
+
+/** Where the open files of this process lie, as far as the system tells. */
+export function openFiles(): string[] {
+  const links = "/proc/self/fd";
+  return fs.existsSync(links) ? fs.readdirSync(links).flatMap((fd) => linkOf(path.join(links, fd))) : [];
+}
+
+function linkOf(link: string): string[] {
+  try {
+    return [fs.readlinkSync(link)];
+  } catch {
+    return []; // it was closed meanwhile
+  }
+}
+
+/** Holds a test to close what it opens below a folder. A thread that failed ends, and closes its files, a moment after its task. */
+async function closesAll(dir: string): Promise<void> {
+  let left: string[] = [];
+  for (let tries = 0; tries < 500; tries++) {
+    left = openFiles().filter((name) => name.startsWith(dir + "/"));
+    if (left.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`left open: ${left.join(", ")}`);
 }
 
 /** Removes a tree, with what a test made unreadable in it. */
