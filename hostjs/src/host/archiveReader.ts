@@ -153,7 +153,6 @@ class Reader {
           break;
         case "pax-header":
           addPax(long, await this.longText(header));
-          if (long.size !== undefined) header.size = long.size;
           break;
         default:
           if (long.size !== undefined) header.size = long.size;

@@ -75,7 +75,7 @@ test("an archive has the bytes that the Go host's has", async (t) => {
   const root = tempDir(t);
   const { parts, sent, kept } = await pack(root, plant(root));
   assert.equal(sha256(Buffer.concat(parts)), vector.archive);
-  assert.equal(sent[1]!.digest, sha256("one\n"));
+  assert.deepEqual([sent[1]!.digest, sent[1]!.size], [sha256("one\n"), 4]);
   assert.equal(kept.get(sha256("one\n")), "one\n");
   const blocks = vector.headers.map((h) => encodeHeader({ target: "", size: 0, mtime: 0, ...h } as Header));
   assert.equal(sha256(Buffer.concat(blocks)), vector.header_blocks);
@@ -103,6 +103,14 @@ test("a file that vanished, or that is none any more, is reported and the rest g
   const { sent, parts } = await pack(root, names.map((name) => ({ name, entry: { path: name, kind: "file" as const, size: 1 } })));
   assert.deepEqual(sent.map((s) => s.problem), ["changing", "changing", "changing", "changing", "changing", undefined]);
   assert.deepEqual((await read(Buffer.concat(parts))).map((m) => m.name), ["a", "last"]);
+});
+
+test("files of folders whose names begin alike are found", async (t) => {
+  const root = tempDir(t);
+  const names = ["a", "d/a", "d/e/a", "d/ee/a", "dd/a", "dd/e/a", "e"];
+  for (const name of names) put(root, name, name);
+  const { sent } = await pack(root, names.map((name) => ({ name, entry: { path: name, kind: "file" as const, size: name.length } })));
+  assert.deepEqual(sent.map((s) => s.digest), names.map((name) => sha256(name)));
 });
 
 test("D9: a large file that changes while it is sent is sent again", async (t) => {
@@ -178,11 +186,12 @@ function oddTree(t: TestContext): { root: string; names: string[] } {
   return { root, names };
 }
 
-for (const command of [["tar"], ["busybox", "tar"], ["toybox", "tar"], ["tar", "--format=posix"], ["tar", "--format=ustar"]]) {
+for (const command of [["tar"], ["busybox", "tar"], ["toybox", "tar"], ["tar", "--format=posix"], ["tar", "--format=ustar"], ["tar", "--format=v7"]]) {
   test(`archives of ${command.join(" ")} are read, also several with a text after them`, async (t) => {
     const { root, names } = oddTree(t);
-    const travels = command[1] === "--format=ustar" ? names.filter((n) => Buffer.byteLength(n) <= 100) : names;
-    const rest = ["big", "second", ...(command[1] === "--format=ustar" ? [] : ["link"])];
+    const short = /=(ustar|v7)/.test(command.join()); // those forms have no long names
+    const travels = short ? names.filter((n) => Buffer.byteLength("./" + n) < 100) : names;
+    const rest = ["big", "second", ...(short ? [] : ["link"])];
     const one = systemTar(root, command, ["--", ...travels.map((n) => "./" + n)].slice(command[0] === "toybox" ? 1 : 0));
     const two = systemTar(root, command, rest.map((n) => "./" + n));
     const text = "syncplan-survey 2 pull\nand more\n";
@@ -205,6 +214,19 @@ test("a name that is not UTF-8 keeps its bytes, and a hard link names the first 
   assert.ok(members.some((m) => m.name === "bad\xff"));
   const second = members.find((m) => m.name === "second");
   assert.deepEqual([second?.kind, second?.target, second?.size], ["hardlink", "plain", 0]);
+});
+
+test("the size of a member is that of its body, whatever its header says", async () => {
+  const pax = Buffer.alloc(512, "10 size=5\n\0", "latin1");
+  const archive = Buffer.concat([
+    ...["1", "2", "5", "6"].map((type) => raw(`no body ${type}`, type, { size: 700 })),
+    raw("size of the next", "x", { size: 10 }), pax, raw("pax", "0"), Buffer.alloc(512, "hello"),
+    raw("after", "0"),
+  ]);
+  const members = await read(archive);
+  const empty = ["no body 1", "no body 2", "no body 5", "no body 6"].map((name) => [name, 0]);
+  assert.deepEqual(members.map((m) => [m.name, m.size]), [...empty, ["pax", 5], ["after", 0]]);
+  assert.equal(members.at(-2)!.digest, sha256("hello"));
 });
 
 /** An archive of one header alone, whose fields a test chose. */
@@ -260,7 +282,7 @@ test("a long name does not keep the piece of the download in which it came", asy
 test("D5: an archive that was cut or damaged in a header is an error", async (t) => {
   const { root } = oddTree(t);
   const archive = systemTar(root, ["tar"], ["plain", "big"]);
-  for (const at of [1, 511, 513, 700, 1024 + 600, 100_000]) await assert.rejects(read(archive.subarray(0, at)), { code: "corrupt" }, `cut at ${at}`);
+  for (const at of [1, 511, 513, 700, 1024 + 600, 100_000]) await assert.rejects(read(archive.subarray(0, at)), { code: "corrupt", hint: "nothing was written; run it again" }, `cut at ${at}`);
   for (const at of [0, 100, 124, 130, 148]) {
     const bad = Buffer.from(archive);
     bad[at]! ^= 4;

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 
 import { sliceLength } from "../../src/host/bridge.js";
+import type { ToWorker } from "../../src/host/messages.js";
 import { inWorker } from "../../src/host/sync.js";
 import { mergeDirectoryWithBaseline } from "../../src/workspace-restore-merge.js";
 import { put, tempDir } from "./world.js";
@@ -38,6 +39,34 @@ test("a task that failed does not touch the next one", async (t) => {
   put(root, "a", "1");
   assert.equal((await capture(root + "/missing")).error?.code, "io_failed");
   assert.equal((await capture(root)).entries.size, 1);
+});
+
+test("two threads wait for other tasks, and one whose task failed or never began is ended", async (t) => {
+  const begun: Worker[] = [];
+  const ended = new Set<Worker>();
+  const { postMessage, terminate } = Worker.prototype;
+  Worker.prototype.postMessage = function (this: Worker, message: ToWorker, ...rest) {
+    if (message.kind === "start" && !begun.includes(this)) begun.push(this);
+    return postMessage.call(this, message, ...rest);
+  };
+  Worker.prototype.terminate = function (this: Worker) {
+    ended.add(this);
+    return terminate.call(this);
+  };
+  t.after(() => Object.assign(Worker.prototype, { postMessage, terminate }));
+  const root = tempDir(t);
+  const waiting = () => begun.filter((thread) => !ended.has(thread)).length;
+  await Promise.all(Array.from({ length: 3 }, () => capture(root)));
+  assert.equal(waiting(), 2);
+  const before = begun.length;
+  for (let i = 0; i < 3; i++) await capture(root);
+  assert.equal(begun.length, before, "the one that waits is taken");
+  await capture(root + "/missing");
+  assert.equal(waiting(), 1);
+  const unsent = await inWorker({ task: "capture", capture: { root, exclude: [(() => "") as unknown as string] } });
+  assert.equal(unsent.error?.code, "io_failed");
+  assert.equal(waiting(), 0);
+  assert.equal((await capture(root)).error, undefined);
 });
 
 test("a thread that waits keeps no process alive", (t) => {
