@@ -77,7 +77,12 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 			r.Conflicts = append(r.Conflicts, merge.Conflict{Path: d.Path, Kind: merge.ConflictSlipped, Copy: note.Copy})
 			continue
 		}
-		r.addLine(d)
+		dest := d.Dest
+		if d.Action == merge.Copy && note.Copy != "" {
+			dest = note.Copy
+			r.copied(d, dest)
+		}
+		r.addLine(d, dest)
 	}
 	r.Problems = core.SortProblems(r.Problems)
 	core.Sort(r.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
@@ -130,7 +135,17 @@ func orWriteFailed(c core.ProblemCode) core.ProblemCode {
 	return c
 }
 
-func (r *Report) addLine(d *merge.Decision) {
+// copied names the copy that was made in the place of the one that was planned, whose name somebody took
+// meanwhile: a person who removes what a conflict names must not remove that.
+func (r *Report) copied(d *merge.Decision, at string) {
+	for i := range r.Conflicts {
+		if c := &r.Conflicts[i]; c.Path == d.Path && c.Copy == d.Dest {
+			c.Copy = at
+		}
+	}
+}
+
+func (r *Report) addLine(d *merge.Decision, dest string) {
 	word := ""
 	switch d.Action {
 	case merge.Keep:
@@ -153,7 +168,7 @@ func (r *Report) addLine(d *merge.Decision) {
 	if d.Action != merge.Delete {
 		r.Writes++
 	}
-	r.Lines = append(r.Lines, Line{Path: d.Dest, Word: word, Dir: d.Want != nil && d.Want.Kind == core.KindDir ||
+	r.Lines = append(r.Lines, Line{Path: dest, Word: word, Dir: d.Want != nil && d.Want.Kind == core.KindDir ||
 		d.Want == nil && d.Expect != nil && d.Expect.Kind == core.KindDir})
 }
 

@@ -69,6 +69,20 @@ test("a merge takes what changed in the source, and keeps both versions of what 
   });
 });
 
+test("a merge finds a name for the source's version where the first is taken", async (t) => {
+  const { source, target, merge } = folders(t);
+  put(target, "both.txt", "base");
+  const input = await merge();
+  put(source, "both.txt", "source");
+  put(target, "both.txt", "target");
+  let first = "";
+  const beforeApply = () => put(target, (first = `both.conflict-${sha256("source").slice(0, 8)}.txt`), "somebody's");
+  const { conflicts } = await mergeDirectoryWithBaseline({ ...input, beforeApply });
+  const { copy = "" } = conflicts[0]!;
+  assert.notEqual(copy, first);
+  assert.deepEqual([first, "both.txt", copy].map((name) => read(target, name)), ["somebody's", "target", "source"]);
+});
+
 test("a beforeApply that throws leaves the target as it is", async (t) => {
   const { source, target, merge } = folders(t);
   put(target, "a", "base");
