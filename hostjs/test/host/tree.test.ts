@@ -16,7 +16,6 @@ for (const handles of [true, false]) {
     put(root, "d/e/f", "inside");
     put(outside, "e/f", "outside");
     const dir = Dir.open(root, handles);
-    t.after(() => dir.close());
     fs.symlinkSync("d", path.join(root, "l"));
     assert.throws(() => dir.openDir("l"), { code: "ENOTDIR" });
     assert.throws(() => dir.walk("l/e"), { code: "ENOTDIR" });
@@ -27,7 +26,6 @@ for (const handles of [true, false]) {
     assert.throws(() => dir.openFile("fifo"), { code: "ENOTFILE" }, "and nobody waits for a writer");
     assert.throws(() => dir.chmod("l", 0o700));
     const below = dir.walk("d/e");
-    t.after(() => below.close());
     // Somebody puts a link in the place of a directory that is open.
     fs.renameSync(path.join(root, "d"), path.join(root, "moved"));
     fs.symlinkSync(outside, path.join(root, "d"));
@@ -42,6 +40,7 @@ for (const handles of [true, false]) {
     assert.deepEqual(fs.readdirSync(path.join(outside, "e")), ["f"]);
     assert.equal(fs.readFileSync(path.join(outside, "e/f"), "utf8"), "outside");
     assert.equal(fs.statSync(path.join(outside, "e/f")).mode & 0o777, 0o644);
+    for (const open of [below, dir]) open.close();
   });
 
   test(`a name that exists is never replaced, ${how}`, (t) => {
@@ -70,7 +69,9 @@ test("a tree with any names is removed, and nothing that its links name", (t) =>
   fs.writeFileSync(Buffer.concat([Buffer.from(top + "/root/gone/bad"), Buffer.from([0xff])]), "x");
   fs.chmodSync(path.join(top, "root/gone/a"), 0o500);
   const root = Dir.open(path.join(top, "root"));
-  assert.deepEqual(root.openDir("gone").names().filter((n) => typeof n !== "string"), [Buffer.from("bad\xff", "latin1")]);
+  const gone = root.openDir("gone");
+  assert.deepEqual(gone.names().filter((n) => typeof n !== "string"), [Buffer.from("bad\xff", "latin1")]);
+  gone.close();
   root.removeAll("gone");
   root.removeAll("never there");
   assert.deepEqual(root.names(), []);
