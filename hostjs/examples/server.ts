@@ -64,7 +64,10 @@ async function answer(request: http.IncomingMessage, options: RunServerOptions, 
   return run ? { status: 200, body: run } : { status: 404, body: { error: "no such run" } };
 }
 
-/** One run: the workspace goes out, the command changes it there, and what it did comes home merged, whatever it ended with. It never rejects. */
+/**
+ * One run: the workspace goes out, the command changes it there, and what it did comes home merged, whatever it ended
+ * with. It never rejects.
+ */
 async function execute({ workspace, adapterKey }: RunServerOptions, { spec, client }: Sandbox, command: string) {
   try {
     const runtime = await prepareSandboxManagedRuntime({ spec, adapterKey, client, workspaceLocalDir: workspace });

@@ -6,7 +6,10 @@ export type ErrorCode =
   | "corrupt" | "stale_plan" | "unsafe_root" | "unsupported" | "client_failed" | "timeout" | "cancelled" | "busy" | "no_space"
   | "permission" | "io_failed";
 
-/** How a sync ended that carries its report: a guard refused it and nothing was written, or only a part could be applied. */
+/**
+ * How a sync ended that carries its report: a guard refused it and nothing was written, or only a part could be
+ * applied.
+ */
 export type UnfinishedCode = "refused" | "partial";
 
 /** The one error type of this package. */

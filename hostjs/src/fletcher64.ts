@@ -4,8 +4,8 @@ const modulus = 4294967291;
 const reduced = 1024;
 
 /**
- * Puts Fletcher's checksum of all other words into the first two: the sum of the words, and the sum of all sums on the way.
- * The number of words is even, as it is in all parts of a snapshot.
+ * Puts Fletcher's checksum of all other words into the first two: the sum of the words, and the sum of all sums on
+ * the way. The number of words is even, as it is in all parts of a snapshot.
  */
 export function seal(words: Uint32Array): void {
   let a = 0;

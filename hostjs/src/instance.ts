@@ -85,7 +85,10 @@ export class Instance {
     return this.exports.keeps_data(name.length) !== 0;
   }
 
-  /** A byte for each of some names in a directory; undefined where no rules are kept under the key. wasm/ABI.md tells more. */
+  /**
+   * A byte for each of some names in a directory; undefined where no rules are kept under the key. wasm/ABI.md tells
+   * more.
+   */
   scanDir(key: string, path: string, names: readonly string[]): Uint8Array | undefined {
     const text = `${key}\0${path}\0${names.join("\0")}${names.length > 0 ? "\0" : ""}`;
     const size = 3 * text.length;
@@ -152,7 +155,10 @@ interface WireError {
   hint?: string;
 }
 
-/** What the module can't be told is the caller's error, found before the module is touched: a trap would cost what it keeps. */
+/**
+ * What the module can't be told is the caller's error, found before the module is touched: a trap would cost what it
+ * keeps.
+ */
 function jsonOf(request: object): string {
   try {
     return JSON.stringify(request);

@@ -135,7 +135,10 @@ export class Planner {
     return this.next({ op: "pull", ...request }, key);
   }
 
-  /** What a host does next. The plan of a brief answer lacks the uploads and decisions of a push, which uploads hands out. */
+  /**
+   * What a host does next. The plan of a brief answer lacks the uploads and decisions of a push, which uploads hands
+   * out.
+   */
   next(request: Request, key?: string, brief = false): Plan {
     const a = new Attachments();
     return this.ask({ call: "next", ...keep(key), ...(brief && { brief }), request: a.request(request) }, a);
@@ -251,8 +254,8 @@ export class Planner {
   }
 
   /**
-   * Judges the names in a directory that is not excluded itself, those of directories with a slash after them. The result
-   * has a Verdict for each.
+   * Judges the names in a directory that is not excluded itself, those of directories with a slash after them. The
+   * result has a Verdict for each.
    */
   scanDir(rules: Kept, path: string, names: readonly string[]): Uint8Array {
     const verdicts = this.run((instance) => instance.scanDir(rules.kept, path, names));

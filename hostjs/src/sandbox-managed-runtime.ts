@@ -31,16 +31,25 @@ export interface SandboxRemoteExecutionSpec {
 
 /** A folder that travels beside the workspace, one way. */
 export interface SandboxManagedRuntimeAsset {
-  /** The name of its folder beside the workspace: letters, digits, "_", "-" and ".", the latter two not first. "workspace" is taken. */
+  /**
+   * The name of its folder beside the workspace: letters, digits, "_", "-" and ".", the latter two not first.
+   * "workspace" is taken.
+   */
   key: string;
   localDir: string;
   /** Sends what its links name in place of them; the default is false. */
   followSymlinks?: boolean;
-  /** Left out is what tar --exclude takes such a pattern to mean, and what it matches as a glob from the root, or as a name at any depth. */
+  /**
+   * Left out is what tar --exclude takes such a pattern to mean, and what it matches as a glob from the root, or as a
+   * name at any depth.
+   */
   exclude?: string[];
 }
 
-/** The sandbox, as the server's provider offers it. Bodies are whole buffers of at most 16 MiB, but for the dialect classic. */
+/**
+ * The sandbox, as the server's provider offers it. Bodies are whole buffers of at most 16 MiB, but for the dialect
+ * classic.
+ */
 export interface SandboxManagedRuntimeClient {
   makeDir(remotePath: string): Promise<void>;
   writeFile(remotePath: string, bytes: ArrayBuffer): Promise<void>;
@@ -51,7 +60,8 @@ export interface SandboxManagedRuntimeClient {
   run(command: string, options: { timeoutMs: number }): Promise<void>;
   /**
    * May be left out. Where a client has it, archives go straight into the commands that unpack them and come straight
-   * out of those that pack them, in one call each way. It is run with streams; timeoutMs counts from the last byte that moved.
+   * out of those that pack them, in one call each way. It is run with streams; timeoutMs counts from the last byte
+   * that moved.
    */
   runStream?: RunStream;
 }

@@ -12,7 +12,10 @@ const blockHeader = 24;
 const align = (n: number): number => (n + 7) & ~7;
 const encoder = new TextEncoder();
 
-/** Texts one behind the other, and where each ends. They are encoded together, since each call of an encoder costs more than its work. */
+/**
+ * Texts one behind the other, and where each ends. They are encoded together, since each call of an encoder costs
+ * more than its work.
+ */
 class Texts {
   private all = "";
   private readonly ends: number[] = [];
@@ -53,7 +56,9 @@ class Texts {
 /** A UTF-16 surrogate without its other half. */
 const halfCharacter = /\p{Surrogate}/u;
 
-/** A digest that has its 32 bytes. Of another length it would be that of another content, or run into the next one's. */
+/**
+ * A digest that has its 32 bytes. Of another length it would be that of another content, or run into the next one's.
+ */
 function whole(digest: Uint8Array, path: string): Uint8Array {
   if (ArrayBuffer.isView(digest) && digest.length === 32 && digest.byteLength === 32) return digest;
   throw new PlannerError("invalid_request", "a digest is 32 bytes", path);
@@ -91,8 +96,8 @@ export class SnapshotBuilder {
   }
 
   /**
-   * digest is 32 bytes; undefined for what is no file, and for a file that was not read. Another length is a PlannerError of code
-   * invalid_request, and so is half a character in a path or target, here or in finish.
+   * digest is 32 bytes; undefined for what is no file, and for a file that was not read. Another length is a
+   * PlannerError of code invalid_request, and so is half a character in a path or target, here or in finish.
    */
   add(path: string, kind: Kind, mode: number, size = 0, digest?: Uint8Array, target?: string): void {
     const i = this.used++;

@@ -110,7 +110,10 @@ export interface Seen {
 export interface Left {
   /** In base64: it may hold any bytes. */
   name: string;
-  /** How the listing calls it: "x" for excluded, a letter of find's %y for special files, "n" for a name that can't travel. */
+  /**
+   * How the listing calls it: "x" for excluded, a letter of find's %y for special files, "n" for a name that can't
+   * travel.
+   */
   kind: string;
 }
 
@@ -163,7 +166,10 @@ export interface PlanOptions extends Excludes {
   /** What both sides edited is a conflict, without a text merge. */
   no_text_merge?: boolean;
   allow?: readonly Guard[];
-  /** More is refused: a number of files, or with by_share a percentage of those that could be deleted. The default is 50 % and 20 files. */
+  /**
+   * More is refused: a number of files, or with by_share a percentage of those that could be deleted. The default is
+   * 50 % and 20 files.
+   */
   max_delete?: { files?: number; percent?: number; by_share?: boolean };
   /** Of the workspace's file system: which names are one there, and what it can't hold. */
   facts?: { fold_case?: boolean; normalize?: boolean; no_executable?: boolean; backslash?: boolean };
@@ -274,7 +280,10 @@ export interface Conflict {
   policy?: ConflictPolicy;
   /** Where the version that is not at path lies, relative to the workspace. */
   copy?: string;
-  /** What stands at the path is no file, or what lies at the copy a directory: no mv puts one in the place of the other. */
+  /**
+   * What stands at the path is no file, or what lies at the copy a directory: no mv puts one in the place of the
+   * other.
+   */
   no_file?: boolean;
 }
 

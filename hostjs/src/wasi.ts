@@ -4,12 +4,15 @@
 const success = 0;
 
 /**
- * Settings of the Go runtime in the module. Garbage is first collected at some 80 MB, which most instances never reach, since one
- * that grew is replaced.
+ * Settings of the Go runtime in the module. Garbage is first collected at some 80 MB, which most instances never
+ * reach, since one that grew is replaced.
  */
 const generous = ["GOGC=2000", "GOMEMLIMIT=1GiB"];
 
-/** Collects early. Past 64 MB each step by which memory grows makes V8 collect the garbage of the whole thread, which a host has much of. */
+/**
+ * Collects early. Past 64 MB each step by which memory grows makes V8 collect the garbage of the whole thread, which
+ * a host has much of.
+ */
 const frugal = ["GOGC=100", "GOMEMLIMIT=1GiB"];
 
 /** The functions that one instance of the module imports, most of them stubs that succeed. */
@@ -53,8 +56,9 @@ export class Wasi {
       }
       return success;
     },
-    // No decision depends on a clock or on chance. Go's scheduler asks for the time, which may stand still but not go back. Chance spreads the
-    // keys of Go's maps, which nobody sees. In Node the finer clock and better chance cost the first instance of a process some 7 ms to load.
+    // No decision depends on a clock or on chance. Go's scheduler asks for the time, which may stand still but not go
+    // back. Chance spreads the keys of Go's maps, which nobody sees. In Node the finer clock and better chance cost
+    // the first instance of a process some 7 ms to load.
     clock_time_get: (_id: number, _precision: bigint, at: number) => {
       this.clock = Math.max(this.clock, Date.now());
       this.view.setBigUint64(at, BigInt(this.clock) * 1_000_000n, true);

@@ -80,7 +80,10 @@ async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
   return reportOf(await inWorker({ task: "merge", merge }, { beforeApply, baseline: [...baseline.entries] }, { signal }));
 }
 
-/** Whether an entry of a directory is what a baseline says; without an entry, whether nothing is there. It rejects with a PlannerError. */
+/**
+ * Whether an entry of a directory is what a baseline says; without an entry, whether nothing is there. It rejects
+ * with a PlannerError.
+ */
 export async function directoryEntryMatchesBaseline(root: string, relative: string, entry: DirectorySnapshotEntry | null | undefined): Promise<boolean> {
   assertKind(root, "root", "a string");
   assertKind(relative, "relative", "a string");

@@ -1,4 +1,7 @@
-/** Those who want to hear of the end of a signal. It may be one of a whole server, with more syncs than Node thinks a signal should have listeners. */
+/**
+ * Those who want to hear of the end of a signal. It may be one of a whole server, with more syncs than Node thinks a
+ * signal should have listeners.
+ */
 const listeners = new WeakMap<AbortSignal, Set<() => void>>();
 
 /** Calls a function when a signal ends, until the result is called. */

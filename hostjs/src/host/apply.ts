@@ -9,7 +9,10 @@ import { Dir } from "./tree.js";
 
 export type { ApplyRequest } from "./applyRun.js";
 
-/** What an apply did. Without results nothing was changed. With an error some decisions are done, and base takes those. */
+/**
+ * What an apply did. Without results nothing was changed. With an error some decisions are done, and base takes
+ * those.
+ */
 export interface Applied {
   results?: Result[];
   error?: unknown;
@@ -106,7 +109,10 @@ function makeStaging(request: ApplyRequest, root: Dir): Dir {
   }
 }
 
-/** Makes the changes: deletes deepest first, writes in path order, then the rest. It goes on after a failure, which concerns one path. */
+/**
+ * Makes the changes: deletes deepest first, writes in path order, then the rest. It goes on after a failure, which
+ * concerns one path.
+ */
 function changeAll(run: Run): void {
   const { decisions, stop, progress } = run.request;
   let count = 0;

@@ -1,12 +1,9 @@
-import { createHash } from "node:crypto";
-
-import { holds } from "./applyHolds.js";
-import { moveAside } from "./applyMove.js";
-import { movedName, NotEmpty, stagedName, type Run } from "./applyRun.js";
-import { isStaged, withExecutable } from "./applyStage.js";
 import type { Decision, Result } from "../types.js";
-import { done } from "./applyRun.js";
-import { executable } from "./applyHolds.js";
+import { executable, holds } from "./applyHolds.js";
+import { moveAside } from "./applyMove.js";
+import { done, movedName, NotEmpty, stagedName, type Run } from "./applyRun.js";
+import { isStaged, withExecutable } from "./applyStage.js";
+import { sha256 } from "./digest.js";
 import { codeOf } from "./errors.js";
 import { join, parentOf } from "./paths.js";
 import { type Dir, TreeError } from "./tree.js";
@@ -152,7 +149,7 @@ export function copy(run: Run, i: number): Result {
 function copyBeside(run: Run, i: number): Result {
   const d = run.decision(i);
   const want = d.want!;
-  const digest = want.kind === "link" ? createHash("sha256").update(want.target ?? "").digest("hex") : (want.digest ?? "");
+  const digest = want.kind === "link" ? sha256(want.target ?? "") : (want.digest ?? "");
   for (let skip = 0; skip < maxCopies; skip++) {
     const path = run.request.copyName(d.path, digest, skip);
     const { dir, name } = run.enter(path);

@@ -3,7 +3,10 @@ import fs from "node:fs";
 import type { EntryState } from "../types.js";
 import { digestOf, type Dir } from "./tree.js";
 
-/** Whether a name is exactly what an entry says: kind, and content of a file, text of a link, or that a directory is empty. */
+/**
+ * Whether a name is exactly what an entry says: kind, and content of a file, text of a link, or that a directory is
+ * empty.
+ */
 export function holds(dir: Dir, name: string, e: EntryState): boolean {
   const info = dir.lstat(name);
   if (info.kind !== e.kind) return false;

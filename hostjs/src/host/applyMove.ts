@@ -3,9 +3,9 @@ import { codeOf } from "./errors.js";
 import type { Dir, Name } from "./tree.js";
 
 /**
- * Moves what stands at a path to a name in staging, which is this run's own; false where nothing stands there. Some file systems can't
- * rename a directory, as overlayfs can't one of a lower layer, such as a container's image: then what is in it moves, name by name.
- * Where that fails half way all goes back, or to where displaced versions go.
+ * Moves what stands at a path to a name in staging, which is this run's own; false where nothing stands there. Some
+ * file systems can't rename a directory, as overlayfs can't one of a lower layer, such as a container's image: then
+ * what is in it moves, name by name. Where that fails half way all goes back, or to where displaced versions go.
  */
 export function moveAside(run: Run, { dir, name }: { dir: Dir; name: string }, moved: string, dest: string): boolean {
   try {

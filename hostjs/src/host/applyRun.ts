@@ -23,7 +23,10 @@ export interface ApplyRequest {
   stop: Stop;
   /** Told how many decisions are done. */
   progress?(done: number): void;
-  /** Called at each point at which a run may be killed or fail, for tests: what it throws is taken for a failure of the file system. */
+  /**
+   * Called at each point at which a run may be killed or fail, for tests: what it throws is taken for a failure of
+   * the file system.
+   */
   fault?(point: string): void;
 }
 
@@ -44,7 +47,10 @@ export class NotEmpty extends Error {
   }
 }
 
-/** One request being carried out. Staged entries are called n<i> after the index of their decision, versions moved out of the way o<i>. */
+/**
+ * One request being carried out. Staged entries are called n<i> after the index of their decision, versions moved out
+ * of the way o<i>.
+ */
 export class Run {
   readonly results: (Result | undefined)[];
   readonly olds: Old[] = [];
@@ -119,7 +125,10 @@ export class Run {
     }
   }
 
-  /** Opens the folder in which a displaced path lies. Where an ancestor was displaced itself, as a file, the path goes beside it. */
+  /**
+   * Opens the folder in which a displaced path lies. Where an ancestor was displaced itself, as a file, the path goes
+   * beside it.
+   */
   displacedDir(path: string): { dir: Dir; dest: string } {
     let dir = makeDirs(this.root, parentOf(this.displacedPath("x")));
     let dest = "";

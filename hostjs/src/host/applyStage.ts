@@ -97,7 +97,10 @@ function copyBody(run: Run, fd: number, digest: string): void {
   if (hash.digest("hex") !== digest) throw new Error("the content is not what was planned any more");
 }
 
-/** The permissions of the file that a write replaces; undefined where there is none, or the write itself will report why. */
+/**
+ * The permissions of the file that a write replaces; undefined where there is none, or the write itself will report
+ * why.
+ */
 function keptMode(run: Run, d: Decision): number | undefined {
   if (d.action !== "write" || d.expect?.kind !== "file") return undefined;
   const path = d.dest ?? d.path;

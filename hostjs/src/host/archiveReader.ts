@@ -113,7 +113,10 @@ class Reader {
     return tooMuch(`the sandbox's archive has a name of more than ${this.limits.path} bytes`);
   }
 
-  /** Skips what pads an archive to a whole record and returns the block after it; undefined at the end or before a text. */
+  /**
+   * Skips what pads an archive to a whole record and returns the block after it; undefined at the end or before a
+   * text.
+   */
   private async skipPadding(): Promise<Buffer | undefined> {
     for (;;) {
       await this.source.fill(block);

@@ -299,7 +299,10 @@ function isOnTheWay(folder: string, path: string): boolean {
   return path === folder || (path.startsWith(folder) && path[folder.length] === "/");
 }
 
-/** Fills a buffer from an offset to another; false where the file ends before. Whether it grew meanwhile its times tell. */
+/**
+ * Fills a buffer from an offset to another; false where the file ends before. Whether it grew meanwhile its times
+ * tell.
+ */
 function readWhole(fd: number, buffer: Buffer, from: number, to: number): boolean {
   while (from < to) {
     const n = fs.readSync(fd, buffer, from, to - from, null);

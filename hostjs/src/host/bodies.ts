@@ -1,5 +1,6 @@
 import fs from "node:fs";
 
+import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
 import type { Session } from "./session.js";
 import type { Stage } from "./stage.js";
@@ -38,12 +39,15 @@ function readFrom(fd: number): Buffer {
   return data.subarray(0, fs.readSync(fd, data, 0, data.length, 0));
 }
 
-/** Finds a content in the stage, or in a workspace file that had it when it was scanned. Apply checks the digest of what it copies. */
+/**
+ * Finds a content in the stage, or in a workspace file that had it when it was scanned. Apply checks the digest of
+ * what it copies.
+ */
 export function bodiesOf(s: Session, stage: Stage): (digest: string) => number {
   let paths: Map<string, string> | undefined;
   return (digest) => {
     if (stage.has(digest)) return stage.open(digest);
-    paths ??= new Map((s.local?.entries ?? []).flatMap((e) => (e.digest ? [[Buffer.from(e.digest).toString("hex"), e.path]] : [])));
+    paths ??= new Map((s.local?.entries ?? []).flatMap((e) => (e.digest ? [[hex(e.digest), e.path]] : [])));
     const path = paths.get(digest);
     if (path === undefined) throw hostError("corrupt", "a content that the plan needs was not fetched");
     return openLocal(s, path);

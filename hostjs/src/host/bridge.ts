@@ -29,15 +29,6 @@ export const sliceLength = 4096;
 export const reportLists = ["lines", "conflicts", "problems", "flagged", "kept"] as const satisfies readonly (keyof PlanReport)[];
 export type ReportList = (typeof reportLists)[number];
 
-/** The sandbox as a sync sees it, with what went through it. */
-export interface Sandbox {
-  makeDir(path: string): Promise<void>;
-  writeFile(path: string, bytes: Buffer): Promise<void>;
-  readFile(path: string): Promise<Buffer>;
-  remove(path: string): Promise<void>;
-  run(command: string, timeoutMs: number): Promise<void>;
-}
-
 /** What went through a client. */
 export interface Counts {
   /** Failed ones included. */
@@ -48,8 +39,8 @@ export interface Counts {
   received: number;
 }
 
-/** Turns the calls of a sync into messages, and counts them. */
-export class RemoteSandbox implements Sandbox {
+/** The sandbox as a sync sees it: turns its calls into messages, and counts them. */
+export class RemoteSandbox {
   readonly counts: Counts = { calls: 0, sent: 0, received: 0 };
 
   private streams = 0;
@@ -164,7 +155,23 @@ export class StreamedCommand {
   }
 }
 
-const whats = { makeDir: "making the folder", writeFile: "writing", readFile: "reading", remove: "removing", run: "a command in the sandbox", send: "a command in the sandbox", receive: "a command in the sandbox", give: "a stream", take: "a stream", close: "a stream", beforeApply: "what the caller does before a merge", takeReport: "a report", takeEntries: "a snapshot", giveEntries: "a snapshot" } as const;
+/** What each call does, for people. */
+const whats = {
+  makeDir: "making the folder",
+  writeFile: "writing",
+  readFile: "reading",
+  remove: "removing",
+  run: "a command in the sandbox",
+  send: "a command in the sandbox",
+  receive: "a command in the sandbox",
+  give: "a stream",
+  take: "a stream",
+  close: "a stream",
+  beforeApply: "what the caller does before a merge",
+  takeReport: "a report",
+  takeEntries: "a snapshot",
+  giveEntries: "a snapshot",
+} as const;
 
 /** The error of one call of a client. It never carries a payload or the text of a command (promise S6). */
 export function clientError(call: ClientCall, cause: unknown): PlannerError {

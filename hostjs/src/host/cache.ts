@@ -49,7 +49,10 @@ export class ScanCache {
     this.view = viewOf(body);
   }
 
-  /** The stored cache of a tree. One that is missing, damaged, newer or about another tree is empty: it is never trusted and soon replaced. */
+  /**
+   * The stored cache of a tree. One that is missing, damaged, newer or about another tree is empty: it is never
+   * trusted and soon replaced.
+   */
   static load(file: string, root: string): ScanCache {
     let data: Buffer;
     try {
@@ -97,7 +100,9 @@ export class ScanCache {
     return new ScanCache(root, clock, files, body, folders);
   }
 
-  /** What is known of the files of one folder. now is when this scan began: a clock that was set back proves nothing. */
+  /**
+   * What is known of the files of one folder. now is when this scan began: a clock that was set back proves nothing.
+   */
   folder(path: string, now: bigint): CachedFolder | undefined {
     const list = this.folders.get(path);
     return list && now >= this.clock ? new CachedFolder(path, this.body, this.view, Number(this.clock), list) : undefined;

@@ -69,7 +69,10 @@ export class Channel {
   }
 }
 
-/** The same promise, whose rejection ends no server where the client does not wait for it. The other side learns of it too. */
+/**
+ * The same promise, whose rejection ends no server where the client does not wait for it. The other side learns of it
+ * too.
+ */
 export function heard<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

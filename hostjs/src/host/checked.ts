@@ -16,8 +16,9 @@ const kinds = {
 export type Fields = Readonly<Record<string, keyof typeof kinds>>;
 
 /**
- * Throws an error of code invalid_request where what a caller gave is no object with such fields. Optional ones may be missing, or
- * null. Without types a wrong value would come as far as the thread of the sync, and fail there as something else.
+ * Throws an error of code invalid_request where what a caller gave is no object with such fields. Optional ones may
+ * be missing, or null. Without types a wrong value would come as far as the thread of the sync, and fail there as
+ * something else.
  */
 export function assertFields(value: unknown, at: string, needed: Fields, optional: Fields = {}): void {
   assertKind(value, at, "an object");

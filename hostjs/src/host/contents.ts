@@ -13,7 +13,10 @@ const recordHead = 40; // digest and length
 const flushSize = 256 << 10;
 const pieceSize = 256 << 10;
 
-/** The start of a digest as a number, exact in a double: what an index keeps of each. Two contents that share it count as one, and a merge that would need the second is a conflict. */
+/**
+ * The start of a digest as a number, exact in a double: what an index keeps of each. Two contents that share it count
+ * as one, and a merge that would need the second is a conflict.
+ */
 function keyOf(low: number, high: number): number {
   return low + (high & 0xfffff) * 2 ** 32;
 }
@@ -48,7 +51,10 @@ export class Contents {
 
   constructor(private readonly path: string) {}
 
-  /** Reads the index. A damaged tail is cut off when something is added, since every content is checked when it is read. */
+  /**
+   * Reads the index. A damaged tail is cut off when something is added, since every content is checked when it is
+   * read.
+   */
   private load(): Map<number, number> {
     if (this.index) return this.index;
     const index = new Map<number, number>();

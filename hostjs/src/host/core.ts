@@ -117,7 +117,10 @@ export class Core implements ScanRules {
     }
   }
 
-  /** The file in which a script in the sandbox leaves why it refused. It checks everything in a request but what the run has not found out yet. */
+  /**
+   * The file in which a script in the sandbox leaves why it refused. It checks everything in a request but what the
+   * run has not found out yet.
+   */
   whyFile(request: Request): string {
     return this.planner.whyFile(this.full(request));
   }
@@ -144,7 +147,9 @@ export class Core implements ScanRules {
     return this.planner.summarise(kept("plan"), results);
   }
 
-  /** The document of the base after the plan was applied, or undefined where it is the same as the one that is stored. */
+  /**
+   * The document of the base after the plan was applied, or undefined where it is the same as the one that is stored.
+   */
   commit(results: readonly Result[] | SentList, stored = this.has.base): Uint8Array | undefined {
     const base = this.has.base ? kept("base") : undefined;
     this.planner.commit(base, kept("plan"), results, "next");

@@ -28,8 +28,8 @@ export function hostError(code: ErrorCode, message: string, details: ErrorDetail
 }
 
 /**
- * A text as a person may safely see it (promise S8), in one line. Its backslashes stay: those of names in it are doubled
- * already.
+ * A text as a person may safely see it (promise S8), in one line. Its backslashes stay: those of names in it are
+ * doubled already.
  */
 function printable(text: string): string {
   return text.trim().split(/[\r\n]+/).join("; ").split("\\").map(display).join("\\");
@@ -76,8 +76,8 @@ export function codeOf(error: unknown): string {
 }
 
 /**
- * The system's own word for a failure, without the path, which the caller names. A client may throw anything, and what can't be
- * looked at must not end its server.
+ * The system's own word for a failure, without the path, which the caller names. A client may throw anything, and
+ * what can't be looked at must not end its server.
  */
 export function reason(error: unknown): string {
   try {

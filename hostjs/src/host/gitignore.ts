@@ -9,8 +9,8 @@ import { Dir, type Name } from "./tree.js";
 const maxIgnore = 1 << 20;
 
 /**
- * The .gitignore files of a tree, in path order. Those that can't be read are left out, as git does, and the scan names them; a link
- * counts as absent, as for git. One of over 1 MiB is an error of code limit_exceeded.
+ * The .gitignore files of a tree, in path order. Those that can't be read are left out, as git does, and the scan
+ * names them; a link counts as absent, as for git. One of over 1 MiB is an error of code limit_exceeded.
  */
 export function gitignoreFiles(root: string, runtimeDir: string, stop: Stop): { dir: string; text: string }[] {
   const list: { dir: string; text: string }[] = [];

@@ -34,7 +34,10 @@ export async function underLock<T>(dir: string, fn: () => Promise<T>, signal?: A
   }
 }
 
-/** A lock while a function runs under it. Code that the function started may outlast it, and then has the lock no more. */
+/**
+ * A lock while a function runs under it. Code that the function started may outlast it, and then has the lock no
+ * more.
+ */
 class Hold {
   private over = false;
   private last: Promise<unknown> = Promise.resolve();
@@ -61,8 +64,8 @@ class Hold {
 }
 
 /**
- * Runs a sync of a directory, which is told whether the code that asked for it holds the lock: a sync that took it again
- * would wait for its own caller.
+ * Runs a sync of a directory, which is told whether the code that asked for it holds the lock: a sync that took it
+ * again would wait for its own caller.
  */
 export async function whereLocked<T>(dir: string, sync: (locked: boolean) => Promise<T>): Promise<T> {
   const holds = held.getStore();

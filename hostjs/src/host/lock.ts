@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
 import { onAbort } from "./abort.js";
+import { sha256 } from "./digest.js";
 import { codeOf, hostError, ioError } from "./errors.js";
 
 /** The longest wait for another sync of the same workspace, in milliseconds. */
@@ -72,7 +72,10 @@ class Wait {
   }
 }
 
-/** What an abstract name may have beside its NUL. Some versions of Node fill a shorter one up with NULs, which makes it another. */
+/**
+ * What an abstract name may have beside its NUL. Some versions of Node fill a shorter one up with NULs, which makes
+ * it another.
+ */
 const abstractLength = 107;
 
 /**
@@ -80,7 +83,7 @@ const abstractLength = 107;
  * Node has neither those nor flock: a socket in the folder for temporary files.
  */
 function socketName(realPath: string): string {
-  const name = "syncplan-" + createHash("sha256").update(realPath).digest("hex").slice(0, 32);
+  const name = "syncplan-" + sha256(realPath).slice(0, 32);
   if (process.platform === "linux") return "\0" + name.padEnd(abstractLength, ".");
   return process.platform === "win32" ? `\\\\.\\pipe\\${name}` : path.join(os.tmpdir(), name + ".socket");
 }

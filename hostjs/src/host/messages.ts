@@ -34,9 +34,16 @@ export interface WireError {
 }
 
 /** What the thread of the server tells the worker. */
-export type ToWorker = { kind: "start"; start: Start } | { kind: "answer"; id: number; data?: ArrayBuffer | [string, SnapshotEntry][] } | { kind: "failure"; id: number; error: WireError } | { kind: "abort" };
+export type ToWorker =
+  | { kind: "start"; start: Start }
+  | { kind: "answer"; id: number; data?: ArrayBuffer | [string, SnapshotEntry][] }
+  | { kind: "failure"; id: number; error: WireError }
+  | { kind: "abort" };
 
-/** How a task ended. A push, a pull or a merge has a report, a status two. The lists of the report, and the entries of a capture, went before in slices. */
+/**
+ * How a task ended. A push, a pull or a merge has a report, a status two. The lists of the report, and the entries of
+ * a capture, went before in slices.
+ */
 export interface Outcome {
   report?: SyncReport;
   push?: SyncReport;
@@ -44,4 +51,7 @@ export interface Outcome {
 }
 
 /** What a worker says. At the end it tells whether it is fit for another task. */
-export type FromWorker = { kind: "call"; id: number; call: ClientCall } | { kind: "progress"; event: ProgressEvent } | { kind: "end"; outcome: Outcome; fit: boolean };
+export type FromWorker =
+  | { kind: "call"; id: number; call: ClientCall }
+  | { kind: "progress"; event: ProgressEvent }
+  | { kind: "end"; outcome: Outcome; fit: boolean };

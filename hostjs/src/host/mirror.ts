@@ -27,7 +27,10 @@ export async function mirrorDirectory(sourceDir: string, targetDir: string, opti
   }
 }
 
-/** Refuses a source that would be removed as what the target has too much, or a target that would be copied into itself for ever. */
+/**
+ * Refuses a source that would be removed as what the target has too much, or a target that would be copied into
+ * itself for ever.
+ */
 function assertMirrorable(source: string, target: string): void {
   if (!isWithin(source, target) && !isWithin(target, source)) return;
   throw hostError("unsafe_root", "the source and the target are the same folder or one lies in the other", { path: target, hint: "mirror into a folder of its own" });

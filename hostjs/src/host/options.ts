@@ -38,7 +38,7 @@ export interface SyncOptions {
 
 /** One step of progress on long work. */
 export interface ProgressEvent {
-  stage: Stage;
+  stage: SyncStage;
   /** Done so far in this stage. */
   files: number;
   /** Done so far in this stage. */
@@ -48,11 +48,11 @@ export interface ProgressEvent {
 }
 
 /** What a sync is doing, in the order in which it does it. */
-export type Stage = "waiting" | "scanning" | "surveying" | "receiving" | "sending" | "applying in the sandbox" | "applying";
+export type SyncStage = "waiting" | "scanning" | "surveying" | "receiving" | "sending" | "applying in the sandbox" | "applying";
 
 /** How long a stage took. */
 export interface StageTime {
-  stage: Stage;
+  stage: SyncStage;
   /** Milliseconds. */
   duration: number;
 }

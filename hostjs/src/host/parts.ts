@@ -50,7 +50,8 @@ export class PartWriter {
 
   /** The buffer of this part, where it has no bound with room for n more bytes. */
   private room(n: number): Buffer {
-    // Memory that was not written to yet costs nothing, and copies of a part that grows would all wait for the collector.
+    // Memory that was not written to yet costs nothing, and copies of a part that grows would all wait for the
+    // collector.
     const buffer = (this.buffer ??= this.spare ?? Buffer.allocUnsafeSlow(this.limit > 0 ? this.limit : firstSize));
     if (buffer === this.spare) this.spare = undefined;
     let size = buffer.length;

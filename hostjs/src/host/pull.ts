@@ -59,7 +59,10 @@ export async function planPull(s: Session, stage: Stage, contents: Contents): Pr
   return s.core.next(s.request);
 }
 
-/** Answers the needs of text merges. Whatever can't be had, or is not the bytes that were asked for any more, is missing, and the merge a conflict. */
+/**
+ * Answers the needs of text merges. Whatever can't be had, or is not the bytes that were asked for any more, is
+ * missing, and the merge a conflict.
+ */
 function gather(s: Session, needs: readonly Need[], stage: Stage, contents: Contents): Content[] {
   const most = s.core.about.max_text_merge;
   return needs.flatMap((n) => [
@@ -73,7 +76,10 @@ function answer(digest: string, data: Buffer | undefined): Content {
   return data ? { digest, data } : { digest, missing: true };
 }
 
-/** Stores the contents that base now speaks of, for text merges to come. One that is too large or not here is left out, and a later merge becomes a conflict. */
+/**
+ * Stores the contents that base now speaks of, for text merges to come. One that is too large or not here is left
+ * out, and a later merge becomes a conflict.
+ */
 function keepPulled(s: Session, plan: ApplyPlan, results: readonly Result[], stage: Stage, contents: Contents): void {
   (plan.decisions ?? []).forEach((d, i) => {
     if (results[i]?.status === "failed" || !d.advance || d.base?.kind !== "file") return;

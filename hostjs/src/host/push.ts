@@ -5,6 +5,7 @@ import { ArchiveWriter, smallFile, type Member, type Sent } from "./archiveWrite
 import { writeAsset } from "./assets.js";
 import { CacheBuilder, now } from "./cache.js";
 import { maxContent, type Contents } from "./contents.js";
+import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
 import { PartWriter } from "./parts.js";
 import { sortProblems } from "./scan.js";
@@ -12,7 +13,10 @@ import type { Session, Synced, SyncReport } from "./session.js";
 import { readLocal } from "./bodies.js";
 import { meanwhile, runAndScan, survey, why } from "./survey.js";
 
-/** Bounds how often a push plans again because the sandbox changed between the survey and the apply step, or a repository here while it was sent. */
+/**
+ * Bounds how often a push plans again because the sandbox changed between the survey and the apply step, or a
+ * repository here while it was sent.
+ */
 const maxTries = 3;
 
 /** The length of the pieces in which an archive is given to a command, in bytes. */
@@ -151,7 +155,10 @@ class Send {
     }
   }
 
-  /** Runs a command. While the sandbox works this thread finds out what that will have come to, and stores nothing that says it has. */
+  /**
+   * Runs a command. While the sandbox works this thread finds out what that will have come to, and stores nothing
+   * that says it has.
+   */
   private async run(command: string): Promise<void> {
     if (this.dropsBase) this.s.state.dropBase();
     await this.end(this.s.sandbox.run(command, this.s.options.timeoutMs));
@@ -244,7 +251,7 @@ class Send {
     for (const path of this.reused) {
       const { digest: bytes, size } = this.s.localEntry(path) ?? {};
       if (!bytes || size! > maxContent) continue;
-      const digest = Buffer.from(bytes).toString("hex");
+      const digest = hex(bytes);
       const data = this.contents.has(digest) ? undefined : readLocal(this.s, path, digest, smallFile);
       if (data) this.contents.add(digest, data);
     }

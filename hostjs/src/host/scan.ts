@@ -140,7 +140,10 @@ class Scanner {
     }
   }
 
-  /** Scans what was found in a directory of a repository in the order of readingRank. Its entries are in path order all the same. */
+  /**
+   * Scans what was found in a directory of a repository in the order of readingRank. Its entries are in path order
+   * all the same.
+   */
   private inReadingOrder(found: readonly Found[], scanOne: (i: number) => void): void {
     const before = this.entries.length;
     const order = found.map((_, i) => i).sort((a, b) => rankOf(found[a]!) - rankOf(found[b]!));
@@ -164,8 +167,9 @@ class Scanner {
   }
 
   /**
-   * What is at a path, if that is the file of a record, unchanged. A handle costs the kernel twice as much as a path. A path may lead
-   * elsewhere by now, through a link, but not to another file with that inode and these times (promise S1).
+   * What is at a path, if that is the file of a record, unchanged. A handle costs the kernel twice as much as a path.
+   * A path may lead elsewhere by now, through a link, but not to another file with that inode and these times
+   * (promise S1).
    */
   private unchanged(path: string, cached: CachedFolder, record: number): fs.Stats | undefined {
     try {
@@ -209,7 +213,10 @@ class Scanner {
     return undefined;
   }
 
-  /** Adds what stands at a name. Of a file is said what is cached of its folder, or that its content counts for a repository. */
+  /**
+   * Adds what stands at a name. Of a file is said what is cached of its folder, or that its content counts for a
+   * repository.
+   */
   private entry(dir: Dir, f: Found, cached: CachedFolder | "repo" | undefined): void {
     if (!f.info) {
       this.problem(f.path, "unreadable", reason(f.failed));
@@ -374,9 +381,9 @@ interface ReadFile {
 const asWord = (f: Found) => (f.kind === "dir" ? f.name + "/" : f.name);
 
 /**
- * The order in which the names of a repository are read; all others have 0. A commit that is made meanwhile must not show as a branch
- * without its objects, nor one that is packed as a branch that is gone. So what names is read before what is named: HEAD, then refs,
- * then packed-refs and the index, and objects at last.
+ * The order in which the names of a repository are read; all others have 0. A commit that is made meanwhile must not
+ * show as a branch without its objects, nor one that is packed as a branch that is gone. So what names is read before
+ * what is named: HEAD, then refs, then packed-refs and the index, and objects at last.
  */
 const readingRank = new Map([
   ["HEAD", -2],

@@ -11,12 +11,12 @@ import { codeOf, ioError } from "./errors.js";
 import { fileSystemFacts } from "./facts.js";
 import { gitignoreFiles } from "./gitignore.js";
 import { acquireLock } from "./lock.js";
-import type { ProgressEvent, Stage, StageTime, SyncOptions } from "./options.js";
+import type { ProgressEvent, StageTime, SyncOptions, SyncStage } from "./options.js";
 import { comparePaths } from "../order.js";
 import { recover } from "./recover.js";
 import type { PlanReport, Problem } from "../types.js";
 import { scan, type Scanned, type ScannedEntry } from "./scan.js";
-import { Stage as BodyStage } from "./stage.js";
+import { Stage } from "./stage.js";
 import { State } from "./state.js";
 import type { Stop } from "./stop.js";
 import { runtimeDir } from "./applyRun.js";
@@ -59,7 +59,7 @@ export class Session {
   first = false;
   local: Scanned | undefined;
   private readonly stages: StageTime[] = [];
-  private stage: { name: Stage; since: number } | undefined;
+  private stage: { name: SyncStage; since: number } | undefined;
   /** Problems of the workspace, beyond what a scan finds. */
   noted: Problem[] = [];
 
@@ -192,14 +192,14 @@ export class Session {
    * pull fetched before it was cut off are still there, and need not be fetched
    * again: they stay until a pull is done. A dry run has a folder of its own.
    */
-  async withStage<T>(pull: (stage: BodyStage) => Promise<{ done: boolean; value: T }>): Promise<T> {
+  async withStage<T>(pull: (stage: Stage) => Promise<{ done: boolean; value: T }>): Promise<T> {
     const dir = this.dryRun ? this.state.file("preview-" + this.request.run) : this.state.file("bodies");
     try {
       fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw ioError("no folder for downloads can be made", dir, error);
     }
-    const stage = new BodyStage(dir);
+    const stage = new Stage(dir);
     let done = this.dryRun;
     try {
       const outcome = await pull(stage);
@@ -211,7 +211,7 @@ export class Session {
   }
 
   /** Begins a stage and notes how long the one before took. */
-  enter(stage?: Stage): void {
+  enter(stage?: SyncStage): void {
     const now = performance.now();
     if (this.stage) this.stages.push({ stage: this.stage.name, duration: now - this.stage.since });
     this.stage = stage && { name: stage, since: now };

@@ -8,8 +8,8 @@ export function sharedPlanner(): Planner {
 }
 
 /**
- * The planner that this thread shares, for its next task, from a module that another thread has compiled. It keeps nothing, but its
- * memory is that of the task before: to fill a new one costs more than many a task.
+ * The planner that this thread shares, for its next task, from a module that another thread has compiled. It keeps
+ * nothing, but its memory is that of the task before: to fill a new one costs more than many a task.
  */
 export function plannerForTask(module: WebAssembly.Module): Planner {
   planner ??= createPlanner({ wasm: module, frugal: true });

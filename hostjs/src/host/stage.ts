@@ -4,7 +4,8 @@ import path from "node:path";
 
 import type { BodySink } from "./archiveReader.js";
 import { smallFile } from "./archiveWriter.js";
-import { hostError, ioError } from "./errors.js";
+import { sha256 } from "./digest.js";
+import { ioError } from "./errors.js";
 import { digestOf } from "./tree.js";
 
 /** Told of each body that was read whole: its digest, and whether it is kept. */
@@ -117,7 +118,7 @@ class SmallBody implements BodySink {
 
   end(): void {
     const body = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts);
-    const digest = createHash("sha256").update(body).digest("hex");
+    const digest = sha256(body);
     const staged = !this.stage.has(digest) && !this.known(digest);
     if (staged) {
       this.stage.keeping(() => fs.writeFileSync(this.stage.path(digest), body, { mode: 0o600 }));
@@ -203,7 +204,7 @@ export class KeptBody implements BodySink {
 
   end(): void {
     const data = Buffer.concat(this.parts);
-    this.done(createHash("sha256").update(data).digest("hex"), data);
+    this.done(sha256(data), data);
   }
 
   abort(): void {

@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
 import { PlannerError } from "../errors.js";
+import { sha256 } from "./digest.js";
 import { codeOf, hostError, ioCode, ioError } from "./errors.js";
 import { writeAll } from "./stage.js";
 import { assertStateApart } from "./workspace.js";
@@ -13,14 +14,20 @@ const baseHead = "syncplan-base ";
 /** The most runs that are remembered as cut off. */
 const maxResume = 8;
 
-/** What one workspace, sandbox and adapter share: base, the contents for text merges, and the journal of a running apply. */
+/**
+ * What one workspace, sandbox and adapter share: base, the contents for text merges, and the journal of a running
+ * apply.
+ */
 export class State {
-  /** The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. In the workspace it would travel, and a sandbox could change it. */
+  /**
+   * The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. In the workspace it
+   * would travel, and a sandbox could change it.
+   */
   readonly dir: string;
 
   constructor(dir: string, workspace: string, identity: string, adapter: string) {
     assertStateApart(dir, workspace);
-    const key = createHash("sha256").update(`${workspace}\0${identity}\0${adapter}`).digest("hex");
+    const key = sha256(`${workspace}\0${identity}\0${adapter}`);
     this.dir = path.join(dir, key.slice(0, 32));
     try {
       fs.mkdirSync(this.dir, { recursive: true, mode: 0o700 });
@@ -31,8 +38,9 @@ export class State {
   }
 
   /**
-   * Refuses a folder that somebody else made, whose name is easily foretold: they could put a base there that deletes, or
-   * a link that leads what is written elsewhere. On Windows a folder's list of writers comes from its user's profile.
+   * Refuses a folder that somebody else made, whose name is easily foretold: they could put a base there that
+   * deletes, or a link that leads what is written elsewhere. On Windows a folder's list of writers comes from its
+   * user's profile.
    */
   private checkOwner(): void {
     const user = process.geteuid?.();
@@ -101,7 +109,9 @@ export class State {
     return runs.slice(-maxResume);
   }
 
-  /** Remembers a run until the push ended. It need not survive a crash of the machine: then everything is sent again. */
+  /**
+   * Remembers a run until the push ended. It need not survive a crash of the machine: then everything is sent again.
+   */
   noteSending(run: string): void {
     const text = [...this.sending(), run].join("\n") + "\n";
     try {
@@ -146,16 +156,12 @@ export function sealed(data: Buffer, head: string): Buffer | undefined {
   const end = data.indexOf(0x0a);
   if (end < 0) return undefined;
   const body = data.subarray(end + 1);
-  return data.toString("latin1", 0, end) === head + digest(body) ? body : undefined;
+  return data.toString("latin1", 0, end) === head + sha256(body) ? body : undefined;
 }
 
 /** Writes a document with its head and digest in a first line, whole or not at all, and flushes it. */
 export function writeSealed(file: string, head: string, body: Uint8Array): void {
-  writeAtomic(file, [Buffer.from(`${head}${digest(body)}\n`), body]);
-}
-
-function digest(body: Uint8Array): string {
-  return createHash("sha256").update(body).digest("hex");
+  writeAtomic(file, [Buffer.from(`${head}${sha256(body)}\n`), body]);
 }
 
 /** Writes parts to a new file and renames it over the old one. */

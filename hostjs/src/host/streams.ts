@@ -5,12 +5,15 @@ export interface CommandStreams {
   /** How long no byte may move, in milliseconds, before the command is killed. */
   timeoutMs: number;
   /**
-   * Writes what the command reads next into a buffer of the client's, and resolves to the number of bytes, 0 at the end.
-   * Where it rejects the input broke off, and the command must be killed before it takes a part for the whole. Without
-   * it the input is empty. It must have answered before it is called again.
+   * Writes what the command reads next into a buffer of the client's, and resolves to the number of bytes, 0 at the
+   * end. Where it rejects the input broke off, and the command must be killed before it takes a part for the whole.
+   * Without it the input is empty. It must have answered before it is called again.
    */
   stdin?: (into: Uint8Array) => Promise<number>;
-  /** Takes what the command wrote. Once it resolves the piece was used, and the next may come. Without it the output is dropped. */
+  /**
+   * Takes what the command wrote. Once it resolves the piece was used, and the next may come. Without it the output
+   * is dropped.
+   */
   stdout?: (piece: Uint8Array) => Promise<void>;
 }
 
@@ -38,7 +41,8 @@ export class Streams {
     try {
       if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
       else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => channel.give(piece) });
-      // A command that unpacks an archive reads all of it: a client that says it ended well before that knows nothing of its end.
+      // A command that unpacks an archive reads all of it: a client that says it ended well before that knows nothing
+      // of its end.
       if (name === "send") channel.assertRead();
       else channel.end();
     } finally {

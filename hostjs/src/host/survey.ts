@@ -1,6 +1,7 @@
 import { PlannerError } from "../errors.js";
 import type { FetchPlan, Plan, SurveyMember } from "../types.js";
 import { readArchives, type BodySink, type RawMember } from "./archiveReader.js";
+import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
 import { maxKept } from "./scan.js";
 import type { Session } from "./session.js";
@@ -106,7 +107,10 @@ export async function runAndScan(s: Session, command: string): Promise<void> {
   await running;
 }
 
-/** Does work during a call. Where that fails the call is waited for all the same: nothing may go on in the sandbox after a sync. */
+/**
+ * Does work during a call. Where that fails the call is waited for all the same: nothing may go on in the sandbox
+ * after a sync.
+ */
 export async function meanwhile(call: Promise<unknown>, work: () => void): Promise<void> {
   try {
     work();
@@ -270,11 +274,14 @@ export class Collector {
     });
   }
 
-  /** Whether the workspace has this content under this name, or can have it from nowhere, so that no decision can need the body. */
+  /**
+   * Whether the workspace has this content under this name, or can have it from nowhere, so that no decision can need
+   * the body.
+   */
   private localHas(name: Buffer, digest: string): boolean {
     const path = name.toString();
     const here = this.session.localEntry(path)?.digest;
-    return here !== undefined && Buffer.from(here).toString("hex") === digest;
+    return here !== undefined && hex(here) === digest;
   }
 }
 

@@ -60,62 +60,100 @@ export function sync(client: SandboxClient & { runStream?: RunStream }, options:
 
 /** Runs one task in a thread of its own. */
 export function inWorker(task: Task, callee: Callee = {}, control: SyncControl = {}): Promise<Ended> {
-  const { signal, onProgress } = control;
-  if (signal?.aborted) return Promise.resolve({ entries: new Map(), error: hostError("cancelled", "stopped before anything was done", { cause: signal.reason }) });
-  const stop = new Stop();
-  const start = (): Start => ({ task, stop: stop.memory, module: compiledModule(), watched: onProgress !== undefined });
-  const failures = new Map<number, unknown>();
-  const held: Held = { report: {}, entries: new Map(), streams: new Streams() };
-  return new Promise<Ended>((resolve) => {
-    const message = (message: FromWorker) => {
-      switch (message.kind) {
-        case "call":
-          void answer(message.id, message.call, () => make(callee, message.call, held), failures, tell);
-          break;
-        case "progress":
-          void show(message.event);
-          break;
-        case "end":
-          end({ ...ended(message.outcome, held, failures, signal), ...failed }, message.fit);
-          break;
-      }
-    };
-    const died = (cause: unknown) => end({ entries: held.entries, error: deathOf(cause) }, false);
-    // What it throws, or rejects with, would end the server, in an event of the thread. It ends the sync.
-    let failed: { error?: PlannerError } = {};
-    const show = async (event: ProgressEvent) => {
-      if (failed.error) return;
-      try {
-        await onProgress?.(event);
-      } catch (cause) {
-        failed = { error: hostError("client_failed", "what the caller does on progress failed", { cause }) };
-        abort();
-      }
-    };
-    // A thread is shared, and its events belong to whoever started it. What the caller is asked for runs as a part of the caller's request.
-    let thread: Thread;
+  const { signal } = control;
+  if (signal?.aborted) {
+    const error = hostError("cancelled", "stopped before anything was done", { cause: signal.reason });
+    return Promise.resolve({ entries: new Map(), error });
+  }
+  return new Promise((resolve) => new Running(callee, control, resolve).start(task));
+}
+
+/** A task in another thread, on the side of whoever asked for it. */
+class Running {
+  private readonly stop = new Stop();
+  private readonly held: Held = { report: {}, entries: new Map(), streams: new Streams() };
+  /** What the callee threw, by the number of the call. */
+  private readonly failures = new Map<number, unknown>();
+  /** What the caller threw or rejected with on progress. In an event of the thread it would end the server; so it ends the task. */
+  private failed: PlannerError | undefined;
+  private thread: Thread | undefined;
+  private deaf: (() => void) | undefined;
+  private over = false;
+
+  constructor(
+    private readonly callee: Callee,
+    private readonly control: SyncControl,
+    private readonly resolve: (ended: Ended) => void,
+  ) {}
+
+  start(task: Task): void {
+    const { signal, onProgress } = this.control;
+    const start = (): Start => ({ task, stop: this.stop.memory, module: compiledModule(), watched: onProgress !== undefined });
+    const died = (cause: unknown) => this.end({ entries: this.held.entries, error: deathOf(cause) }, false);
     try {
-      thread = Thread.start(start, { message: AsyncResource.bind(message), died: AsyncResource.bind(died) });
+      // A thread is shared, and its events belong to whoever started it. What the caller is asked for runs as a part of
+      // the caller's request.
+      this.thread = Thread.start(start, { message: AsyncResource.bind((m: FromWorker) => this.hear(m)), died: AsyncResource.bind(died) });
     } catch (cause) {
-      return resolve({ entries: held.entries, error: cause instanceof PlannerError ? cause : hostError("io_failed", "no thread for the sync can be started", { cause }) });
+      const error = cause instanceof PlannerError ? cause : hostError("io_failed", "no thread for the sync can be started", { cause });
+      return this.resolve({ entries: this.held.entries, error });
     }
-    // A client's answer that comes after the end is nobody's.
-    let over = false;
-    const tell = (message: ToWorker, transfer: ArrayBuffer[] = []) => over || thread.tell(message, transfer);
-    const abort = () => {
-      stop.stop();
-      held.streams.abort();
-      tell({ kind: "abort" });
-    };
-    const deaf = signal && onAbort(signal, abort);
-    const end = (outcome: Ended, fit: boolean) => {
-      over = true;
-      held.streams.abort();
-      deaf?.();
-      thread.end(fit);
-      resolve(outcome);
-    };
-  });
+    this.deaf = signal && onAbort(signal, () => this.abort());
+  }
+
+  private hear(message: FromWorker): void {
+    switch (message.kind) {
+      case "call":
+        return void this.answer(message.id, message.call);
+      case "progress":
+        return void this.show(message.event);
+      case "end": {
+        const outcome = ended(message.outcome, this.held, this.failures, this.control.signal);
+        return this.end(this.failed ? { ...outcome, error: this.failed } : outcome, message.fit);
+      }
+    }
+  }
+
+  private async show(event: ProgressEvent): Promise<void> {
+    if (this.failed) return;
+    try {
+      await this.control.onProgress?.(event);
+    } catch (cause) {
+      this.failed = hostError("client_failed", "what the caller does on progress failed", { cause });
+      this.abort();
+    }
+  }
+
+  /** Makes one call of the client and tells how it went. */
+  private async answer(id: number, call: ClientCall): Promise<void> {
+    try {
+      const data = await make(this.callee, call, this.held);
+      this.tell(data ? { kind: "answer", id, data } : { kind: "answer", id }, data instanceof ArrayBuffer ? [data] : []);
+    } catch (cause) {
+      this.failures.set(id, cause);
+      const { code, message, path, hint, field } = clientError(call, cause);
+      this.tell({ kind: "failure", id, error: { code, message, path, hint, field } });
+    }
+  }
+
+  /** A client's answer that comes after the end is nobody's. */
+  private tell(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    if (!this.over) this.thread?.tell(message, transfer);
+  }
+
+  private abort(): void {
+    this.stop.stop();
+    this.held.streams.abort();
+    this.tell({ kind: "abort" });
+  }
+
+  private end(outcome: Ended, fit: boolean): void {
+    this.over = true;
+    this.held.streams.abort();
+    this.deaf?.();
+    this.thread?.end(fit);
+    this.resolve(outcome);
+  }
 }
 
 /** The error of a thread that ended before its task did. */
@@ -123,24 +161,6 @@ function deathOf(cause: unknown): PlannerError {
   if (codeOf(cause) !== "ERR_WORKER_OUT_OF_MEMORY") return hostError("io_failed", "the thread of the sync ended early", { cause });
   const hint = "give the server more memory (node --max-old-space-size), or exclude what need not travel";
   return hostError("limit_exceeded", "the thread of the sync ran out of memory", { cause, hint });
-}
-
-/** Makes one call of the client and tells how it went. */
-async function answer(
-  id: number,
-  call: ClientCall,
-  make: () => Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined>,
-  failures: Map<number, unknown>,
-  tell: (message: ToWorker, transfer?: ArrayBuffer[]) => unknown,
-): Promise<void> {
-  try {
-    const data = await make();
-    tell(data ? { kind: "answer", id, data } : { kind: "answer", id }, data instanceof ArrayBuffer ? [data] : []);
-  } catch (cause) {
-    failures.set(id, cause);
-    const { code, message, path, hint, field } = clientError(call, cause);
-    tell({ kind: "failure", id, error: { code, message, path, hint, field } });
-  }
 }
 
 async function make(client: Callee, call: ClientCall, held: Held): Promise<ArrayBuffer | [string, SnapshotEntry][] | undefined> {
@@ -184,7 +204,10 @@ async function make(client: Callee, call: ClientCall, held: Held): Promise<Array
   }
 }
 
-/** What an entry of the caller's says. It may be a Proxy, or hold more, neither of which can be sent to a thread, or be none at all. */
+/**
+ * What an entry of the caller's says. It may be a Proxy, or hold more, neither of which can be sent to a thread, or
+ * be none at all.
+ */
 function plain(entry: SnapshotEntry | null | undefined): SnapshotEntry {
   const { kind, mode, hash, target } = (entry ?? {}) as Record<string, unknown>;
   return { kind, mode, hash, target } as SnapshotEntry;

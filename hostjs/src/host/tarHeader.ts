@@ -56,7 +56,10 @@ export function writeHeader(out: Buffer, at: number, h: Header): void {
   seal(out, at);
 }
 
-/** Writes the member that carries a long name ("L") or a long link text ("K") before the header it belongs to, and returns where it ends. */
+/**
+ * Writes the member that carries a long name ("L") or a long link text ("K") before the header it belongs to, and
+ * returns where it ends.
+ */
 function writeLongText(out: Buffer, at: number, value: string, flag: number): number {
   const size = Buffer.byteLength(value) + 1; // a NUL ends it
   empty.copy(out, at);

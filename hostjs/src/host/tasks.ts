@@ -1,5 +1,5 @@
 // What a worker does beside a sync: scanning and merging directories, without a sandbox.
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import path from "node:path";
 
 import { kept, Verdict, type Planner } from "../planner.js";
@@ -7,6 +7,7 @@ import { comparePaths } from "../order.js";
 import type { ConflictPolicy, Entry } from "../types.js";
 import { apply } from "./apply.js";
 import { Core, snapshotOf } from "./core.js";
+import { hex, sha256 } from "./digest.js";
 import { hostError } from "./errors.js";
 import { fileSystemFacts } from "./facts.js";
 import { recover } from "./recover.js";
@@ -16,7 +17,10 @@ import { State } from "./state.js";
 import type { Stop } from "./stop.js";
 import { Dir, openBelow } from "./tree.js";
 
-/** One entry of a captured directory: the permissions are those of chmod, the hash is SHA-256 in lower-case hexadecimal. */
+/**
+ * One entry of a captured directory: the permissions are those of chmod, the hash is SHA-256 in lower-case
+ * hexadecimal.
+ */
 export type SnapshotEntry = { kind: "dir" } | { kind: "file"; mode: number; hash: string } | { kind: "symlink"; target: string };
 
 /** What can be copied to another thread of a capture. */
@@ -52,7 +56,7 @@ function entryOf(kind: Entry["kind"], mode: number, digest: Uint8Array | undefin
     case "dir":
       return { kind };
     case "file":
-      return { kind, mode, hash: Buffer.from(digest!).toString("hex") };
+      return { kind, mode, hash: hex(digest!) };
     case "link":
       return { kind: "symlink", target };
   }
@@ -90,7 +94,7 @@ class ExactRules implements ScanRules {
   }
 }
 
-const emptyDigest = createHash("sha256").digest("hex");
+const emptyDigest = sha256("");
 
 /** Merges what changed in a source directory since a baseline into a target. Nothing that both changed is lost. */
 export async function merge(
@@ -159,7 +163,7 @@ function baseEntries(entries: readonly [string, SnapshotEntry][]): Entry[] {
 
 /** Opens a content of the source by its digest. */
 function bodiesIn(root: string, source: Scanned): (digest: string) => number {
-  const paths = new Map(source.entries.flatMap((e) => (e.digest ? [[Buffer.from(e.digest).toString("hex"), e.path]] : [])));
+  const paths = new Map(source.entries.flatMap((e) => (e.digest ? [[hex(e.digest), e.path]] : [])));
   return (digest) => {
     const found = paths.get(digest);
     if (found === undefined) throw hostError("corrupt", "a content that the merge needs is not there");

@@ -1,4 +1,5 @@
-// webpack takes a worker into its bundle where the module has this name, and makes wrong code where it is "node:worker_threads".
+// webpack takes a worker into its bundle where the module has this name, and makes wrong code where it is
+// "node:worker_threads".
 import { Worker } from "worker_threads";
 
 import type { FromWorker, Start, ToWorker } from "./messages.js";
@@ -7,8 +8,8 @@ import type { FromWorker, Start, ToWorker } from "./messages.js";
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
 /**
- * How long a thread waits for another task, in milliseconds, and how many do. A new one makes a small sync take half as long again, and
- * between two syncs an agent works for minutes; a thread that waits takes some 30 MB.
+ * How long a thread waits for another task, in milliseconds, and how many do. A new one makes a small sync take half
+ * as long again, and between two syncs an agent works for minutes; a thread that waits takes some 30 MB.
  */
 const patience = 5 * 60_000;
 const maxIdle = 2;

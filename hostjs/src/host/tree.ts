@@ -34,7 +34,10 @@ export interface Info {
   nlink: bigint;
 }
 
-/** A failure that is not the system's: "ENOTDIR" for a link or file where a directory is needed, "ENOTFILE" for no regular file. */
+/**
+ * A failure that is not the system's: "ENOTDIR" for a link or file where a directory is needed, "ENOTFILE" for no
+ * regular file.
+ */
 export class TreeError extends Error {
   constructor(readonly code: "ENOTDIR" | "ENOTFILE") {
     super(code === "ENOTDIR" ? "not a directory" : "not a regular file");
@@ -134,7 +137,9 @@ export class Dir {
     });
   }
 
-  /** What name is, with the numbers that JavaScript has, or undefined where there is nothing. It costs less than look. */
+  /**
+   * What name is, with the numbers that JavaScript has, or undefined where there is nothing. It costs less than look.
+   */
   glance(name: Name): fs.Stats | undefined {
     return this.on(name, (path) => fs.lstatSync(path, { throwIfNoEntry: false }));
   }
@@ -144,7 +149,10 @@ export class Dir {
     return this.on("", readNames);
   }
 
-  /** Opens a regular file for reading. Anything else is ENOTFILE, without waiting for a FIFO's other end. The caller closes it. */
+  /**
+   * Opens a regular file for reading. Anything else is ENOTFILE, without waiting for a FIFO's other end. The caller
+   * closes it.
+   */
   openFile(name: Name): number {
     return this.openKnown(name).fd;
   }

@@ -80,7 +80,10 @@ async function work(start: Start, calls: Calls, send: (message: FromWorker) => v
   send({ kind: "end", outcome, fit: !outcome.error && process.memoryUsage().external < maxHeld });
 }
 
-/** What a thread may hold outside of its heap while it waits for another task, in bytes: the memory of its module, and parts of archives. */
+/**
+ * What a thread may hold outside of its heap while it waits for another task, in bytes: the memory of its module, and
+ * parts of archives.
+ */
 const maxHeld = 64 << 20;
 
 function main(port: MessagePort): void {
