@@ -192,19 +192,10 @@ func playLies(t *testing.T, seed uint64) {
 	tools := spoil(b, rng, true)
 	b.opts.Timeout = 5 * time.Second
 	b.opts.Plan.Exclude = []string{"skip"}
-	guarded := map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/hooks/x": "#!/bin/sh\n", "skip/mine": "mine", "../canary/mine": "mine"}
-	for path, content := range guarded {
-		write(t, b.local, path, content)
-	}
+	guarded := guard(b)
 	o := &ours{b: b, rng: rng, at: map[string]string{}}
 	for step := range 6 {
-		for range 1 + rng.IntN(4) {
-			o.edit()
-			e := randomEdit(rng)
-			e.local = false
-			e.apply(t, b)
-			o.story = append(o.story, e.String())
-		}
+		o.editBoth()
 		pull := rng.IntN(2) == 0 && step > 0
 		o.story = append(o.story, fmt.Sprintf("pull=%v %s", pull, tools.order(rng.IntN(4), lies)))
 		o.sync(pull)
@@ -233,6 +224,27 @@ type ours struct {
 	n     int
 	at    map[string]string // by path, a text that stands nowhere else
 	story []string
+}
+
+// guard writes what no sandbox may touch: a repository, what is excluded, and what lies beside
+// the workspace. It returns the contents by path.
+func guard(b *pair) map[string]string {
+	guarded := map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/hooks/x": "#!/bin/sh\n", "skip/mine": "mine", "../canary/mine": "mine"}
+	for path, content := range guarded {
+		write(b.t, b.local, path, content)
+	}
+	return guarded
+}
+
+// editBoth edits both sides a few times.
+func (o *ours) editBoth() {
+	for range 1 + o.rng.IntN(4) {
+		o.edit()
+		e := randomEdit(o.rng)
+		e.local = false
+		e.apply(o.b.t, o.b)
+		o.story = append(o.story, e.String())
+	}
 }
 
 func (o *ours) words() string { return strings.Join(o.story, "\n") }

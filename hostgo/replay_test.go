@@ -129,19 +129,11 @@ func TestAnswersOfOtherRuns(t *testing.T) {
 				other.push()
 				other.pull()
 			}
-			guarded := map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/hooks/x": "#!/bin/sh\n", "skip/mine": "mine", "../canary/mine": "mine"}
-			for path, content := range guarded {
-				write(t, b.local, path, content)
-			}
+			guarded := guard(b)
 			o := &ours{b: b, rng: rng, at: map[string]string{}}
 			liar := clients[1]
 			for step := range 8 {
-				for range 1 + rng.IntN(4) {
-					o.edit()
-					e := randomEdit(rng)
-					e.local = false
-					e.apply(t, b)
-				}
+				o.editBoth()
 				pull := rng.IntN(2) == 0 && step > 0
 				liar.lying, liar.did = rng.IntN(4) > 0, nil
 				err := o.sync(pull)
