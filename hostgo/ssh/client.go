@@ -59,7 +59,10 @@ func (c *Client) Capabilities() hostgo.Capabilities {
 const maxArg = 130_000
 
 // missing is the exit status by which our commands say that a file is not there.
-const missing = 44
+const (
+	missing     = 44
+	missingText = "44"
+)
 
 // call runs one of our own commands on a path.
 func (c *Client) call(ctx context.Context, what, p, command string, stdin io.Reader, stdout io.Writer) error {
@@ -101,8 +104,6 @@ func (c *Client) ReadFile(ctx context.Context, p string) ([]byte, error) {
 	}
 	return append([]byte{}, b.Bytes()...), nil
 }
-
-const missingText = "44"
 
 // ListFiles implements [hostgo.Client].
 func (c *Client) ListFiles(ctx context.Context, p string) ([]string, error) {

@@ -27,8 +27,8 @@ type packer struct {
 	reader func(io.Reader) (io.Reader, error)
 }
 
-// maxWindow is what the other side may make this one hold while it unpacks, in bytes: that of the highest ordinary
-// level of zstd. Its default allows gigabytes.
+// maxWindow is what the other side may make this one hold while it unpacks, in bytes: that of
+// the highest ordinary level of zstd. Its default allows gigabytes.
 const maxWindow = 8 << 20
 
 var packers = map[string]*packer{
@@ -198,6 +198,3 @@ func unpacker(r io.Reader) (io.Reader, error) {
 	}
 	return b, nil
 }
-
-// Compresses reports whether bodies are compressed.
-func (c *Client) Compresses(ctx context.Context) bool { return c.conn.packer(ctx) != nil }

@@ -30,8 +30,6 @@ type Target struct {
 	// Config is the configuration file; "" is ~/.ssh/config, where the system's
 	// own in /etc/ssh/ssh_config follows.
 	Config string
-	// Compress packs bodies whatever the link is; else only those of a slow one.
-	Compress bool
 }
 
 // ParseTarget reads ssh://[user@]host[:port]/absolute/path.
@@ -227,8 +225,8 @@ func (s *settings) readHosts(v *values) {
 
 // readWay takes in how the host is reached, and how long that may take.
 func (s *settings) readWay(v *values) {
-	if s.far = farAway; v.flag("compression") || v.f.target.Compress {
-		s.far = 0
+	if v.flag("compression") {
+		s.far = 0 // bodies are packed whatever the link is
 	}
 	s.aliveInterval, s.aliveCount = v.duration("serveraliveinterval", defaultAlive), v.number("serveralivecountmax", defaultMisses)
 	if s.aliveCount == 0 {
@@ -278,11 +276,4 @@ func (s *settings) readNames(v *values) {
 	if mode != "no" && mode != "false" && domains != "none" && err != nil && direct && strings.Count(s.host, ".") <= v.number("canonicalizemaxdots", 1) {
 		v.fail("canonicalizehostname", "completes names of hosts, which planner does not", "write the full name in the sandbox's URL, or as HostName")
 	}
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"os"
@@ -92,10 +93,10 @@ func canonical(name string) string {
 	return strings.ToLower(name)
 }
 
-func (f *configFile) user() string { return first(f.target.User, f.or("user", f.me)) }
+func (f *configFile) user() string { return cmp.Or(f.target.User, f.or("user", f.me)) }
 
 func (f *configFile) port() string {
-	port := first(f.target.Port, f.or("port", "22"))
+	port := cmp.Or(f.target.Port, f.or("port", "22"))
 	if n, err := strconv.Atoi(port); err == nil {
 		return strconv.Itoa(n)
 	}
@@ -109,6 +110,6 @@ func (f *configFile) tokens() map[byte]string {
 		here = "localhost"
 	}
 	short, _, _ := strings.Cut(here, ".")
-	return map[byte]string{'%': "%", 'd': f.home, 'h': f.hostname(), 'i': strconv.Itoa(os.Getuid()), 'k': strings.ToLower(first(f.or("hostkeyalias", ""), f.target.Host)),
+	return map[byte]string{'%': "%", 'd': f.home, 'h': f.hostname(), 'i': strconv.Itoa(os.Getuid()), 'k': strings.ToLower(cmp.Or(f.or("hostkeyalias", ""), f.target.Host)),
 		'L': short, 'l': here, 'n': f.target.Host, 'p': f.port(), 'r': f.user(), 'u': f.me}
 }

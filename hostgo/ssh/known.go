@@ -53,15 +53,15 @@ func readKnown(file string) ([]knownKey, error) {
 // readRevoked reads a list of keys that no host may show. Whoever names one wants no host
 // to be trusted without it.
 func readRevoked(file string) ([]knownKey, error) {
-	bad := func(why, hint string, err error) ([]knownKey, error) {
-		return nil, &core.Error{Code: core.CodeIO, Path: file, Message: "the list of revoked host keys " + why, Hint: hint, Err: err}
+	bad := func(why, hint string, err error) error {
+		return &core.Error{Code: core.CodeIO, Path: file, Message: "the list of revoked host keys " + why, Hint: hint, Err: err}
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return bad("can't be read", "", err)
+		return nil, bad("can't be read", "", err)
 	}
 	if bytes.HasPrefix(data, []byte("SSHKRL\n\x00")) {
-		return bad("is a binary one, which planner does not read", "name one with a public key a line in RevokedHostKeys", nil)
+		return nil, bad("is a binary one, which planner does not read", "name one with a public key a line in RevokedHostKeys", nil)
 	}
 	var list []knownKey
 	for line := range bytes.Lines(data) {
@@ -70,7 +70,7 @@ func readRevoked(file string) ([]knownKey, error) {
 		}
 		key, _, _, _, err := ssh.ParseAuthorizedKey(line)
 		if err != nil {
-			return bad("has a line that is no key", "", err)
+			return nil, bad("has a line that is no key", "", err)
 		}
 		list = append(list, knownKey{markRevoked, "*", key, file})
 	}

@@ -24,9 +24,14 @@ import (
 	"github.com/paperclipai/syncplan/internal/sshd"
 )
 
-func open(t testing.TB, s *sshd.Server) *ssh.Client {
+// open connects to a server, with further settings for it.
+func open(t testing.TB, s *sshd.Server, settings ...string) *ssh.Client {
 	t.Helper()
-	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config})
+	text, err := os.ReadFile(s.Config)
+	require.NoError(t, err)
+	config := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(config, []byte(string(text)+strings.Join(settings, "\n")+"\n"), 0o600))
+	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: config})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -41,9 +46,7 @@ func TestClient(t *testing.T) {
 func TestClientThatCompresses(t *testing.T) {
 	s := sshtest.Start(t)
 	clienttest.TestClient(t, func(t testing.TB) (hostgo.Client, string) {
-		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config, Compress: true})
-		require.NoError(t, err)
-		t.Cleanup(func() { c.Close() })
+		c := open(t, s, "Compression yes")
 		require.True(t, c.Compresses(t.Context()))
 		return c, t.TempDir()
 	})
@@ -94,10 +97,8 @@ func TestSlowlyTakenOutputIsWhole(t *testing.T) {
 // What a shell's set-up says in each session is not taken for what a command says.
 func TestAShellThatIsNotSilent(t *testing.T) {
 	s := sshtest.Start(t, `ForceCommand printf 'a tip\nand half a line'; printf 'so there' >&2; eval "$SSH_ORIGINAL_COMMAND"`)
-	for _, compress := range []bool{false, true} {
-		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config, Compress: compress})
-		require.NoError(t, err)
-		t.Cleanup(func() { c.Close() })
+	for _, compression := range []string{"no", "yes"} {
+		c := open(t, s, "Compression "+compression)
 		roundTrip(t, c, plan.Hardened, 1)
 		var out, errs strings.Builder
 		status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "echo out; echo err >&2; exit 3"}, Stdout: &out, Stderr: &errs})
@@ -131,11 +132,8 @@ eval "$(printf '%s\n' "$SSH_ORIGINAL_COMMAND" | sed 's/\\\\/\\/g')"
 // A shell that takes no commands says so, and that is passed on.
 func TestAShellThatTakesNoCommands(t *testing.T) {
 	s := sshtest.Start(t, "ForceCommand echo 'no logins here'; exit 1")
-	for _, compress := range []bool{false, true} {
-		c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: s.Config, Compress: compress})
-		require.NoError(t, err)
-		t.Cleanup(func() { c.Close() })
-		err = c.RunStream(t.Context(), "true", nil, io.Discard, time.Minute)
+	for _, compression := range []string{"no", "yes"} {
+		err := open(t, s, "Compression "+compression).RunStream(t.Context(), "true", nil, io.Discard, time.Minute)
 		require.ErrorIs(t, err, core.CodeClient)
 		require.ErrorContains(t, err, "no logins here")
 	}
