@@ -19,78 +19,89 @@ type peer struct {
 	steps [4]func(vars) string
 }
 
+// tools write the command lines of the peers.
+type tools struct {
+	server *sshd.Server // nil where no row goes over ssh
+	rsh    string       // the command that reaches it
+}
+
 func peers(s *sshd.Server) []peer {
-	rsh, url := "", "ssh://box"
+	t := tools{server: s}
 	if s != nil {
-		rsh = s.Command()
-	}
-	plan := func(op string) func(vars) string {
-		return func(v vars) string {
-			to, home := "dir:"+v.box, ""
-			if v.ssh {
-				to, home = url+v.box, `HOME=$SSHHOME `
-			}
-			return fmt.Sprintf(`%s"$PLANNER" %s -q --state %s --sandbox %s %s`, home, op, q(v.work+"/state"), q(to), q(v.local))
-		}
-	}
-	rsync := func(back bool) func(vars) string {
-		return func(v vars) string {
-			from, to, opt := v.local+"/", v.box+"/", ""
-			if back {
-				from, to = to, from
-			}
-			if v.ssh {
-				opt = " -e " + q(rsh)
-				if back {
-					from = "box:" + from
-				} else {
-					to = "box:" + to
-				}
-			}
-			return "rsync -a --delete" + opt + " " + q(from) + " " + q(to)
-		}
-	}
-	tar := func(back bool) func(vars) string {
-		return func(v vars) string {
-			pack, unpack := "tar -C "+q(v.local)+" -cf - .", "tar -C "+q(v.box)+" -xf -"
-			if back {
-				// tar deletes nothing, so the workspace is emptied first.
-				pack, unpack = "tar -C "+q(v.box)+" -cf - .", "find "+q(v.local)+" -mindepth 1 -delete; tar -C "+q(v.local)+" -xf -"
-			}
-			if v.ssh && back {
-				pack = rsh + " box " + q(pack)
-			} else if v.ssh {
-				unpack = rsh + " box " + q(unpack)
-			}
-			return pack + " | { " + unpack + "; }"
-		}
-	}
-	unison := func(v vars) string {
-		there, opt := v.box, ""
-		if v.ssh {
-			there, opt = "ssh://box/"+v.box, " -sshcmd ssh -sshargs "+q("-F "+s.Config)
-		}
-		return fmt.Sprintf("UNISON=%s unison -batch -silent -auto -confirmbigdel=false -times%s %s %s", q(v.work+"/unison"), opt, q(v.local), q(there))
-	}
-	rclone := func(first bool) func(vars) string {
-		return func(v vars) string {
-			there, more := v.box, ""
-			if v.ssh {
-				there = fmt.Sprintf(":sftp,host=127.0.0.1,port=%s,user=%s,key_file=%s,shell_type=unix:%s", s.Port, s.User, s.KeyFile, v.box)
-			}
-			if first {
-				more = " --resync"
-			}
-			return fmt.Sprintf("rclone bisync --force --links --workdir %s%s %s %s", q(v.work+"/rclone"), more, q(v.local), q(there))
-		}
+		t.rsh = s.Command()
 	}
 	return []peer{
-		{"planner", [4]func(vars) string{plan("push"), plan("push"), plan("pull"), plan("pull")}},
-		{"seed", [4]func(vars) string{seedPush(rsh), seedPush(rsh), seedPull(rsh), seedPull(rsh)}},
-		{"rsync", [4]func(vars) string{rsync(false), rsync(false), rsync(true), rsync(true)}},
-		{"tar", [4]func(vars) string{tar(false), tar(false), tar(true), tar(true)}},
-		{"unison", [4]func(vars) string{unison, unison, unison, unison}},
-		{"rclone", [4]func(vars) string{rclone(true), rclone(false), rclone(false), rclone(false)}},
+		{"planner", [4]func(vars) string{t.planner("push"), t.planner("push"), t.planner("pull"), t.planner("pull")}},
+		{"seed", [4]func(vars) string{seedPush(t.rsh), seedPush(t.rsh), seedPull(t.rsh), seedPull(t.rsh)}},
+		{"rsync", [4]func(vars) string{t.rsync(false), t.rsync(false), t.rsync(true), t.rsync(true)}},
+		{"tar", [4]func(vars) string{t.tar(false), t.tar(false), t.tar(true), t.tar(true)}},
+		{"unison", [4]func(vars) string{t.unison, t.unison, t.unison, t.unison}},
+		{"rclone", [4]func(vars) string{t.rclone(true), t.rclone(false), t.rclone(false), t.rclone(false)}},
+	}
+}
+
+func (t tools) planner(op string) func(vars) string {
+	return func(v vars) string {
+		to, home := "dir:"+v.box, ""
+		if v.ssh {
+			to, home = "ssh://box"+v.box, `HOME=$SSHHOME `
+		}
+		return fmt.Sprintf(`%s"$PLANNER" %s -q --state %s --sandbox %s %s`, home, op, q(v.work+"/state"), q(to), q(v.local))
+	}
+}
+
+func (t tools) rsync(back bool) func(vars) string {
+	return func(v vars) string {
+		from, to, opt := v.local+"/", v.box+"/", ""
+		if back {
+			from, to = to, from
+		}
+		if v.ssh {
+			opt = " -e " + q(t.rsh)
+			if back {
+				from = "box:" + from
+			} else {
+				to = "box:" + to
+			}
+		}
+		return "rsync -a --delete" + opt + " " + q(from) + " " + q(to)
+	}
+}
+
+func (t tools) tar(back bool) func(vars) string {
+	return func(v vars) string {
+		pack, unpack := "tar -C "+q(v.local)+" -cf - .", "tar -C "+q(v.box)+" -xf -"
+		if back {
+			// tar deletes nothing, so the workspace is emptied first.
+			pack, unpack = "tar -C "+q(v.box)+" -cf - .", "find "+q(v.local)+" -mindepth 1 -delete; tar -C "+q(v.local)+" -xf -"
+		}
+		if v.ssh && back {
+			pack = t.rsh + " box " + q(pack)
+		} else if v.ssh {
+			unpack = t.rsh + " box " + q(unpack)
+		}
+		return pack + " | { " + unpack + "; }"
+	}
+}
+
+func (t tools) unison(v vars) string {
+	there, opt := v.box, ""
+	if v.ssh {
+		there, opt = "ssh://box/"+v.box, " -sshcmd ssh -sshargs "+q("-F "+t.server.Config)
+	}
+	return fmt.Sprintf("UNISON=%s unison -batch -silent -auto -confirmbigdel=false -times%s %s %s", q(v.work+"/unison"), opt, q(v.local), q(there))
+}
+
+func (t tools) rclone(first bool) func(vars) string {
+	return func(v vars) string {
+		there, more := v.box, ""
+		if v.ssh {
+			there = fmt.Sprintf(":sftp,host=127.0.0.1,port=%s,user=%s,key_file=%s,shell_type=unix:%s", t.server.Port, t.server.User, t.server.KeyFile, v.box)
+		}
+		if first {
+			more = " --resync"
+		}
+		return fmt.Sprintf("rclone bisync --force --links --workdir %s%s %s %s", q(v.work+"/rclone"), more, q(v.local), q(there))
 	}
 }
 
