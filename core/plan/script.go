@@ -36,6 +36,8 @@ import (
 // it lacks the one that base speaks of, and that listing is gone, the sandbox was set
 // back to an earlier state, such as a snapshot of its machine: what came since would
 // look deleted there. So its marker does not count then (promise D4), whatever it says.
+// The names of the listings could not tell that: only the newest stays, and a sandbox that
+// lost them all is no other one.
 //
 // Variables that the caller sets:
 //

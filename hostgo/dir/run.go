@@ -128,29 +128,14 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 	if err := cmd.Start(); err != nil {
 		return -1, hostgo.ClientError(ctx, what, "", err)
 	}
-	ended := make(chan struct{})
-	passed := make(chan struct{})
-	go func() {
-		defer close(passed)
-		for {
-			select {
-			case s, ok := <-req.Signals:
-				if !ok {
-					return
-				}
-				if atTerminal && s == os.Interrupt {
-					continue // the terminal has sent it to the command already
-				}
-				// A command that is just ending need not get it any more.
-				_ = signal(cmd, s)
-			case <-ended:
-				return
-			}
+	stop := passSignals(req.Signals, func(s os.Signal) {
+		if atTerminal && s == os.Interrupt {
+			return // the terminal has sent it to the command already
 		}
-	}()
+		_ = signal(cmd, s) // a command that is just ending need not get it any more
+	})
 	err := cmd.Wait()
-	close(ended)
-	<-passed
+	stop()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -159,6 +144,26 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		return status(cmd.ProcessState), nil
 	}
 	return -1, hostgo.ClientError(ctx, what, "", err)
+}
+
+// passSignals hands signals to send until it is stopped, which waits for one that is under way.
+func passSignals(signals <-chan os.Signal, send func(os.Signal)) (stop func()) {
+	ended, passed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(passed)
+		for {
+			select {
+			case s, ok := <-signals:
+				if !ok {
+					return
+				}
+				send(s)
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() { close(ended); <-passed }
 }
 
 // isTerminal reports whether a command reads from a person's terminal.
