@@ -91,13 +91,55 @@ func parseFunction(body []byte) (*function, error) {
 	return f, nil
 }
 
+// operands are what follows the first byte of an instruction.
+type operands uint8
+
+const (
+	foreign  operands = iota // Go's linker never writes such an instruction
+	bare                     // nothing
+	typeByte                 // x, the type of a block
+	table                    // targets
+	index                    // x
+	indexes                  // x and y
+	integer                  // x, signed
+	bits32                   // x, of a float
+	bits64                   // x, of a float
+	further                  // x, the rest of the instruction's number, and what belongs to that
+)
+
+func operandsOf(op byte) operands {
+	switch {
+	case op == opBlock || op == opLoop || op == opIf:
+		return typeByte
+	case op == opBrTable:
+		return table
+	case op == opBr || op == opBrIf || op == opCall || opGet <= op && op <= opGlobalSet || op == opMemorySize || op == opMemoryGrow:
+		return index
+	case op == opCallIndirect || opLoad <= op && op <= opStoreEnd:
+		return indexes
+	case op == opConst || op == opConst64:
+		return integer
+	case op == opConstF32:
+		return bits32
+	case op == opConstF64:
+		return bits64
+	case op == opPrefix:
+		return further
+	case op > opLastPlain || op > opCallIndirect && op < 0x1a || op > 0x1b && op < opGet || opElse < op && op < opEnd:
+		return foreign
+	}
+	return bare
+}
+
 // instr reads one instruction. Those that Go's linker never writes are a failure.
 func (r *reader) instr() instr {
 	i := instr{op: r.byte()}
-	switch op := i.op; {
-	case op == opBlock || op == opLoop || op == opIf:
+	switch operandsOf(i.op) {
+	case foreign:
+		r.fail()
+	case typeByte:
 		i.x = int64(r.byte())
-	case op == opBrTable:
+	case table:
 		n := r.uint()
 		if n > uint64(len(r.rest)) {
 			r.fail()
@@ -106,28 +148,26 @@ func (r *reader) instr() instr {
 		for range n + 1 {
 			i.targets = append(i.targets, r.uint())
 		}
-	case op == opBr || op == opBrIf || op == opCall || opGet <= op && op <= opGlobalSet || op == opMemorySize || op == opMemoryGrow:
+	case index:
 		i.x = int64(r.uint())
-	case op == opCallIndirect || opLoad <= op && op <= opStoreEnd:
+	case indexes:
 		i.x, i.y = int64(r.uint()), int64(r.uint())
-	case op == opConst || op == opConst64:
+	case integer:
 		i.x = r.int()
-	case op == opConstF32:
+	case bits32:
 		if b := r.bytes(4); b != nil {
 			i.x = int64(binary.LittleEndian.Uint32(b))
 		}
-	case op == opConstF64:
+	case bits64:
 		if b := r.bytes(8); b != nil {
 			i.x = int64(binary.LittleEndian.Uint64(b))
 		}
-	case op == opPrefix:
+	case further:
 		switch i.x = int64(r.uint()); {
 		case i.x == opMemoryCopy && r.byte() == 0 && r.byte() == 0, i.x == opMemoryFill && r.byte() == 0, i.x < 8:
 		default:
 			r.fail()
 		}
-	case op > opLastPlain || op > opCallIndirect && op < 0x1a || op > 0x1b && op < opGet || opElse < op && op < opEnd:
-		r.fail()
 	}
 	return i
 }
@@ -142,25 +182,25 @@ func (f *function) encode() []byte {
 
 func (i instr) append(out []byte) []byte {
 	out = append(out, i.op)
-	switch op := i.op; {
-	case op == opBlock || op == opLoop || op == opIf:
+	switch operandsOf(i.op) {
+	case typeByte:
 		out = append(out, byte(i.x))
-	case op == opBrTable:
+	case table:
 		out = binary.AppendUvarint(out, uint64(len(i.targets)-1))
 		for _, t := range i.targets {
 			out = binary.AppendUvarint(out, t)
 		}
-	case op == opBr || op == opBrIf || op == opCall || opGet <= op && op <= opGlobalSet || op == opMemorySize || op == opMemoryGrow:
+	case index:
 		out = binary.AppendUvarint(out, uint64(i.x))
-	case op == opCallIndirect || opLoad <= op && op <= opStoreEnd:
+	case indexes:
 		out = binary.AppendUvarint(binary.AppendUvarint(out, uint64(i.x)), uint64(i.y))
-	case op == opConst || op == opConst64:
+	case integer:
 		out = appendInt(out, i.x)
-	case op == opConstF32:
+	case bits32:
 		out = binary.LittleEndian.AppendUint32(out, uint32(i.x))
-	case op == opConstF64:
+	case bits64:
 		out = binary.LittleEndian.AppendUint64(out, uint64(i.x))
-	case op == opPrefix:
+	case further:
 		out = binary.AppendUvarint(out, uint64(i.x))
 		if i.x == opMemoryCopy {
 			out = append(out, 0, 0)
