@@ -168,7 +168,8 @@ func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, f
 		case limits.Names < 0:
 			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has too many long names"}
 		case len(h.Name) > limits.Path || len(h.Linkname) > limits.Path:
-			return &core.Error{Code: core.CodeLimit, Message: "the sandbox's archive has a name of more than " + strconv.Itoa(limits.Path) + " bytes"}
+			return &core.Error{Code: core.CodeLimit,
+				Message: "the sandbox's archive has a name of more than " + strconv.Itoa(limits.Path) + " bytes"}
 		}
 		body := &bodyReader{r: t}
 		if err := fn(rawMember(h), body); err != nil {
@@ -227,7 +228,8 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 }
 
 func brokenArchive(err error) error {
-	return &core.Error{Code: core.CodeCorrupt, Message: "the sandbox's archive is damaged or incomplete", Hint: "nothing was written; run it again", Err: err}
+	return &core.Error{Code: core.CodeCorrupt, Message: "the sandbox's archive is damaged or incomplete",
+		Hint: "nothing was written; run it again", Err: err}
 }
 
 func rawMember(h *tar.Header) RawMember {
@@ -248,7 +250,7 @@ func rawMember(h *tar.Header) RawMember {
 	default:
 		m.Fault = "a device, FIFO or something unknown"
 	}
-	if strings.HasPrefix(m.Name, "/") || m.Name == ".." || strings.HasPrefix(m.Name, "../") || strings.HasSuffix(m.Name, "/..") || strings.Contains(m.Name, "/../") {
+	if strings.HasPrefix(m.Name, "/") || strings.Contains("/"+m.Name+"/", "/../") {
 		m.Fault = "its name leads out of the archive"
 	}
 	return m

@@ -59,7 +59,8 @@ func (a *ArchiveWriter) Close() error { return archiveError(a.w.Close()) }
 // not an error. keep, if not nil, is given the content of each small file; like
 // the member given to done it holds only until the call returns.
 // members is used from another goroutine while AddAll runs.
-func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, Member], keep func(core.Digest, []byte) error, done func(i int, m *Member, s Sent)) error {
+func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, Member],
+	keep func(core.Digest, []byte) error, done func(i int, m *Member, s Sent)) error {
 	top, err := tree.Open(root)
 	if err != nil {
 		return ioError("the folder can't be read", root, err)

@@ -42,7 +42,8 @@ func ignoresBelow(ctx context.Context, d *tree.Dir, path string, list *[]core.Ig
 		text, err := readIgnore(d)
 		switch {
 		case errors.Is(err, core.CodeLimit):
-			return &core.Error{Code: core.CodeLimit, Path: core.Join(path, ".gitignore"), Message: "a .gitignore of over 1 MiB", Hint: "make it shorter, or sync without --gitignore"}
+			return &core.Error{Code: core.CodeLimit, Path: core.Join(path, ".gitignore"), Message: "a .gitignore of over 1 MiB",
+				Hint: "make it shorter, or sync without --gitignore"}
 		case err == nil:
 			*list = append(*list, core.IgnoreFile{Dir: path, Text: text})
 		}

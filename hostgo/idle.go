@@ -49,7 +49,8 @@ func (i *Idle) Explain(what string, err error) error {
 		}
 		return ClientError(i.outer, what, "", err)
 	case cause == context.DeadlineExceeded:
-		return &core.Error{Code: core.CodeTimeout, Message: what + " took longer than " + i.timeout.String(), Hint: "allow more with --timeout", Err: cause}
+		return &core.Error{Code: core.CodeTimeout, Message: what + " took longer than " + i.timeout.String(),
+			Hint: "allow more with --timeout", Err: cause}
 	}
 	return &core.Error{Code: core.CodeClient, Message: what + " failed", Err: cause}
 }

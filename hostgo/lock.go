@@ -27,9 +27,11 @@ func AcquireLock(ctx context.Context, realPath string, waiting func(holder strin
 	release, err = acquire(bounded, realPath, waiting)
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return nil, &core.Error{Code: core.CodeCancelled, Path: realPath, Message: "stopped while waiting for another sync of this workspace", Err: ctx.Err()}
+		return nil, &core.Error{Code: core.CodeCancelled, Path: realPath,
+			Message: "stopped while waiting for another sync of this workspace", Err: ctx.Err()}
 	case bounded.Err() != nil && err != nil:
-		return nil, &core.Error{Code: core.CodeBusy, Path: realPath, Message: "another sync holds this workspace", Hint: "wait for it to end and run it again"}
+		return nil, &core.Error{Code: core.CodeBusy, Path: realPath, Message: "another sync holds this workspace",
+			Hint: "wait for it to end and run it again"}
 	}
 	return release, err
 }

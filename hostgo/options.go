@@ -50,7 +50,8 @@ func DefaultStateDir() (string, error) {
 		err = errors.New("$HOME is no absolute path")
 	}
 	if err != nil {
-		return "", &core.Error{Code: core.CodeIO, Message: "there is no home directory to keep state in", Hint: "name a folder with --state DIR", Err: err}
+		return "", &core.Error{Code: core.CodeIO, Message: "there is no home directory to keep state in",
+			Hint: "name a folder with --state DIR", Err: err}
 	}
 	return filepath.Join(home, ".local", "state", "syncplan"), nil
 }

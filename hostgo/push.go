@@ -342,7 +342,8 @@ func (s *session) explain(ctx context.Context, err error) error {
 		return &core.Error{Code: core.CodeStalePlan, Message: "the sandbox changed while the push was planned; nothing was changed there",
 			Hint: "run it again"}
 	case "busy":
-		return &core.Error{Code: core.CodeBusy, Message: "another push is being applied in this sandbox", Hint: "wait for it to end and run it again"}
+		return &core.Error{Code: core.CodeBusy, Message: "another push is being applied in this sandbox",
+			Hint: "wait for it to end and run it again"}
 	}
 	return err
 }

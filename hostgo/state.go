@@ -49,8 +49,9 @@ func (s *state) checkOwner() error {
 		return ioError("the state folder can't be reached", s.dir, err)
 	}
 	if !mine {
-		return &core.Error{Code: core.CodeUnsafeRoot, Path: s.dir, Message: "the state folder belongs to somebody else, or anybody may write to it",
-			Hint: "name another state folder, or chown this one if you know what is in it"}
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: s.dir,
+			Message: "the state folder belongs to somebody else, or anybody may write to it",
+			Hint:    "name another state folder, or chown this one if you know what is in it"}
 	}
 	return nil
 }

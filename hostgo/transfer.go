@@ -19,7 +19,8 @@ func partOf(c Client) (int64, error) {
 		most = wholeBuffer
 	}
 	if most < plan.PartUnit {
-		return 0, &core.Error{Code: core.CodeUnsupported, Message: "the sandbox takes too little in one call", Hint: "it must take 4096 bytes at least"}
+		return 0, &core.Error{Code: core.CodeUnsupported, Message: "the sandbox takes too little in one call",
+			Hint: "it must take 4096 bytes at least"}
 	}
 	return most / plan.PartUnit * plan.PartUnit, nil
 }

@@ -45,8 +45,9 @@ func apart(workspace, sandbox string) error {
 		sandbox = real
 	}
 	if within(workspace, sandbox) || within(sandbox, workspace) {
-		return &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox, Message: "the workspace and the sandbox are the same folder or one lies in the other",
-			Hint: "use a sandbox folder outside the workspace"}
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox,
+			Message: "the workspace and the sandbox are the same folder or one lies in the other",
+			Hint:    "use a sandbox folder outside the workspace"}
 	}
 	return nil
 }

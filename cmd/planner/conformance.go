@@ -61,7 +61,8 @@ func (a *app) conformance() error {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the vectors can't be read", Err: err}
 	}
 	if len(vectors) == 0 {
-		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "there are no vectors", Hint: "name the folder: planner conformance testdata/golden"}
+		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "there are no vectors",
+			Hint: "name the folder: planner conformance testdata/golden"}
 	}
 	answer, done, err := f.implementation(ctx)
 	if err != nil {
@@ -105,7 +106,8 @@ func loadModule(ctx context.Context, file string) (i *wasmhost.Instance, close f
 		return nil, nil, &core.Error{Code: core.CodeIO, Path: file, Message: "the module can't be read", Err: err}
 	}
 	fault := func(err error) error {
-		return &core.Error{Code: core.CodeUnsupported, Path: file, Message: "the file is no planner of this version", Err: err, Hint: "build it with: make wasm"}
+		return &core.Error{Code: core.CodeUnsupported, Path: file, Message: "the file is no planner of this version", Err: err,
+			Hint: "build it with: make wasm"}
 	}
 	module, err := wasmhost.Compile(ctx, data)
 	if err != nil {
@@ -142,7 +144,8 @@ func updateVectors(ctx context.Context, folder string) error {
 		return &core.Error{Code: core.CodeUnsupported, Path: folder, Message: "git can't say whether the vectors are committed", Err: err}
 	}
 	if dirty := strings.TrimSpace(string(out)); dirty != "" {
-		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the folder has changes that are not committed", Hint: "commit the hand-written vectors first"}
+		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the folder has changes that are not committed",
+			Hint: "commit the hand-written vectors first"}
 	}
 	if err := golden.Update(folder, callCore); err != nil {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the vectors can't be updated", Err: err}

@@ -34,7 +34,8 @@ type output struct {
 
 func newOutput(a *app, asJSON bool) *output {
 	o := &output{a: a, json: asJSON, clear: func() {}, start: time.Now()}
-	o.sum = summary{Type: "summary", Status: string(plan.StatusOK), Conflicts: []conflictOut{}, Problems: []problemOut{}, Flagged: []string{}, at: map[string]int{}}
+	o.sum = summary{Type: "summary", Status: string(plan.StatusOK), Conflicts: []conflictOut{}, Problems: []problemOut{},
+		Flagged: []string{}, at: map[string]int{}}
 	if asJSON {
 		o.line(versionOut())
 	}

@@ -94,7 +94,8 @@ func openSSH(ctx context.Context, url string) (*sandbox, error) {
 func openThrowaway() (*sandbox, error) {
 	top, err := os.MkdirTemp("", "planner-")
 	if err != nil {
-		return nil, &core.Error{Code: core.CodeIO, Message: "no throwaway sandbox can be made", Hint: "name one with --sandbox dir:/absolute/path", Err: err}
+		return nil, &core.Error{Code: core.CodeIO, Message: "no throwaway sandbox can be made",
+			Hint: "name one with --sandbox dir:/absolute/path", Err: err}
 	}
 	box := &sandbox{top: top, state: filepath.Join(top, "state")}
 	work := filepath.Join(top, "workspace")
@@ -167,7 +168,8 @@ func (b *sandbox) release(a *app, f *syncFlags, home bool) error {
 		err = os.RemoveAll(b.top)
 	}
 	if err != nil {
-		return &core.Error{Code: core.CodeIO, Message: "the throwaway sandbox can't be removed", Path: b.top, Hint: "remove it by hand; everything came home", Err: err}
+		return &core.Error{Code: core.CodeIO, Message: "the throwaway sandbox can't be removed", Path: b.top,
+			Hint: "remove it by hand; everything came home", Err: err}
 	}
 	return nil
 }

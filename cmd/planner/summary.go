@@ -97,7 +97,8 @@ func (o *output) add(r *hostgo.Report) {
 
 // worst keeps the status that asks most of the person.
 func (o *output) worst(status plan.Status) {
-	rank := map[plan.Status]int{plan.StatusOK: exitOK, plan.StatusConflicts: exitConflicts, plan.StatusPartial: exitPartial, plan.StatusRefused: exitRefused}
+	rank := map[plan.Status]int{plan.StatusOK: exitOK, plan.StatusConflicts: exitConflicts,
+		plan.StatusPartial: exitPartial, plan.StatusRefused: exitRefused}
 	if n := rank[status]; n > o.exit {
 		o.exit, o.sum.Status = n, string(status)
 	}

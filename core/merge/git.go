@@ -38,7 +38,8 @@ func (w *walker) pullGit(path string, exact bool, b, s, t *core.Entry) {
 	case !exact || !isDir(s):
 		w.refuse(path, core.ProblemProtected, "git's own files are never written from a sandbox")
 	case !w.sameRepo(path):
-		w.refuse(path, core.ProblemGitKept, "commits, branches or staged changes made in the sandbox stayed there; fetch or copy them before it is removed")
+		w.refuse(path, core.ProblemGitKept,
+			"commits, branches or staged changes made in the sandbox stayed there; fetch or copy them before it is removed")
 	}
 }
 

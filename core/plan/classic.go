@@ -120,11 +120,13 @@ func classicMarker(adapter string) string { return core.RuntimeDir + "/" + adapt
 // bodies in parts, and an asset that would stand where the seed puts an archive.
 func (r *Request) validateClassic() error {
 	if (r.Root == "/tmp" || r.Root == "/root") && r.RemoteCwd != r.Root {
-		return &core.Error{Code: core.CodeUnsafeRoot, Path: r.Root, Field: "root", Message: "the classic dialect clears the workspace's folder, and this one holds more",
-			Hint: "name a folder of its own, or use the hardened dialect"}
+		return &core.Error{Code: core.CodeUnsafeRoot, Path: r.Root, Field: "root",
+			Message: "the classic dialect clears the workspace's folder, and this one holds more",
+			Hint:    "name a folder of its own, or use the hardened dialect"}
 	}
 	if r.Part != 0 {
-		return &core.Error{Code: core.CodeUnsupported, Field: "part", Message: "in the classic dialect a body is one file", Hint: "use the hardened dialect"}
+		return &core.Error{Code: core.CodeUnsupported, Field: "part", Message: "in the classic dialect a body is one file",
+			Hint: "use the hardened dialect"}
 	}
 	for i := range r.Assets {
 		if key := r.Assets[i].Key; key == "workspace-upload.tar" || key == "workspace-download.tar" {

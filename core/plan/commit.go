@@ -44,10 +44,13 @@ func advance(old, like core.Tree, decisions merge.Decisions, results []merge.Res
 	return settle(rewrite(old, like, decisions, results, advanceOne), old)
 }
 
+// advancer returns the entry that a decision with a result makes of one, nil for none.
+type advancer func(*core.Entry, *merge.Decision, *merge.Result) *core.Entry
+
 // rewrite gives each path that has decisions with results the entry that one after
 // the other makes of the one before, nil for none. What lies between is copied
 // unseen. Where the outcome is as like is, it shares that.
-func rewrite(old, like core.Tree, decisions merge.Decisions, results []merge.Result, one func(*core.Entry, *merge.Decision, *merge.Result) *core.Entry) core.Tree {
+func rewrite(old, like core.Tree, decisions merge.Decisions, results []merge.Result, one advancer) core.Tree {
 	out := core.TreeBuilder{Like: like}
 	var kept core.Entry
 	rest, reader := old.Cursor(), decisions.Reader()

@@ -90,10 +90,12 @@ func (p *Plan) copyAside(v *AsideVersion, dest, adapter string) {
 		case core.Name(e.Path) == ".git":
 			repo = e.Path
 			where := core.RuntimeDir + "/" + adapter
-			p.Problems = append(p.Problems, core.Problem{Path: repo, Code: core.ProblemGitKept, Detail: "a push set it aside, so it stayed in the sandbox, in " +
-				where + "/displaced/" + v.ID.String() + ", and from the next push on in " + where + "/kept/" + v.ID.String()})
+			p.Problems = append(p.Problems, core.Problem{Path: repo, Code: core.ProblemGitKept,
+				Detail: "a push set it aside, so it stayed in the sandbox, in " +
+					where + "/displaced/" + v.ID.String() + ", and from the next push on in " + where + "/kept/" + v.ID.String()})
 		case i > 0 && core.Protected(e.Path):
-			p.Problems = append(p.Problems, core.Problem{Path: e.Path, Code: core.ProblemProtected, Detail: "not brought home with the version set aside"})
+			p.Problems = append(p.Problems, core.Problem{Path: e.Path, Code: core.ProblemProtected,
+				Detail: "not brought home with the version set aside"})
 		case e.Kind == core.KindLink:
 			p.Problems = append(p.Problems, linkLeft(e))
 		default:

@@ -152,7 +152,8 @@ func (p *Plan) bind(r *Request) (base *core.Base, refused *refusal) {
 	switch {
 	case r.Base == nil:
 	case !known && r.Op == merge.Pull && !r.Options.allows(GuardReplaced):
-		return nil, &refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied or set back to an earlier state: its marker is missing, another one, or older",
+		return nil, &refusal{GuardReplaced, "the sandbox is not the one that the last sync spoke to, or it was emptied or set back " +
+			"to an earlier state: its marker is missing, another one, or older",
 			"push to it again, or use --allow sandbox_replaced to merge without knowing what was deleted"}
 	case !known, r.Op == merge.Push && r.Options.allows(GuardEmptied) && emptied(r):
 		p.BaseReset = true
@@ -240,7 +241,8 @@ func (p *Plan) addScanProblems(r *Request) {
 		if dir == "" {
 			dir = "."
 		}
-		p.Problems = append(p.Problems, core.Problem{Path: dir, Code: core.ProblemUnreadable, Detail: "the directory could not be listed, so nothing below it was deleted"})
+		p.Problems = append(p.Problems, core.Problem{Path: dir, Code: core.ProblemUnreadable,
+			Detail: "the directory could not be listed, so nothing below it was deleted"})
 	}
 	p.Problems = core.SortProblems(p.Problems)
 }

@@ -210,8 +210,9 @@ func (o *Options) validate() error {
 	}
 	for i, g := range o.Allow {
 		if !g.known() {
-			return &core.Error{Code: core.CodeInvalidRequest, Field: "allow[" + itoa(i) + "]", Message: "unknown guard \"" + core.DisplayPath(string(g)) + "\"",
-				Hint: "the guards that can be allowed are sandbox_replaced, sandbox_emptied and mass_delete"}
+			return &core.Error{Code: core.CodeInvalidRequest, Field: "allow[" + itoa(i) + "]",
+				Message: "unknown guard \"" + core.DisplayPath(string(g)) + "\"",
+				Hint:    "the guards that can be allowed are sandbox_replaced, sandbox_emptied and mass_delete"}
 		}
 	}
 	if m := o.MaxDelete; m != nil && (m.Files < 0 || m.Percent < 0 || m.Percent > 100) {
@@ -290,7 +291,8 @@ func ValidateRoot(root string) error {
 	if why == "" {
 		return nil
 	}
-	return &core.Error{Code: core.CodeUnsafeRoot, Path: root, Field: "root", Message: why, Hint: "name a folder of its own, such as /workspace or /home/user/project"}
+	return &core.Error{Code: core.CodeUnsafeRoot, Path: root, Field: "root", Message: why,
+		Hint: "name a folder of its own, such as /workspace or /home/user/project"}
 }
 
 // RuntimeDir returns RT, the folder in the sandbox that belongs to one adapter.

@@ -115,7 +115,9 @@ func seenAfter(old core.Tree, next *core.Base, p *Plan, results []merge.Result) 
 	there := p.Seen.Entries(old, next.Entries)
 	if p.Op == merge.Push {
 		var made core.Entry
-		there = rewrite(there, next.Entries, p.Decisions, results, func(e *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry { return pushedOne(e, d, r, &made) })
+		there = rewrite(there, next.Entries, p.Decisions, results, func(e *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry {
+			return pushedOne(e, d, r, &made)
+		})
 		out.Repos = pushedRepos(p, results)
 	}
 	out.SeenFrom(next.Entries, there)

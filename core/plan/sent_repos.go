@@ -27,8 +27,9 @@ func (s *Sent) checkRepos(p *Plan) error {
 		want := u.Decision.Want.Digest
 		moved := core.RepoStateName(name) && !want.IsZero() && digest != want
 		if moved || changed[u.Number] && isObject(name) {
-			return &core.Error{Code: core.CodeStalePlan, Path: repo, Message: "the repository was used while it was sent; nothing was changed in the sandbox",
-				Hint: "run it again"}
+			return &core.Error{Code: core.CodeStalePlan, Path: repo,
+				Message: "the repository was used while it was sent; nothing was changed in the sandbox",
+				Hint:    "run it again"}
 		}
 	}
 	return nil

@@ -122,7 +122,8 @@ func corrupt(why string) error {
 const FieldSeen = "seen"
 
 func contradiction(path string) error {
-	return &core.Error{Code: core.CodeCorrupt, Field: FieldSeen, Path: path, Message: "the sandbox's listing contradicts the one before", Hint: "run it again"}
+	return &core.Error{Code: core.CodeCorrupt, Field: FieldSeen, Path: path, Message: "the sandbox's listing contradicts the one before",
+		Hint: "run it again"}
 }
 
 // surveyText is the text of a download, cut at its marks.

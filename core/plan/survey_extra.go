@@ -67,7 +67,8 @@ func (s *surveyReader) readAside(members []SurveyMember) {
 				s.remote.Snapshot.Problems = append(s.remote.Snapshot.Problems, bad)
 				continue
 			}
-			v.Entries = append(v.Entries, core.Entry{Path: v.Path + tail, Kind: m.Kind, Mode: m.Mode & core.MaxMode, Size: m.Size, Digest: m.Digest, Target: m.Target})
+			v.Entries = append(v.Entries, core.Entry{Path: v.Path + tail, Kind: m.Kind, Mode: m.Mode & core.MaxMode,
+				Size: m.Size, Digest: m.Digest, Target: m.Target})
 		}
 	}
 	for _, v := range byID {

@@ -35,7 +35,8 @@ type Target struct {
 // ParseTarget reads ssh://[user@]host[:port]/absolute/path.
 func ParseTarget(s string) (Target, error) {
 	bad := func(why string) (Target, error) {
-		return Target{}, &core.Error{Code: core.CodeInvalidRequest, Field: "sandbox", Message: why, Hint: "write it as ssh://user@host:port/absolute/path"}
+		return Target{}, &core.Error{Code: core.CodeInvalidRequest, Field: "sandbox", Message: why,
+			Hint: "write it as ssh://user@host:port/absolute/path"}
 	}
 	u, err := url.Parse(s)
 	switch {
@@ -215,7 +216,8 @@ func (s *settings) readHosts(v *values) {
 	strict := v.word("stricthostkeychecking", "yes", "yes", "true", "ask", "accept-new", "no", "false", "off")
 	s.accept = strict != "yes" && strict != "true" && strict != "ask"
 	if s.accept && !strings.EqualFold(v.f.or("knownhostscommand", "none"), "none") {
-		v.fail("knownhostscommand", "has a command that knows hosts, which planner does not run: it would take their keys for new ones", "set StrictHostKeyChecking yes, and list the host in a file of known hosts")
+		v.fail("knownhostscommand", "has a command that knows hosts, which planner does not run: it would take their keys for new ones",
+			"set StrictHostKeyChecking yes, and list the host in a file of known hosts")
 	}
 	s.rsaBits = v.number("requiredrsasize", defaultRSABits)
 	insecure := ssh.InsecureAlgorithms()
@@ -241,7 +243,8 @@ func (s *settings) readWay(v *values) {
 	if command := v.f.or("proxycommand", "none"); !strings.EqualFold(command, "none") {
 		s.command = v.expand("proxycommand", command, false)
 		if v.flag("proxyusefdpass") {
-			v.fail("proxyusefdpass", "has a proxy command that hands over a connection, which planner can't take", "use a ProxyCommand that passes on what it reads and writes")
+			v.fail("proxyusefdpass", "has a proxy command that hands over a connection, which planner can't take",
+				"use a ProxyCommand that passes on what it reads and writes")
 		}
 	}
 	usual, insecure := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()

@@ -95,7 +95,8 @@ func (f *configFile) read(name string, level int) error {
 		case *core.Error:
 			return e
 		default:
-			return &core.Error{Code: core.CodeInvalidRequest, Path: name, Message: "the SSH configuration is not understood", Err: fmt.Errorf("line %d: %w", n, err)}
+			return &core.Error{Code: core.CodeInvalidRequest, Path: name, Message: "the SSH configuration is not understood",
+				Err: fmt.Errorf("line %d: %w", n, err)}
 		}
 	}
 	if err := lines.Err(); err != nil {

@@ -57,8 +57,9 @@ func (f *configFile) holds(name, value string) (bool, error) {
 	case "exec":
 		return f.succeeds(value)
 	}
-	return false, &core.Error{Code: core.CodeInvalidRequest, Field: "Match " + core.DisplayPath(name), Message: "the SSH configuration has a condition that planner does not know",
-		Hint: "put a Match that planner knows in front of it, such as one for the host"}
+	return false, &core.Error{Code: core.CodeInvalidRequest, Field: "Match " + core.DisplayPath(name),
+		Message: "the SSH configuration has a condition that planner does not know",
+		Hint:    "put a Match that planner knows in front of it, such as one for the host"}
 }
 
 // succeeds runs the command of a condition.

@@ -314,7 +314,8 @@ func (p *process) watch(leaves bool) {
 	p.ended <- status
 }
 
-var signalNumbers = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14, "TERM": 15, "USR1": 10, "USR2": 12}
+var signalNumbers = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11,
+	"PIPE": 13, "ALRM": 14, "TERM": 15, "USR1": 10, "USR2": 12}
 
 func (p *process) wait(ctx context.Context, signals <-chan os.Signal) (int, error) {
 	input := p.input

@@ -143,8 +143,9 @@ func (h *hosts) distrust(why error) error {
 }
 
 func (h *hosts) changed(host, name, file, print string) error {
-	return &core.Error{Code: core.CodePermission, Message: "the key of " + h.shown(host) + " is not the one that is known; somebody may be in between. It shows " + print,
-		Hint: "if the change is expected, remove the old key: ssh-keygen -R " + plan.Word(name) + " -f " + plan.Word(file)}
+	return &core.Error{Code: core.CodePermission,
+		Message: "the key of " + h.shown(host) + " is not the one that is known; somebody may be in between. It shows " + print,
+		Hint:    "if the change is expected, remove the old key: ssh-keygen -R " + plan.Word(name) + " -f " + plan.Word(file)}
 }
 
 // has reports whether a key is listed with a marker. A key that is known without the port

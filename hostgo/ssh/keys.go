@@ -169,8 +169,9 @@ func (k *keys) signers() ([]ssh.Signer, error) { return k.list, nil }
 const usualTries = 6
 
 func (k *keys) refused(s *settings) error {
-	e := &core.Error{Code: core.CodePermission, Message: "the login as " + core.DisplayPath(s.user) + " at " + core.DisplayPath(s.host) + " was refused",
-		Hint: s.byHand()}
+	e := &core.Error{Code: core.CodePermission,
+		Message: "the login as " + core.DisplayPath(s.user) + " at " + core.DisplayPath(s.host) + " was refused",
+		Hint:    s.byHand()}
 	switch {
 	case len(k.unused) > 0:
 		e.Hint = k.unused[0].hint

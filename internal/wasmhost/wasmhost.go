@@ -62,7 +62,8 @@ func (m *Module) Start(ctx context.Context, config wazero.ModuleConfig) (*Instan
 	i := &Instance{module}
 	abi, err := i.export(ctx, "abi")
 	if err == nil && (abi>>16 != core.ABIMajor || abi&0xffff < core.ABIMinor) {
-		err = &core.Error{Code: core.CodeUnsupported, Message: fmt.Sprintf("the module has ABI %d.%d, not %d.%d", abi>>16, abi&0xffff, core.ABIMajor, core.ABIMinor)}
+		err = &core.Error{Code: core.CodeUnsupported,
+			Message: fmt.Sprintf("the module has ABI %d.%d, not %d.%d", abi>>16, abi&0xffff, core.ABIMajor, core.ABIMinor)}
 	}
 	if err != nil {
 		return nil, errors.Join(err, module.Close(ctx))
