@@ -70,6 +70,19 @@ var hints = [...]struct{ words, hint string }{
 	{"read-only file system", "a file system of the sandbox is read-only: change that there and run it again"},
 	{"permission denied", "something in the sandbox may not be changed: give the permission there and run it again"},
 	{"operation not permitted", "something in the sandbox may not be changed: give the permission there and run it again"},
+	{": not found", lacksTool}, {"command not found", lacksTool}, {"executable file not found", lacksTool},
+}
+
+const lacksTool = "a tool is missing in the sandbox: a sync needs sh, find, tar, cat, rm, rmdir, mv, cp, mkdir, chmod, ln and sort there"
+
+// NotStarted is the error of a command of a [Commander] that never began.
+func NotStarted(ctx context.Context, err error) error {
+	failed := ClientError(ctx, "the command", "", err)
+	var e *core.Error
+	if errors.As(failed, &e) && e.Code == core.CodeClient {
+		e.Hint = "see that it is in the sandbox, on the PATH there, and executable"
+	}
+	return failed
 }
 
 func hintFor(err error) string {

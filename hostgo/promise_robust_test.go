@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -165,7 +166,10 @@ func TestD14_WhatTheSandboxRefusesHasAHint(t *testing.T) {
 		full: {&os.PathError{Op: "write", Path: "/box/f", Err: syscall.ENOSPC}, tool("No space left on device")},
 		"a file system of the sandbox is read-only: change that there and run it again": {tool("Read-only file system")},
 		refused: {syscall.EACCES, tool("Permission denied"), tool("Operation not permitted")},
-		"":      {syscall.EIO, tool("Input/output error")},
+		"a tool is missing in the sandbox: a sync needs sh, find, tar, cat, rm, rmdir, mv, cp, mkdir, chmod, ln and sort there": {
+			&hostgo.ExitError{Status: 127, Stderr: "sh: 4: tar: not found\n"}, &hostgo.ExitError{Status: 127, Stderr: "sh: line 1: tar: command not found\n"},
+			&exec.Error{Name: "sh", Err: exec.ErrNotFound}},
+		"": {syscall.EIO, tool("Input/output error")},
 	} {
 		for _, err := range errs {
 			var e *core.Error

@@ -52,7 +52,11 @@ const maxReads = 3
 func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) {
 	top, err := tree.Open(root)
 	if err != nil {
-		return nil, ioError("the folder can't be read", root, err)
+		e := ioError("the folder can't be read", root, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			e.Hint = "name an existing folder"
+		}
+		return nil, e
 	}
 	if opts.Rules == nil {
 		if opts.Rules, err = core.CompileRules(nil, nil); err != nil {

@@ -23,7 +23,7 @@ func (a *app) plan() error {
 		data, err = io.ReadAll(a.stdin)
 	}
 	if err != nil {
-		return &core.Error{Code: core.CodeIO, Message: "the request can't be read", Err: err}
+		return &core.Error{Code: core.CodeIO, Message: "the request can't be read", Hint: "name a file that holds one request, or give it on stdin", Err: err}
 	}
 	response := plan.Call(bytes.TrimSpace(data))
 	if bytes.HasPrefix(response, []byte(`{"error":{`)) {

@@ -126,7 +126,7 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		cmd.Dir = c.root
 	}
 	if err := cmd.Start(); err != nil {
-		return -1, hostgo.ClientError(ctx, what, "", err)
+		return -1, hostgo.NotStarted(ctx, err)
 	}
 	stop := passSignals(req.Signals, func(s os.Signal) {
 		if atTerminal && s == os.Interrupt {

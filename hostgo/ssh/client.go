@@ -203,7 +203,7 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 	mark := &markReader{to: req.Stderr}
 	status, err := c.conn.run(ctx, job{command: b.String(), stdin: req.Stdin, stdout: req.Stdout, stderr: mark, signals: req.Signals, leaves: true})
 	if err == nil && !mark.seen && status != 0 {
-		err = errors.New("it could not be started there")
+		return -1, hostgo.NotStarted(ctx, errors.New("it could not be started there"))
 	}
 	if err == nil {
 		return status, nil
