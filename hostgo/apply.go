@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
@@ -216,6 +217,9 @@ func failure(err error) merge.Result {
 	}
 	if errors.Is(err, tree.ErrNotDir) {
 		r.Note.Detail = "the directory that holds it is a link or a file"
+	}
+	if errors.Is(err, syscall.EXDEV) {
+		r.Note.Detail = "another file system is mounted there, onto which nothing can be moved; exclude it, or sync it as a workspace of its own"
 	}
 	return r
 }

@@ -186,9 +186,13 @@ function makeBeside(top: Dir, name: string): { dir: Dir; name: string } {
 /** The result of a decision that could not be carried out. */
 export function failure(error: unknown): Result {
   if (error instanceof NotEmpty) return { status: "failed", code: "not_empty", detail: error.message };
-  const detail = codeOf(error) === "ENOTDIR" ? "the directory that holds it is a link or a file" : reason(error);
-  return { status: "failed", code: "write_failed", detail };
+  return { status: "failed", code: "write_failed", detail: failures.get(codeOf(error)) ?? reason(error) };
 }
+
+const failures = new Map([
+  ["ENOTDIR", "the directory that holds it is a link or a file"],
+  ["EXDEV", "another file system is mounted there, onto which nothing can be moved; exclude it, or sync it as a workspace of its own"],
+]);
 
 /** Removes a run's staging folder, and the folders around it where that leaves them empty. */
 export function dropStaging(root: Dir, run: string): void {

@@ -184,6 +184,18 @@ for (const full of [false, true]) {
   });
 }
 
+test("a mounted file system is named as such", (t) => {
+  const w = new World(tempDir(t));
+  w.put("f", "mine");
+  const fault = (point: string) => {
+    if (point === "rename f") throw systemError("EXDEV", -18);
+  };
+  const { results } = apply(w.request([{ path: "f", action: "write", expect: file("mine"), want: w.body("theirs") }], { fault }));
+  assert.equal(results![0]!.status, "failed");
+  assert.match(JSON.stringify(results![0]), /another file system is mounted there/);
+  assert.deepEqual(w.tree(), { f: "mine" });
+});
+
 test("D14: a full disk changes nothing", (t) => {
   const w = new World(tempDir(t));
   const decisions = everything(w);
