@@ -25,7 +25,7 @@ build: ## Build bin/planner
 
 .PHONY: wasm
 wasm: ## Build bin/planner.wasm
-	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -buildmode=c-shared -trimpath -ldflags=-w -gcflags=./core/plan=-l -o $(WASM_DIR)/linked.wasm ./wasm
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 $(GO) build -buildmode=c-shared -trimpath -ldflags='-w -buildid=' -gcflags=./core/plan=-l -gcflags=./wasm=-l -o $(WASM_DIR)/linked.wasm ./wasm
 	$(GO) run ./internal/wasmlink $(WASM_DIR)/linked.wasm $(WASM_DIR)/planner.wasm
 
 .PHONY: js
