@@ -212,3 +212,29 @@ func TestR1_AssetsOfAnyShape(t *testing.T) {
 		require.Empty(t, cmp.Diff(want, listing(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "tools"))))
 	}
 }
+
+// What a scan can't hold is a problem, and its folder is never removed or replaced.
+func TestR1_WhatIsTooLongIsReported(t *testing.T) {
+	root := t.TempDir()
+	t.Chdir(root)
+	name := strings.Repeat("n", 250)
+	for range 16 {
+		require.NoError(t, os.Mkdir(name, 0o755))
+		require.NoError(t, os.Chdir(name))
+	}
+	top, deep := strings.Repeat(name+"/", 15)+name, strings.Repeat("d", core.MaxPath-16*251)
+	require.NoError(t, os.WriteFile(deep, nil, 0o644))
+	require.NoError(t, os.WriteFile(deep+"+", nil, 0o644))
+	require.NoError(t, os.Chdir(root))
+	link(t, "not \xff text", root, "odd")
+	link(t, strings.Repeat("t", core.MaxTarget), root, "long")
+	s, err := hostgo.Scan(t.Context(), root, hostgo.ScanOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []core.Problem{
+		{Path: top[:256] + "...", Code: core.ProblemTooLong},
+		{Path: "odd", Code: core.ProblemSpecial, Detail: "the link's text is not valid UTF-8, empty or too long"},
+	}, s.Snapshot.Problems)
+	require.Equal(t, []string{top}, s.Snapshot.Occupied)
+	require.NotNil(t, s.Snapshot.Entries.Find(top+"/"+deep))
+	require.NotNil(t, s.Snapshot.Entries.Find("long"))
+}

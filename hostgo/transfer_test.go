@@ -269,3 +269,84 @@ func requireNoUploads(t *testing.T, b *pair) {
 		require.Empty(t, left)
 	}
 }
+
+// A content that a push did not send, since the sandbox had it under another name, is there for a text merge.
+func TestD6_ARenamedFileIsMerged(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "old", "will be renamed\n1\n2\n3\n4\n")
+	b.push()
+	// What base does not refer to goes sooner or later: here at once.
+	stores, err := filepath.Glob(filepath.Join(b.opts.StateDir, "*", "contents"))
+	require.NoError(t, err)
+	require.Len(t, stores, 1)
+	require.NoError(t, os.Remove(stores[0]))
+	require.NoError(t, os.Rename(filepath.Join(b.local, "old"), filepath.Join(b.local, "new")))
+	b.push()
+	write(t, b.local, "new", "edited here\n1\n2\n3\n4\n")
+	write(t, b.sandbox, "new", "will be renamed\n1\n2\n3\nedited there\n")
+	require.Empty(t, b.pull().Conflicts)
+	require.Equal(t, "edited here\n1\n2\n3\nedited there\n", read(t, b.local, "new"))
+}
+
+// trickle calls edit after each quarter of a megabyte of an upload.
+type trickle struct {
+	hostgo.Client
+	edit func()
+}
+
+func (c *trickle) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
+	if in != nil {
+		in = &trickled{in, c.edit, 0}
+	}
+	return c.Client.(hostgo.Streamer).RunStream(ctx, command, in, out, timeout)
+}
+
+type trickled struct {
+	r    io.Reader
+	edit func()
+	n    int
+}
+
+func (c *trickled) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if c.n += n; c.n >= 256<<10 {
+		c.n = 0
+		c.edit()
+	}
+	return n, err
+}
+
+// A large file that changes once while it is sent travels in a second copy; one that changes each time is left for the
+// next push. Either way nothing comes home.
+func TestD9_ALargeFileThatChangesWhileItIsSent(t *testing.T) {
+	for _, often := range []bool{false, true} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		text := func(c string) string { return strings.Repeat(c, 1<<20) }
+		write(t, b.local, "a", "1")
+		write(t, b.local, "large", text("o"))
+		b.push()
+		write(t, b.local, "large", text("p"))
+		plain, edits := b.opts.Client, 0
+		b.opts.Client = &trickle{plain, func() {
+			if edits++; edits == 1 || often {
+				write(t, b.local, "large", text(string(rune('q'+edits%9))))
+			}
+		}}
+		r := b.push()
+		require.Positive(t, edits)
+		b.opts.Client = plain
+		if often {
+			require.Equal(t, []string{"large changing"}, problemCodes(r))
+			require.Equal(t, text("o"), read(t, b.sandbox, "large"))
+		} else {
+			require.Empty(t, r.Problems)
+			require.Equal(t, read(t, b.local, "large"), read(t, b.sandbox, "large"))
+		}
+		last := read(t, b.local, "large")
+		require.Empty(t, b.pull().Lines, "often=%v", often)
+		b.push()
+		require.Equal(t, last, read(t, b.local, "large"))
+		require.Equal(t, last, read(t, b.sandbox, "large"))
+	}
+}

@@ -242,3 +242,19 @@ func modTime(t *testing.T, path string) time.Time {
 	require.NoError(t, err)
 	return info.ModTime()
 }
+
+// What a run leaves in the state folder does not grow with what it moved.
+func TestAPullLeavesNoBodies(t *testing.T) {
+	b := newPair(t)
+	b.push()
+	for range 2 {
+		write(t, b.sandbox, "f", strings.Repeat("x", 1000)+t.TempDir())
+		b.pull()
+		for _, name := range []string{"bodies", "sending"} {
+			left, err := filepath.Glob(filepath.Join(b.opts.StateDir, "*", name))
+			require.NoError(t, err)
+			require.Empty(t, left)
+		}
+		b.push()
+	}
+}
