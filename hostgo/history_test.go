@@ -99,6 +99,7 @@ func (b *pair) step(pull bool) string {
 	for i := range r.Conflicts {
 		r.Conflicts[i].Copy = strings.ReplaceAll(r.Conflicts[i].Copy, b.local, "")
 	}
+	r.Lacks = nil // the two ways may differ in why all was compared, and in nothing else
 	return plan.Render(r.Report, false, false)
 }
 
