@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -67,10 +68,16 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	if opts.Workers <= 0 {
 		opts.Workers = min(runtime.GOMAXPROCS(0), 8)
 	}
-	s := &scanner{ctx: ctx, opts: opts, clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s := &scanner{ctx: ctx, stop: stop, opts: opts, clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
 	folder := s.dir(top, "", newReader())
 	s.wait.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
+		var spent *core.Error
+		if errors.As(err, &spent) {
+			return nil, spent
+		}
 		return nil, &core.Error{Code: core.CodeCancelled, Message: "stopped while scanning", Err: err}
 	}
 	if err := s.saveCache(root, folder); err != nil {
@@ -85,6 +92,7 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 // while one is idle, so that few directories are open at a time.
 type scanner struct {
 	ctx  context.Context
+	stop context.CancelCauseFunc
 	opts ScanOptions
 	idle chan struct{}
 	wait sync.WaitGroup
@@ -131,7 +139,7 @@ func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 	f, at := &folder{path: path}, &place{d, path, s.opts.Cache.folder(path, s.clock)}
 	names, err := d.Names()
 	if err != nil {
-		s.incompleteDir(path)
+		s.incompleteDir(path, err)
 	}
 	slices.Sort(names) // within one directory the order of paths is that of names
 	if inRepo(path) && slices.ContainsFunc(names, func(name string) bool { return readingRank[name] != 0 }) {
@@ -178,7 +186,7 @@ func (s *scanner) enter(d *tree.Dir, f *folder, path, name string, r *reader) {
 	sub, err := d.OpenDir(name)
 	if err != nil {
 		// It vanished, or became something else: what is below it is not known.
-		s.incompleteDir(path)
+		s.incompleteDir(path, err)
 		return
 	}
 	if f.below == nil {
@@ -224,7 +232,7 @@ func (s *scanner) entry(at *place, name string, r *reader) (core.Entry, tree.Inf
 		s.occupy(parent)
 		return none, unknown, false
 	case err != nil:
-		s.problem(path, core.ProblemUnreadable, reason(err))
+		s.unreadable(path, err)
 		return none, unknown, false
 	}
 	e := core.Entry{Path: path, Kind: info.Kind, Mode: uint16(info.Mode)}
@@ -247,7 +255,7 @@ func (s *scanner) link(d *tree.Dir, name string, e core.Entry) (core.Entry, bool
 	case errors.Is(err, fs.ErrNotExist):
 		return e, false
 	case err != nil:
-		s.problem(e.Path, core.ProblemUnreadable, reason(err))
+		s.unreadable(e.Path, err)
 		return e, false
 	case target == "" || len(target) > core.MaxTarget || !utf8.ValidString(target):
 		s.problem(e.Path, core.ProblemSpecial, "the link's text is not valid UTF-8, empty or too long")
@@ -284,7 +292,7 @@ func (s *scanner) file(at *place, name string, e core.Entry, info tree.Info, r *
 		case err != nil && s.ctx.Err() != nil:
 			return e, info, false
 		case err != nil:
-			s.problem(e.Path, core.ProblemUnreadable, reason(err))
+			s.unreadable(e.Path, err)
 			return e, info, false
 		case steady:
 			s.count(e.Size)
@@ -366,7 +374,21 @@ func (s *scanner) problem(path string, code core.ProblemCode, detail string) {
 	s.mu.Unlock()
 }
 
-func (s *scanner) incompleteDir(path string) {
+func (s *scanner) unreadable(path string, err error) {
+	s.endIfSpent(path, err)
+	s.problem(path, core.ProblemUnreadable, reason(err))
+}
+
+// endIfSpent ends the scan where no more files can be opened: that says nothing of the one
+// that was to be, and the sandbox would be sent whatever happened to be read before.
+func (s *scanner) endIfSpent(path string, err error) {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		s.stop(ioError("the workspace can't be read", path, err))
+	}
+}
+
+func (s *scanner) incompleteDir(path string, err error) {
+	s.endIfSpent(path, err)
 	s.mu.Lock()
 	s.incomplete = append(s.incomplete, path)
 	s.mu.Unlock()

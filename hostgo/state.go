@@ -167,6 +167,8 @@ func ioError(message, path string, err error) *core.Error {
 		e.Code, e.Hint = core.CodeNoSpace, "free some space and run it again; nothing was lost"
 	case errors.Is(err, fs.ErrPermission):
 		e.Code, e.Hint = core.CodePermission, "check the permissions and run it again"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		e.Hint = "raise the limit of open files (ulimit -n) and run it again; nothing was lost"
 	}
 	return e
 }

@@ -48,25 +48,29 @@ function cut(text: string): string {
 /** A failure of the host's file system, with the code that fits. */
 export function ioError(message: string, path: string, cause: unknown): PlannerError {
   if (cause instanceof PlannerError) return cause;
-  const code = ioCode(cause);
-  return hostError(code, message, { path, cause, ...(code !== "io_failed" && { hint: ioHints[code] }) });
+  const { code, hint } = systemFailures.get(codeOf(cause)) ?? { code: "io_failed" as const };
+  return hostError(code, message, { path, cause, ...(hint && { hint }) });
 }
 
-const ioHints = {
-  no_space: "free some space and run it again; nothing was lost",
-  permission: "check the permissions and run it again",
-};
+const denied = { code: "permission", hint: "check the permissions and run it again" } as const;
+const spent = { code: "io_failed", hint: "raise the limit of open files (ulimit -n) and run it again; nothing was lost" } as const;
+
+const systemFailures = new Map<string, { code: "no_space" | "permission" | "io_failed"; hint?: string }>([
+  ["ENOSPC", { code: "no_space", hint: "free some space and run it again; nothing was lost" }],
+  ["EACCES", denied],
+  ["EPERM", denied],
+  ["EMFILE", spent],
+  ["ENFILE", spent],
+]);
 
 /** The code that fits a failure of the host's file system. */
-export function ioCode(cause: unknown): keyof typeof ioHints | "io_failed" {
-  switch (codeOf(cause)) {
-    case "ENOSPC":
-      return "no_space";
-    case "EACCES":
-    case "EPERM":
-      return "permission";
-  }
-  return "io_failed";
+export function ioCode(cause: unknown): "no_space" | "permission" | "io_failed" {
+  return systemFailures.get(codeOf(cause))?.code ?? "io_failed";
+}
+
+/** Whether a failure says that no more files can be opened, and nothing of the file that was to be. */
+export function isSpent(cause: unknown): boolean {
+  return systemFailures.get(codeOf(cause)) === spent;
 }
 
 /** The system's name of a failure, such as "ENOENT"; "" for anything else. */

@@ -3,7 +3,7 @@ import fs from "node:fs";
 
 import { maxReads } from "./archiveWriter.js";
 import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
-import { codeOf, ioError, reason } from "./errors.js";
+import { codeOf, ioError, isSpent, reason } from "./errors.js";
 import { comparePaths } from "../order.js";
 import { Verdict } from "../planner.js";
 import { join, sorted } from "./paths.js";
@@ -192,7 +192,8 @@ class Scanner {
   private names(dir: Dir, path: string): Name[] {
     try {
       return dir.names();
-    } catch {
+    } catch (error) {
+      this.endIfSpent(path, error);
       this.incomplete.add(path);
       return [];
     }
@@ -219,7 +220,7 @@ class Scanner {
    */
   private entry(dir: Dir, f: Found, cached: CachedFolder | "repo" | undefined): void {
     if (!f.info) {
-      this.problem(f.path, "unreadable", reason(f.failed));
+      this.unreadable(f.path, f.failed);
       return;
     }
     switch (f.kind) {
@@ -245,7 +246,8 @@ class Scanner {
     let below: Dir;
     try {
       below = dir.openDir(f.name);
-    } catch {
+    } catch (error) {
+      this.endIfSpent(f.path, error);
       // It vanished, or became something else: what is below it is not known.
       this.incomplete.add(f.path);
       return;
@@ -253,12 +255,25 @@ class Scanner {
     this.dir(below, f.path);
   }
 
+  private unreadable(path: string, error: unknown): void {
+    this.endIfSpent(path, error);
+    this.problem(path, "unreadable", reason(error));
+  }
+
+  /**
+   * Ends the scan where no more files can be opened: that says nothing of the one that was to be, and the sandbox
+   * would be sent whatever happened to be read before.
+   */
+  private endIfSpent(path: string, error: unknown): void {
+    if (isSpent(error)) throw ioError("the workspace can't be read", path, error);
+  }
+
   private link(dir: Dir, f: Found): void {
     let raw: Buffer;
     try {
       raw = dir.readlink(f.name);
     } catch (error) {
-      if (codeOf(error) !== "ENOENT") this.problem(f.path, "unreadable", reason(error));
+      if (codeOf(error) !== "ENOENT") this.unreadable(f.path, error);
       return;
     }
     const target = raw.toString();
@@ -278,7 +293,7 @@ class Scanner {
       try {
         read = this.read(dir, f.name, inRepo);
       } catch (error) {
-        if (codeOf(error) !== "ENOENT") this.problem(f.path, "unreadable", reason(error));
+        if (codeOf(error) !== "ENOENT") this.unreadable(f.path, error);
         return;
       }
       if (read === "changed") continue;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -228,4 +229,15 @@ test("S3: what names an object is read before the objects are listed", (t) => {
   const paths = found.entries.map((e) => e.path);
   assert.deepEqual(paths, [...paths].sort(comparePaths));
   assert.equal(paths.length, 18);
+});
+
+test("a process that can open no more files ends a scan, and takes no part of a tree for the whole", (t) => {
+  const root = tempDir(t);
+  put(root, `${"d/".repeat(200)}f`, "deep");
+  const module = JSON.stringify(new URL("../../src/workspace-restore-merge.js", import.meta.url).href);
+  const script = `import(${module}).then((m) => m.captureDirectorySnapshot(process.argv[1]))
+    .then((s) => console.log(s.entries.size), ({ code, hint, message }) => console.log(code, hint, message))`;
+  const capture = (limit: string) => execFileSync("sh", ["-c", `${limit} exec "$0" "$@"`, process.execPath, "-e", script, root], { encoding: "utf8" });
+  assert.match(capture("ulimit -n 120;"), /^io_failed raise the limit of open files .* the workspace can't be read.*too many open files/);
+  assert.equal(capture("").trim(), "201");
 });
