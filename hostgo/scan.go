@@ -49,7 +49,8 @@ const maxReads = 3
 
 // Scan reads a tree and hashes its files. A single bad file never fails it:
 // what can't be an entry is a problem of the snapshot, what vanishes while it is
-// read is absent (promise R1). The error is one of the root itself, or of ctx.
+// read is absent (promise R1). The error is one of the root itself, of a process that
+// can open no more files, or of ctx.
 func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) {
 	top, err := tree.Open(root)
 	if err != nil {

@@ -7,8 +7,8 @@ const (
 	lacksEarlier  = "earlier"
 )
 
-// LacksText says what it means that a sandbox lacks something: a fallback costs time and bytes, and the person who
-// waits for it can often mend the cause.
+// LacksText says what it means that a sandbox lacks something: a fallback costs time and bytes,
+// and the person who waits for it can often mend the cause.
 func LacksText(what string) string {
 	switch what {
 	case lacksDigests:
@@ -21,7 +21,8 @@ func LacksText(what string) string {
 	return "lacks " + what
 }
 
-// lacks returns what made this survey one of everything. A sandbox that was never listed has no earlier listing to lack.
+// lacks returns what made this survey one of everything. A sandbox that was never listed has no
+// earlier listing to lack.
 func (s *surveyReader) lacks() (list []string) {
 	if !s.text.hashes {
 		list = append(list, lacksDigests)

@@ -71,7 +71,8 @@ export const maxKept = 64 << 20;
  * Reads a tree and hashes its files, without a pause: it belongs into a worker,
  * where one call after another costs a tenth of what it costs asynchronously. A
  * single bad file never fails it: what can't be an entry is a problem, what vanishes
- * while it is read is absent (promise R1).
+ * while it is read is absent (promise R1). It throws for the root itself, a process that
+ * can open no more files, and a stop.
  */
 export function scan(root: string, options: ScanOptions): Scanned {
   let top: Dir;
