@@ -25,6 +25,9 @@ type part struct {
 
 func (s *part) count() int { return len(s.list) + s.made.Left() }
 
+// last is the number of its last decision.
+func (s *part) last() int { return s.first + s.count() - 1 }
+
 // DecisionsOf returns decisions that a list holds, in their order.
 func DecisionsOf(list []Decision) Decisions {
 	if len(list) == 0 {
@@ -103,17 +106,31 @@ func (l *Decisions) part(i int) int {
 
 // Sort brings the decisions into path order; those of one path stay in theirs.
 func (l *Decisions) Sort() {
+	if l.sorted() {
+		return
+	}
+	list := l.List()
+	core.Sort(list, func(a, b Decision) int { return core.ComparePaths(a.Path, b.Path) })
+	*l = DecisionsOf(list)
+}
+
+// sorted reports whether the decisions are in path order. The entries of a tree are,
+// so of a row of them the first and the last tell.
+func (l *Decisions) sorted() bool {
 	before, decisions := "", l.Reader()
-	for i := range decisions.Len() {
+	for i := 0; i < decisions.Len(); {
 		d := decisions.At(i)
 		if core.ComparePaths(before, d.Path) > 0 {
-			list := l.List()
-			core.Sort(list, func(a, b Decision) int { return core.ComparePaths(a.Path, b.Path) })
-			*l = DecisionsOf(list)
-			return
+			return false
 		}
 		before = d.Path
+		if s := &l.parts[decisions.at]; s.made.Left() > 0 && i < s.last() {
+			i = s.last()
+		} else {
+			i++
+		}
 	}
+	return true
 }
 
 // DecisionReader reads decisions by their number, cheaply where those that follow
