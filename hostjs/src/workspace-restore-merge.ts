@@ -53,7 +53,9 @@ export interface DirectoryMerge {
 /**
  * Merges what changed in a source directory since a baseline into a target: what
  * the source left alone stays as it is, and where both changed something both
- * versions are kept, unless the policy says otherwise. It rejects with a
+ * versions are kept, unless the policy says otherwise. As in a sync, AppleDouble
+ * files ("._*") and .paperclip-runtime are left alone, and no repository is
+ * written: one with commits that the target lacks is a problem. It rejects with a
  * PlannerError where nothing or only a part was done.
  */
 export function mergeDirectoryWithBaseline(input: DirectoryMerge): Promise<void> & Promise<RuntimeReport> {

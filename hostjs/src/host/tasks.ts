@@ -7,11 +7,11 @@ import { comparePaths } from "../order.js";
 import type { ConflictPolicy, Entry } from "../types.js";
 import { apply } from "./apply.js";
 import { Core, snapshotOf } from "./core.js";
-import { hex, sha256 } from "./digest.js";
+import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
 import { fileSystemFacts } from "./facts.js";
 import { recover } from "./recover.js";
-import { scan, type Scanned, type ScanRules } from "./scan.js";
+import { scan, type RepoFile, type Scanned, type ScanRules } from "./scan.js";
 import type { Synced, SyncReport } from "./session.js";
 import { State } from "./state.js";
 import type { Stop } from "./stop.js";
@@ -66,7 +66,10 @@ function scanDirectory(root: string, exclude: readonly string[], core: Core, sto
   return scan(root, { rules: new ExactRules(core, exclude), stop });
 }
 
-/** Excludes exact relative paths, with all below them. */
+/**
+ * Excludes exact relative paths, with all below them. Of repositories it has the states, so that a merge can name one
+ * whose commits stay in the source (promise S3).
+ */
 class ExactRules implements ScanRules {
   private readonly excluded: ReadonlySet<string>;
 
@@ -75,6 +78,7 @@ class ExactRules implements ScanRules {
     exclude: readonly string[],
   ) {
     this.excluded = new Set(exclude.map((name) => path.posix.normalize(name).replace(/\/$/, "")));
+    core.compileRules({});
   }
 
   readonly maxPath = Infinity;
@@ -82,19 +86,19 @@ class ExactRules implements ScanRules {
 
   scanDir(dir: string, names: string[]): Uint8Array {
     const at = (name: string) => path.posix.join(dir, name).replace(/\/$/, "");
-    return Uint8Array.from(names, (name) => (this.excluded.has(at(name)) ? Verdict.excluded : Verdict.travels));
+    const judged = this.core.scanDir(dir, names);
+    const verdict = (i: number) => (judged[i] === Verdict.ofRepo ? Verdict.ofRepo : Verdict.travels);
+    return Uint8Array.from(names, (name, i) => (this.excluded.has(at(name)) ? Verdict.excluded : verdict(i)));
   }
 
-  repoState(): string {
-    return emptyDigest;
+  repoState(files: RepoFile[]): string {
+    return this.core.repoState(files);
   }
 
   display(name: string | Buffer): string {
     return this.core.display(name);
   }
 }
-
-const emptyDigest = sha256("");
 
 /** Merges what changed in a source directory since a baseline into a target. Nothing that both changed is lost. */
 export async function merge(

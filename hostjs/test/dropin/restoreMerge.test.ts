@@ -7,7 +7,7 @@ import {
   captureDirectorySnapshot, directoryEntryMatchesBaseline, mergeDirectoryWithBaseline, withDirectoryMergeLock, type DirectoryMerge,
 } from "../../src/workspace-restore-merge.js";
 import { listing, read, remove } from "../host/pair.js";
-import { put, sha256, tempDir } from "../host/world.js";
+import { gitOf, put, sha256, tempDir } from "../host/world.js";
 
 function folders(t: TestContext): { source: string; target: string; merge: (more?: Partial<DirectoryMerge>) => Promise<DirectoryMerge> } {
   const top = tempDir(t);
@@ -67,6 +67,41 @@ test("a merge takes what changed in the source, and keeps both versions of what 
     same: "644 base", changed: "644 source", added: "dir", "added/x": "644 source", both: "644 target", "edited-deleted": "644 target",
     mine: "644 target", skip: "dir", "skip/x": "644 base",
   });
+});
+
+test("S3: a merge writes no repository, and names one whose commits stayed in the source", async (t) => {
+  const { source, target, merge } = folders(t);
+  const git = gitOf(t);
+  put(target, "a", "1");
+  git(target, "init", "-q", ".");
+  git(target, "add", "-A");
+  git(target, "commit", "-qm", "first");
+  const input = await merge();
+  const before = listing(path.join(target, ".git"));
+  git(source, "status"); // rewrites the index, which is no use of the repository
+  fs.utimesSync(path.join(source, "a"), 1, 1);
+  git(source, "status");
+  put(source, "a", "2");
+  assert.deepEqual((await mergeDirectoryWithBaseline(input)).problems, []);
+  git(source, "commit", "-qam", "second");
+  const report = await mergeDirectoryWithBaseline(input);
+  assert.deepEqual(report.problems.map((p) => `${p.path} ${p.code}`), [".git git_kept"]);
+  assert.equal(read(target, "a"), "2");
+  assert.deepEqual(listing(path.join(target, ".git")), before);
+});
+
+test("D2: a merge leaves AppleDouble files and the runtime folder as they are, whatever the source says", async (t) => {
+  const { source, target, merge } = folders(t);
+  const mine = { "._gone": "644 base", "._changed": "644 base", d: "dir", "d/._deep": "644 base" };
+  for (const name of ["._gone", "._changed", "d/._deep", ".paperclip-runtime/x"]) put(target, name, "base");
+  const input = await merge();
+  assert.ok(input.baseline.entries.has("d/._deep"), "a snapshot has all that is there");
+  for (const name of ["._gone", "d/._deep", ".paperclip-runtime"]) remove(source, name); // as a tar --exclude does
+  put(source, "._changed", "source");
+  put(source, "._added", "source");
+  await mergeDirectoryWithBaseline(input);
+  assert.deepEqual(listing(target), mine);
+  assert.equal(read(target, ".paperclip-runtime/x"), "base");
 });
 
 test("a merge finds a name for the source's version where the first is taken", async (t) => {

@@ -1,6 +1,5 @@
 // The promises about security, DESIGN section 6. S1 is tested with apply, S7 also with the archives.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -10,7 +9,7 @@ import type { Session } from "../../src/host/session.js";
 import { sharedPlanner } from "../../src/host/shared.js";
 import { Collector } from "../../src/host/survey.js";
 import { listing, Pair, problemsOf, read, runtimeDir } from "./pair.js";
-import { put, tempDir } from "./world.js";
+import { gitOf, put, tempDir } from "./world.js";
 
 function link(target: string, root: string, name: string): void {
   fs.mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
@@ -36,14 +35,6 @@ test("S2: links that lead out are refused", async (t) => {
   assert.equal(got["mine"], "link /etc/hostname");
   for (const name of ["abs", "d/up", "p/q/r/trap"]) assert.equal(got[name], undefined);
 });
-
-/** Runs git in a folder, with the settings of nobody. */
-function gitOf(t: TestContext): (cwd: string, ...args: string[]) => string {
-  const home = tempDir(t);
-  const who = { GIT_AUTHOR_NAME: "a", GIT_AUTHOR_EMAIL: "a@example.org", GIT_COMMITTER_NAME: "a", GIT_COMMITTER_EMAIL: "a@example.org" };
-  const env = { ...process.env, ...who, HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" };
-  return (cwd, ...args) => execFileSync("git", args, { cwd, env, encoding: "utf8" });
-}
 
 for (const [name, commits] of [["once", 1], ["each time", 20]] as const) {
   test(`S3: a commit during a push is sent whole or not at all (${name})`, async (t) => {

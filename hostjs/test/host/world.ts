@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
@@ -198,4 +199,12 @@ export function random(seed: number): (n: number) => number {
     x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
     return ((x ^ (x >>> 14)) >>> 0) % n;
   };
+}
+
+/** Runs git in a folder, with the settings of nobody. */
+export function gitOf(t: TestContext): (cwd: string, ...args: string[]) => string {
+  const home = tempDir(t);
+  const who = { GIT_AUTHOR_NAME: "a", GIT_AUTHOR_EMAIL: "a@example.org", GIT_COMMITTER_NAME: "a", GIT_COMMITTER_EMAIL: "a@example.org" };
+  const env = { ...process.env, ...who, HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" };
+  return (cwd, ...args) => execFileSync("git", args, { cwd, env, encoding: "utf8" });
 }
