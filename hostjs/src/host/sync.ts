@@ -1,10 +1,10 @@
 import { AsyncResource } from "node:async_hooks";
-import { types } from "node:util";
 
 import { PlannerError } from "../errors.js";
 import { compiledModule } from "../planner.js";
 import { onAbort } from "./abort.js";
 import { clientError, type ClientCall, type ReportList } from "./bridge.js";
+import { copyOf } from "./copy.js";
 import { codeOf, hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, Task, ToWorker, WireError } from "./messages.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
@@ -211,13 +211,6 @@ async function make(client: Callee, call: ClientCall, held: Held): Promise<Array
 function plain(entry: SnapshotEntry | null | undefined): SnapshotEntry {
   const { kind, mode, hash, target } = (entry ?? {}) as Record<string, unknown>;
   return { kind, mode, hash, target } as SnapshotEntry;
-}
-
-/** A copy of what a client returned, whose own buffer stays its own. */
-function copyOf(bytes: unknown): ArrayBuffer {
-  if (ArrayBuffer.isView(bytes)) return Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)).buffer;
-  if (types.isAnyArrayBuffer(bytes)) return Uint8Array.from(new Uint8Array(bytes)).buffer;
-  throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
 }
 
 function ended(outcome: Outcome, held: Held, failures: Map<number, unknown>, signal: AbortSignal | undefined): Ended {
