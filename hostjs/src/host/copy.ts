@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { types } from "node:util";
 
-/** What is copied in one turn of the event loop, in bytes. */
-const slice = 4 << 20;
+/** The most that is copied in one turn of the event loop, in bytes. */
+export const slice = 4 << 20;
 
 /**
  * A copy of what a client returned, whose own buffer stays its own. In the dialect classic that is as long as the
@@ -10,6 +10,7 @@ const slice = 4 << 20;
  */
 export async function copyOf(bytes: unknown): Promise<ArrayBuffer> {
   const from = viewOf(bytes);
+  if (!from) throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
   const to = new Uint8Array(from.length);
   for (let at = 0; at < from.length; at += slice) {
     if (at > 0) await setImmediate();
@@ -18,8 +19,8 @@ export async function copyOf(bytes: unknown): Promise<ArrayBuffer> {
   return to.buffer;
 }
 
-function viewOf(bytes: unknown): Uint8Array {
+/** The bytes of a buffer of any form, or undefined for anything else. */
+export function viewOf(bytes: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (types.isAnyArrayBuffer(bytes)) return new Uint8Array(bytes);
-  throw new TypeError("readFile returned neither a Buffer nor a Uint8Array nor an ArrayBuffer");
+  return types.isAnyArrayBuffer(bytes) ? new Uint8Array(bytes) : undefined;
 }

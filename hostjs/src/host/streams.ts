@@ -1,4 +1,5 @@
 import { Channel, heard } from "./channel.js";
+import { slice, viewOf } from "./copy.js";
 
 /** How a client runs a command with streams. */
 export interface CommandStreams {
@@ -40,7 +41,7 @@ export class Streams {
     this.open.set(stream, channel);
     try {
       if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
-      else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => channel.give(piece) });
+      else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => write(channel, piece) });
       // A command that unpacks an archive reads all of it: a client that says it ended well before that knows nothing
       // of its end.
       if (name === "send") channel.assertRead();
@@ -64,9 +65,9 @@ export class Streams {
     const channel = this.open.get(stream);
     const piece = await channel?.next();
     if (!piece) return undefined;
-    const copy = Uint8Array.from(piece).buffer;
-    channel!.used(piece.length);
-    return copy;
+    const part = Uint8Array.from(piece.subarray(0, slice));
+    channel!.used(part.length);
+    return part.buffer;
   }
 
   /** Ends a stream, broken off where it was not whole. */
@@ -84,6 +85,13 @@ export class Streams {
 
 function brokenOff(): Error {
   return new Error("the stream was broken off");
+}
+
+/** What is no bytes breaks the stream off: nobody knows what the command wrote. */
+function write(channel: Channel, piece: unknown): Promise<void> {
+  const bytes = viewOf(piece);
+  if (!bytes) channel.fail(new TypeError("stdout was given neither a Buffer nor a Uint8Array nor an ArrayBuffer"));
+  return channel.give(bytes ?? new Uint8Array());
 }
 
 async function read(channel: Channel, into: Uint8Array): Promise<number> {

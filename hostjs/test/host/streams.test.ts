@@ -1,16 +1,17 @@
 // A client that runs commands with streams: one call each way, and an end of either side is never taken for the whole.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout } from "node:timers/promises";
 
 import { Channel } from "../../src/host/channel.js";
-import type { RunStream } from "../../src/host/streams.js";
+import { Streams, type RunStream } from "../../src/host/streams.js";
 import { StreamingDirectoryClient } from "./directory.js";
 import { goHost } from "./goHost.js";
 import { listing, Pair, read, runtimeDir } from "./pair.js";
+import { sha256 } from "./world.js";
 
 /** A pair whose client runs commands with streams as given. */
 function streaming(t: TestContext, runStream?: RunStream): Pair {
@@ -203,6 +204,55 @@ test("a client that does not wait for its turn is told so, and neither hangs nor
   p.stream();
   await p.pull();
   assert.deepEqual(listing(p.local), listing(p.sandbox));
+});
+
+const bytesOf = (piece: Uint8Array) => Uint8Array.from(piece).buffer;
+const goodPieces: Record<string, (piece: Uint8Array) => unknown> = {
+  "an ArrayBuffer": bytesOf,
+  "a view of another kind": (piece) => new DataView(bytesOf(piece)),
+};
+const wrongPieces: Record<string, unknown> = { text: "text", nothing: undefined, null: null, list: [1, 2], object: {} };
+
+/** A client that hands on what a command wrote in another form. */
+const inForm = (form: (piece: Uint8Array) => unknown): RunStream => (command, streams) =>
+  plain.runStream(command, { ...streams, ...(streams.stdout && { stdout: (piece) => streams.stdout!(form(piece) as Uint8Array) }) });
+
+for (const [name, form] of Object.entries(goodPieces)) {
+  test(`a client whose command writes ${name} is understood`, async (t) => {
+    const p = streaming(t);
+    p.here("a", "1");
+    await p.push();
+    p.there("a", "2");
+    p.stream(inForm(form));
+    await p.pull();
+    assert.equal(read(p.local, "a"), "2");
+  });
+}
+
+for (const [name, piece] of Object.entries(wrongPieces)) {
+  test(`a client whose command writes ${name} neither hangs nor writes anything`, async (t) => {
+    const p = streaming(t);
+    p.here("a", "1");
+    await p.push();
+    p.there("a", "2");
+    p.stream(inForm(() => piece));
+    const { error } = await p.run("pull", { signal: AbortSignal.timeout(20_000) });
+    assert.equal(error?.code, "client_failed");
+    assert.match(error!.message, /stdout was given neither a Buffer/);
+    assert.equal(read(p.local, "a"), "1");
+  });
+}
+
+test("a piece of any length is handed on in slices", async () => {
+  const streams = new Streams();
+  const piece = randomBytes((9 << 20) + 1);
+  const ended = streams.run((_, { stdout }) => stdout!(piece), { name: "receive", stream: 1, command: "", timeoutMs: 1 });
+  const lengths: number[] = [];
+  const hash = createHash("sha256");
+  for (let part; (part = await streams.take(1)); lengths.push(part.byteLength)) hash.update(new Uint8Array(part));
+  await ended;
+  assert.deepEqual(lengths, [4 << 20, 4 << 20, (1 << 20) + 1]);
+  assert.equal(hash.digest("hex"), sha256(piece));
 });
 
 test("a channel hands on every byte in order, and each side learns of the other's end", async () => {
