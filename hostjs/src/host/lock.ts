@@ -104,7 +104,8 @@ function bind(realPath: string): Promise<(() => Promise<void>) | undefined> {
       if (codeOf(error) !== "EADDRINUSE") return reject(ioError("the workspace's lock can't be taken", realPath, error));
       resolve(undefined);
     });
-    server.listen(socketName(realPath), () => {
+    // In a cluster the workers would share one socket, and hold the lock all at once.
+    server.listen({ path: socketName(realPath), exclusive: true }, () => {
       server.on("error", () => {}); // one connection that fails does not end the lock
       resolve(
         () =>

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import cluster from "node:cluster";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import fs from "node:fs";
 import net from "node:net";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import { acquireLock } from "../../src/host/lock.js";
@@ -83,6 +86,36 @@ test("R5: waiters of one process take turns", async (t) => {
     }),
   );
   assert.equal(most, 1);
+});
+
+// The workers of a cluster share what they listen at, unless it is said otherwise.
+test("R5: the workers of a cluster take turns", async (t) => {
+  const path = tempDir(t);
+  const program = join(path, "worker.mjs");
+  fs.writeFileSync(program, `
+    import { acquireLock } from ${JSON.stringify(lockModule)};
+    for (;;) {
+      const release = await acquireLock(${JSON.stringify(path)});
+      process.send("in");
+      await new Promise((resolve) => process.once("message", resolve));
+      process.send("out");
+      await release();
+    }`);
+  cluster.setupPrimary({ exec: program });
+  const workers = [cluster.fork(), cluster.fork()];
+  t.after(() => Promise.all(workers.map((w) => (w.kill("SIGKILL"), once(w, "exit")))));
+  let inside = 0;
+  let turns = 0;
+  await new Promise<void>((resolve, reject) => {
+    for (const worker of workers) {
+      worker.on("message", (message) => {
+        if (message === "out") return void inside--;
+        if (++inside > 1) return reject(new Error("two hold the lock"));
+        if (++turns === 6) return resolve();
+        setTimeout(() => worker.send("go on"), 50);
+      });
+    }
+  });
 });
 
 test("R5: the Go host waits for the lock of this one", async (t) => {
