@@ -45,7 +45,11 @@ export class Instance {
       throw wrongModule("the .wasm file is not a planner");
     }
     this.wasi.memory = this.exports.memory;
-    this.exports._initialize();
+    try {
+      this.exports._initialize();
+    } catch (error) {
+      throw wrongModule("the .wasm file can't be started", error);
+    }
     const abi = this.exports.abi();
     if (abi >>> 16 !== abiMajor || (abi & 0xffff) < abiMinor) {
       throw wrongModule(`the .wasm file has ABI ${abi >>> 16}.${abi & 0xffff}; this package needs ${abiMajor}.${abiMinor}`);

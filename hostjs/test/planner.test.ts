@@ -181,7 +181,9 @@ test("a module of another kind or version is refused", () => {
   assert.throws(() => createPlanner({ wasm: new Uint8Array([1, 2, 3]) }), refused("unsupported"));
   const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   assert.throws(() => createPlanner({ wasm: empty }), refused("unsupported"));
-  assert.throws(() => createPlanner({ wasm: otherABI(2, 0) }), refused("unsupported"));
+  for (const major of [0, 2]) assert.throws(() => createPlanner({ wasm: otherABI(major, 3) }), refused("unsupported"));
+  createPlanner({ wasm: otherABI(1, 7) }); // a newer minor is accepted
+  assert.throws(() => createPlanner({ wasm: otherABI(1, 0, trap) }), refused("unsupported"));
 });
 
 test("a package without its module says so", (t) => {
@@ -194,8 +196,10 @@ test("a package without its module says so", (t) => {
   assert.equal(stdout, "true io_failed true true\n", stderr);
 });
 
-/** A module with the exports of the planner that says it has this ABI. */
-function otherABI(major: number, minor: number): Uint8Array {
+const trap = [0x00];
+
+/** A module with the exports of the planner that says it has this ABI, and what it does first. */
+function otherABI(major: number, minor: number, first: number[] = []): Uint8Array {
   const leb = (n: number): number[] => (n < 64 ? [n] : [(n & 0x7f) | 0x80, ...leb(n >> 7)]);
   const section = (id: number, body: number[]): number[] => [id, body.length, ...body];
   const named = (name: string, kind: number, index: number): number[] => [name.length, ...Buffer.from(name), kind, index];
@@ -206,7 +210,7 @@ function otherABI(major: number, minor: number): Uint8Array {
     ...section(3, [2, 0, 1]),
     ...section(5, [1, 0, 1]),
     ...section(7, [3, ...named("memory", 2, 0), ...named("_initialize", 0, 0), ...named("abi", 0, 1)]),
-    ...section(10, [2, 2, 0, 0x0b, value.length + 1, 0, ...value]),
+    ...section(10, [2, first.length + 2, 0, ...first, 0x0b, value.length + 1, 0, ...value]),
   ]);
 }
 
