@@ -128,7 +128,7 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 		return Sent{}, a.header(m.Name, e.Kind, e.Mode, 0, e.Target, 0)
 	}
 	if ahead != nil && ahead.err != nil {
-		return failedRead(ahead.err), nil
+		return failedRead(e.Path, ahead.err)
 	}
 	if ahead != nil && ahead.data != nil {
 		if err := a.header(m.Name, core.KindFile, e.Mode, int64(len(ahead.data)), "", ahead.mtimeNs); err != nil {
@@ -139,7 +139,7 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 	}
 	name, last := m.Name, Sent{}
 	for range maxReads {
-		sent, steady, err := a.stream(ctx, name, e.Mode, open)
+		sent, steady, err := a.stream(ctx, name, e, open)
 		if err != nil || steady || sent.Problem != "" {
 			if name != m.Name {
 				sent.Name = name
@@ -159,20 +159,22 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 
 // stream adds one large file. A member has the size that its header gives, so a
 // file that shrank meanwhile is filled up with zeros, and is not steady.
-func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, open func() (*tree.File, error)) (Sent, bool, error) {
+func (a *ArchiveWriter) stream(ctx context.Context, name string, e *core.Entry, open func() (*tree.File, error)) (Sent, bool, error) {
 	f, err := open()
 	if err != nil {
-		return failedRead(err), false, nil
+		sent, err := failedRead(e.Path, err)
+		return sent, false, err
 	}
 	defer f.Close()
 	before, err := f.Stat()
+	if err == nil && before.Kind != core.KindFile {
+		err = tree.ErrNotFile
+	}
 	if err != nil {
-		return failedRead(err), false, nil
+		sent, err := failedRead(e.Path, err)
+		return sent, false, err
 	}
-	if before.Kind != core.KindFile {
-		return failedRead(tree.ErrNotFile), false, nil
-	}
-	if err := a.header(name, core.KindFile, mode, before.Size, "", before.MtimeNs); err != nil {
+	if err := a.header(name, core.KindFile, e.Mode, before.Size, "", before.MtimeNs); err != nil {
 		return Sent{}, false, err
 	}
 	if a.buf == nil {
@@ -200,12 +202,16 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, mode uint16, op
 	return Sent{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before}, err == nil && !torn && before.Same(after), nil
 }
 
-func failedRead(err error) Sent {
+// failedRead says why a file was not sent. That no more files can be opened says nothing of it, and ends
+// the archive.
+func failedRead(path string, err error) (Sent, error) {
 	switch {
+	case isSpent(err):
+		return Sent{}, ioError("the workspace can't be read", path, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, tree.ErrNotFile), errors.Is(err, tree.ErrNotDir), errors.Is(err, errChanging):
-		return Sent{Problem: core.ProblemChanging, Detail: "it changed while it was sent; the next push sends it"}
+		return Sent{Problem: core.ProblemChanging, Detail: "it changed while it was sent; the next push sends it"}, nil
 	}
-	return Sent{Problem: core.ProblemUnreadable, Detail: reason(err)}
+	return Sent{Problem: core.ProblemUnreadable, Detail: reason(err)}, nil
 }
 
 // openIn opens the file at a path below top without following links.

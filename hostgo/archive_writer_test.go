@@ -7,16 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
 // editing is where an archive goes, with an edit of a large file after the first of its contents is written, or
@@ -124,6 +127,19 @@ func TestD9_AnArchiveHoldsWhatIsSaidOfIt(t *testing.T) {
 					require.NotContains(t, got[strconv.Itoa(i)], olds[3-i][:1], "of another file")
 				}
 			})
+		}
+	}
+}
+
+// TestNoMoreOpenFilesEndTheArchive: the sandbox would get a part of the tree for the whole.
+func TestNoMoreOpenFilesEndTheArchive(t *testing.T) {
+	for _, spent := range []error{syscall.EMFILE, syscall.ENFILE} {
+		err := &fs.PathError{Op: "open", Path: "f", Err: spent}
+		m := &Member{Name: "f", Entry: core.Entry{Path: "d/f", Kind: core.KindFile}}
+		for _, ahead := range []*readFile{{err: err}, nil} {
+			_, got := NewArchiveWriter(io.Discard).add(t.Context(), m, ahead, func() (*tree.File, error) { return nil, err })
+			require.ErrorContains(t, got, "the workspace can't be read (d/f)")
+			require.Contains(t, got.(*core.Error).Hint, "ulimit -n")
 		}
 	}
 }

@@ -97,6 +97,9 @@ func (a *assetWalk) dir(real, rel string) error {
 	a.above = append(a.above, info)
 	defer func() { a.above = a.above[:len(a.above)-1] }()
 	list, err := os.ReadDir(real)
+	if isSpent(err) {
+		return ioError("the asset can't be read", real, err)
+	}
 	if err != nil {
 		a.problem(rel, core.ProblemUnreadable, "")
 		return nil

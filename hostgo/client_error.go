@@ -70,6 +70,7 @@ var hints = [...]struct{ words, hint string }{
 	{"read-only file system", "a file system of the sandbox is read-only: change that there and run it again"},
 	{"permission denied", "something in the sandbox may not be changed: give the permission there and run it again"},
 	{"operation not permitted", "something in the sandbox may not be changed: give the permission there and run it again"},
+	{"too many open files", "raise the limit of open files (ulimit -n) and run it again"},
 	{": not found", lacksTool}, {"command not found", lacksTool}, {"executable file not found", lacksTool},
 }
 

@@ -44,6 +44,8 @@ func ignoresBelow(ctx context.Context, d *tree.Dir, path string, list *[]core.Ig
 		case errors.Is(err, core.CodeLimit):
 			return &core.Error{Code: core.CodeLimit, Path: core.Join(path, ".gitignore"), Message: "a .gitignore of over 1 MiB",
 				Hint: "make it shorter, or sync without --gitignore"}
+		case isSpent(err):
+			return ioError("the workspace can't be read", core.Join(path, ".gitignore"), err)
 		case err == nil:
 			*list = append(*list, core.IgnoreFile{Dir: path, Text: text})
 		}
@@ -57,6 +59,9 @@ func ignoresBelow(ctx context.Context, d *tree.Dir, path string, list *[]core.Ig
 			continue
 		}
 		sub, err := d.OpenDir(name)
+		if isSpent(err) {
+			return ioError("the workspace can't be read", below, err)
+		}
 		if err != nil {
 			continue // the scan reports it
 		}

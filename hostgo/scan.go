@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -380,10 +379,10 @@ func (s *scanner) unreadable(path string, err error) {
 	s.problem(path, core.ProblemUnreadable, reason(err))
 }
 
-// endIfSpent ends the scan where no more files can be opened: that says nothing of the one
-// that was to be, and the sandbox would be sent whatever happened to be read before.
+// endIfSpent ends the scan where no more files can be opened: the sandbox would be sent
+// whatever happened to be read before.
 func (s *scanner) endIfSpent(path string, err error) {
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+	if isSpent(err) {
 		s.stop(ioError("the workspace can't be read", path, err))
 	}
 }

@@ -159,6 +159,9 @@ func writeFileAtomic(path string, parts ...[]byte) error {
 	return nil
 }
 
+// isSpent reports whether no more files can be opened, which says nothing of the one that was to be.
+func isSpent(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) }
+
 // ioError wraps a failure of the host's file system with the code that fits.
 func ioError(message, path string, err error) *core.Error {
 	e := &core.Error{Code: core.CodeIO, Path: path, Message: message, Err: err}
@@ -167,7 +170,7 @@ func ioError(message, path string, err error) *core.Error {
 		e.Code, e.Hint = core.CodeNoSpace, "free some space and run it again; nothing was lost"
 	case errors.Is(err, fs.ErrPermission):
 		e.Code, e.Hint = core.CodePermission, "check the permissions and run it again"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case isSpent(err):
 		e.Hint = "raise the limit of open files (ulimit -n) and run it again; nothing was lost"
 	}
 	return e

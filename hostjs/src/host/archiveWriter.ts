@@ -3,7 +3,7 @@ import fs from "node:fs";
 
 import type { Entry } from "../types.js";
 import { sha256 } from "./digest.js";
-import { codeOf, ioError, reason } from "./errors.js";
+import { codeOf, ioError, isSpent, reason } from "./errors.js";
 import type { PartWriter } from "./parts.js";
 import type { Stop } from "./stop.js";
 import { encodeHeader, headerSize, padded, writeHeader, type Header } from "./tarHeader.js";
@@ -135,7 +135,7 @@ export class ArchiveWriter {
     try {
       read = this.readSmall(member, folder);
     } catch (error) {
-      return failedRead(error);
+      return failedRead(member.entry.path, error);
     }
     if (!read) return undefined;
     const { data, info } = read;
@@ -186,7 +186,7 @@ export class ArchiveWriter {
     let name = member.name;
     let last: Sent = {};
     for (let n = 0; n < maxReads; n++) {
-      const { sent, steady } = await this.stream(name, entry.mode ?? 0, open);
+      const { sent, steady } = await this.stream(name, entry, open);
       if (steady || sent.problem) return name === member.name ? sent : { ...sent, name };
       if (this.overwrite) last = sent;
       else name = `r${++this.tries}`;
@@ -198,16 +198,16 @@ export class ArchiveWriter {
    * Adds one large file. A member has the size that its header gives, so a file
    * that shrank meanwhile is filled up with zeros, and is not steady.
    */
-  private async stream(name: string, mode: number, open: () => number): Promise<{ sent: Sent; steady: boolean }> {
+  private async stream(name: string, { path, mode = 0 }: Entry, open: () => number): Promise<{ sent: Sent; steady: boolean }> {
     let fd: number;
     try {
       fd = open();
     } catch (error) {
-      return { sent: failedRead(error), steady: false };
+      return { sent: failedRead(path, error), steady: false };
     }
     try {
       const before = fstat(fd);
-      if (before.kind !== "file") return { sent: failedRead(new TreeError("ENOTFILE")), steady: false };
+      if (before.kind !== "file") return { sent: failedRead(path, new TreeError("ENOTFILE")), steady: false };
       this.header({ name, kind: "file", mode, size: before.size, target: "", mtime: seconds(before.mtimeNs) });
       const hash = createHash("sha256");
       let torn = false;
@@ -251,7 +251,9 @@ function seconds(ns: bigint): number {
   return ns > 0n ? Number(ns / 1_000_000_000n) : 0;
 }
 
-function failedRead(error: unknown): Sent {
+/** Why a file was not sent. That no more files can be opened says nothing of it, and ends the archive. */
+function failedRead(path: string, error: unknown): Sent {
+  if (isSpent(error)) throw ioError("the workspace can't be read", path, error);
   if (error === changing || ["ENOENT", "ENOTFILE", "ENOTDIR"].includes(codeOf(error))) {
     return { problem: "changing", detail: "it changed while it was sent; the next push sends it" };
   }

@@ -3,6 +3,7 @@ import path from "node:path";
 
 import type { ArchiveWriter, Member } from "./archiveWriter.js";
 import type { Core } from "./core.js";
+import { ioError, isSpent } from "./errors.js";
 import type { Entry } from "../types.js";
 import { Verdict } from "../planner.js";
 import type { AssetOptions } from "./options.js";
@@ -52,7 +53,8 @@ class AssetWalk {
     let names: Name[];
     try {
       names = sorted(readNames(real));
-    } catch {
+    } catch (error) {
+      if (isSpent(error)) throw ioError("the asset can't be read", real, error);
       return this.problem(rel, "unreadable");
     }
     const found: { name: string; path: string; info: fs.Stats; rel: string }[] = [];

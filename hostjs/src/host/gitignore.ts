@@ -1,6 +1,6 @@
 import fs from "node:fs";
 
-import { hostError, ioError } from "./errors.js";
+import { hostError, ioError, isSpent } from "./errors.js";
 import { join, sorted } from "./paths.js";
 import type { Stop } from "./stop.js";
 import { Dir, type Name } from "./tree.js";
@@ -19,8 +19,8 @@ export function gitignoreFiles(root: string, runtimeDir: string, stop: Stop): { 
     let names: Name[];
     try {
       names = sorted(dir.names());
-    } catch {
-      return; // the scan reports it as incomplete
+    } catch (error) {
+      return leftOut(path, error); // the scan reports it as incomplete
     }
     if (names.includes(".gitignore")) {
       const text = readIgnore(dir, join(path, ".gitignore"));
@@ -29,7 +29,7 @@ export function gitignoreFiles(root: string, runtimeDir: string, stop: Stop): { 
     for (const name of names) {
       const full = typeof name === "string" ? join(path, name) : undefined;
       if (full === undefined || name === ".git" || full === runtimeDir) continue;
-      const next = openIfDir(dir, name);
+      const next = openIfDir(dir, name, full);
       if (!next) continue;
       try {
         below(next, full);
@@ -52,12 +52,17 @@ export function gitignoreFiles(root: string, runtimeDir: string, stop: Stop): { 
   return list;
 }
 
-function openIfDir(dir: Dir, name: Name): Dir | undefined {
+function openIfDir(dir: Dir, name: Name, path: string): Dir | undefined {
   try {
     return dir.look(name)?.kind === "dir" ? dir.openDir(name) : undefined;
-  } catch {
-    return undefined; // the scan reports it
+  } catch (error) {
+    return leftOut(path, error); // the scan reports it
   }
+}
+
+/** Leaves out what can't be read, unless that is for want of open files: what a .gitignore leaves out may be a secret. */
+function leftOut(path: string, error: unknown): undefined {
+  if (isSpent(error)) throw ioError("the workspace can't be read", path, error);
 }
 
 /** The text of a directory's .gitignore. Bytes that are not UTF-8 can't match: no name with such bytes is sent. */
@@ -65,8 +70,8 @@ function readIgnore(dir: Dir, name: string): string | undefined {
   let fd: number;
   try {
     fd = dir.openFile(".gitignore");
-  } catch {
-    return undefined;
+  } catch (error) {
+    return leftOut(name, error);
   }
   try {
     const { size } = fs.fstatSync(fd);

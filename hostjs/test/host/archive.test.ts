@@ -92,6 +92,25 @@ test("an archive in parts is the same archive", async (t) => {
   }
 });
 
+test("where no more files can be opened an archive ends: the sandbox would get a part of the tree for the whole", async (t) => {
+  const root = tempDir(t);
+  put(root, "d/small", "s");
+  put(root, "d/big", Buffer.alloc(300 << 10));
+  const open = fs.openSync;
+  for (const [name, size] of [["small", 1], ["big", 300 << 10]] as const) {
+    t.mock.method(fs, "openSync", (...args: Parameters<typeof open>) => {
+      if (String(args[0]).endsWith("/" + name)) throw Object.assign(new Error("EMFILE"), { code: "EMFILE", errno: -24 });
+      return open(...args);
+    });
+    await assert.rejects(pack(root, [{ name, entry: { path: "d/" + name, kind: "file", size } }]), {
+      code: "io_failed",
+      message: `the workspace can't be read (d/${name}): too many open files`,
+      hint: /ulimit -n/,
+    });
+    t.mock.restoreAll();
+  }
+});
+
 test("a file that vanished, or that is none any more, is reported and the rest goes on", async (t) => {
   const root = tempDir(t);
   put(root, "a", "a");
