@@ -38,6 +38,7 @@ export class Instance {
     try {
       instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: this.wasi.imports });
     } catch (error) {
+      if (error instanceof RangeError) throw noMemory(error);
       throw wrongModule("the .wasm file is not a planner of this package", error);
     }
     this.exports = instance.exports as unknown as Exports;
@@ -177,6 +178,14 @@ function jsonOf(request: object): string {
 export function assertBytes(section: Uint8Array): void {
   if (ArrayBuffer.isView(section) && section.BYTES_PER_ELEMENT === 1) return;
   throw new PlannerError("invalid_request", "what should be bytes is no Uint8Array");
+}
+
+/** Says that the module is not to blame: its memory needs more address space than it ever uses. */
+function noMemory(cause: unknown): PlannerError {
+  const hint = "give the process more memory, of which it needs some 10 GB of address space alone (ulimit -v)";
+  const error = new PlannerError("limit_exceeded", "there is no memory for the planner", undefined, hint);
+  error.cause = cause;
+  return error;
 }
 
 function wrongModule(why: string, cause?: unknown): PlannerError {

@@ -186,6 +186,14 @@ test("a module of another kind or version is refused", () => {
   assert.throws(() => createPlanner({ wasm: otherABI(1, 0, trap) }), refused("unsupported"));
 });
 
+test("where there is no memory for the module its file is not blamed", (t) => {
+  const why = new RangeError("WebAssembly.Instance(): Out of memory: Cannot allocate Wasm memory for new instance"); // as under ulimit -v
+  t.mock.method(WebAssembly, "Instance", function () {
+    throw why;
+  });
+  assert.throws(() => createPlanner(), { code: "limit_exceeded", message: "there is no memory for the planner", hint: /ulimit -v/, cause: why });
+});
+
 test("a package without its module says so", (t) => {
   const copy = tempDir(t);
   fs.cpSync(path.join(packageRoot, "package.json"), path.join(copy, "package.json"));
