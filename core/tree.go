@@ -54,6 +54,9 @@ type Reader struct {
 // Reader returns one of the entries that are left.
 func (c Cursor) Reader() Reader { return Reader{part: c} }
 
+// Move makes r read the entries that are left of another cursor, near which it may have been.
+func (r *Reader) Move(c Cursor) { r.part = c }
+
 // At returns entry number i, which the next call overwrites.
 func (r *Reader) At(i int) *Entry {
 	c := r.part

@@ -48,12 +48,14 @@ func (l Decisions) List() []Decision {
 		return l.parts[0].list
 	}
 	out := make([]Decision, 0, l.count)
+	var entries core.Reader
 	for i := range l.parts {
 		s := &l.parts[i]
 		out = append(out, s.list...)
-		entries := s.made.List()
-		for k := range entries {
-			out = append(out, create(&entries[k], s.row))
+		entries.Move(s.made)
+		for k := range s.made.Left() {
+			e := *entries.At(k)
+			out = append(out, create(&e, s.row))
 		}
 	}
 	return out
@@ -171,6 +173,6 @@ func (r *DecisionReader) At(i int) *Decision {
 // find goes to the part of a decision.
 func (r *DecisionReader) find(i int) *part {
 	r.at = r.of.part(i)
-	r.entries = r.of.parts[r.at].made.Reader()
+	r.entries.Move(r.of.parts[r.at].made)
 	return &r.of.parts[r.at]
 }

@@ -3,6 +3,7 @@ package merge
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -87,4 +88,31 @@ func TestNewEntriesStayInTheirTree(t *testing.T) {
 	listed, err := Decide(in)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(slices.Clone(listed.Decisions.List()), out.Decisions.List()))
+}
+
+// TestDecisionsOfManyPartsAreReadCheaply: where every other entry is new, as with conflict copies, each part of the
+// tree holds one entry, and the paths of all its block were copied for it.
+func TestDecisionsOfManyPartsAreReadCheaply(t *testing.T) {
+	var b core.TreeBuilder
+	for i := range 4000 {
+		b.Add(&core.Entry{Path: fmt.Sprintf("file-%04d", i), Kind: core.KindFile, Digest: core.Sum("x")})
+	}
+	var l Decisions
+	for c := b.Tree().Cursor(); c.Left() > 0; {
+		e := *c.Head()
+		l.Add(Decision{Path: e.Path, Dest: e.Path, Want: &e})
+		c.Skip(1)
+		l.create(c.Passed(), RowFirstTakeover)
+		c.Skip(1)
+	}
+	require.Len(t, l.parts, 4000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := l.Reader()
+	for i := range r.Len() {
+		r.At(i)
+	}
+	require.Len(t, l.List(), 4000)
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20), "bytes")
 }

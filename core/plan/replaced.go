@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/paperclipai/syncplan/core"
+import (
+	"slices"
+
+	"github.com/paperclipai/syncplan/core"
+)
 
 // putting is the part of an apply script that puts entries in their places. What
 // somebody wrote there after it was checked must not be lost (promise D15): a file that
@@ -52,10 +56,16 @@ func (s *applyScript) replace(path string, d core.Digest) {
 	s.odd.WriteString("unchanged " + d.String() + " " + Quote(at(path)) + "\n")
 }
 
+// maxPut bounds how many members one put moves, since a shell copies all arguments
+// for each that it adds to them.
+const maxPut = 500
+
 // put moves members into a directory of the workspace.
 func (s *applyScript) put(parent string, names []string) {
 	if parent != "" {
 		parent += "/"
 	}
-	commands(&s.changes, "put "+Quote(parent), names, "")
+	for some := range slices.Chunk(names, maxPut) {
+		commands(&s.changes, "put "+Quote(parent), some, "")
+	}
 }
