@@ -129,6 +129,53 @@ func TestR2_MissingTools(t *testing.T) {
 	}
 }
 
+// A sandbox that lacks a tool for which there is no fallback is told so, and nothing else
+// is made of its answers: without find it looked empty.
+func TestR2_AMissingToolThatNoSyncCanDoWithoutIsNamed(t *testing.T) {
+	for _, make := range []string{"gnu", "busybox", "toybox"} {
+		for _, tool := range mustHave {
+			t.Run(make+" without "+tool, func(t *testing.T) {
+				b := newPair(t)
+				b.opts.Identity = "the same sandbox"
+				plain := b.opts.Client
+				without := &toolbox{plain, newToolbox(t, make, "dash", tool)}
+				refused := func(sync func(context.Context, hostgo.Options) (*hostgo.Report, error)) {
+					t.Helper()
+					b.opts.Client = without
+					here, there := listing(t, b.local), listing(t, b.sandbox)
+					_, err := sync(t.Context(), b.opts)
+					var failed *core.Error
+					require.ErrorAs(t, err, &failed)
+					require.Equal(t, core.CodeClient, failed.Code)
+					require.Contains(t, err.Error(), tool+": not found")
+					require.Contains(t, failed.Hint, "a tool is missing in the sandbox")
+					require.Empty(t, cmp.Diff(here, listing(t, b.local)))
+					require.Empty(t, cmp.Diff(there, listing(t, b.sandbox)))
+				}
+				write(t, b.local, "d/a", "1")
+				refused(hostgo.Push)
+				refused(hostgo.Pull)
+
+				b.opts.Client = plain
+				b.push()
+				write(t, b.local, "d/a", "2")
+				write(t, b.sandbox, "b", "1")
+				refused(hostgo.Push)
+				refused(hostgo.Pull)
+				refused(func(ctx context.Context, opts hostgo.Options) (*hostgo.Report, error) {
+					_, pull, err := hostgo.Preview(ctx, opts)
+					return pull, err
+				})
+
+				b.opts.Client = plain
+				b.push()
+				b.pull()
+				require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+			})
+		}
+	}
+}
+
 // A push that replaces a file leaves its permissions as they are, also where no listing can be compared.
 func TestR2_PermissionsStayWithoutComm(t *testing.T) {
 	for _, make := range []string{"gnu", "busybox", "toybox"} {

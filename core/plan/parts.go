@@ -54,7 +54,7 @@ func unpack(r *Request, file, dir string) string {
 	case r.Part == 0:
 		return `TAR_OPTIONS= tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
 	}
-	return `cat "` + file + `" "` + file + `".* 2>/dev/null | TAR_OPTIONS= tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
+	return `{ cat "` + file + `"; for p in "` + file + `".*; do [ ! -f "$p" ] || cat "$p"; done; } | TAR_OPTIONS= tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
 }
 
 // download returns where a download lies, and what is removed afterwards.

@@ -73,7 +73,8 @@ import (
 //	T U     the digest that ends the download; an option of tar
 const script = listing + housekeeping + cutParts + clock + lists + comparing + differences + packing + surveying
 
-// housekeeping ends a command and clears away what earlier ones left.
+// housekeeping ends a command and clears away what earlier ones left. It begins with the tools
+// that nothing makes up for: a sandbox without find would look empty.
 //
 // own FILE removes a link that was planted there, so that what is written next
 // makes a file in its place.
@@ -87,6 +88,9 @@ const script = listing + housekeeping + cutParts + clock + lists + comparing + d
 // only then starts tools: old removes what is days old of runs that died, listings that
 // never came to count, and all but the last 1,024 lines of RT/synced once it has 4,096.
 const housekeeping = `L=` + core.RuntimeDir + `/$A/run-$ID NOW=$R/seen-$ID TAB='	'
+for t in find tar cat rm rmdir mv cp mkdir chmod ln sort; do
+  have $t || { wait; rm -f "$D".* 2>/dev/null; echo "$t: not found" >&2; exit 127; }
+done
 own() { [ ! -L "$1" ] || rm -f "$1"; }
 leave() { wait; rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
