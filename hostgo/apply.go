@@ -31,6 +31,8 @@ type ApplyRequest struct {
 	// Fault is called at each point at which a run may be killed or fail, for
 	// tests: an error is taken for one of the file system, a panic for a crash.
 	Fault func(point string) error
+	// crosses is asked whether a rename leads to another file system, for tests.
+	crosses func(from, to *tree.Dir) bool
 }
 
 // applier carries out one request. Staged entries are called n<i> after the
@@ -39,9 +41,13 @@ type applier struct {
 	ctx     context.Context
 	req     *ApplyRequest
 	root    *tree.Dir
-	staging *tree.Dir
+	home    *tree.Dir          // staging of the workspace's own file system
+	volumes map[string]*volume // those of others, by their paths
+	way     []*level           // while staging goes on
+	journal *journal
 	results []merge.Result
 	olds    []old
+	carried []carried
 	stuck   error     // a version in staging that could not be moved to where it belongs
 	parent  *tree.Dir // of the last path
 	at      string
@@ -61,7 +67,8 @@ type old struct {
 // saw, and an edit that slipped in is kept (promises D12, D16). It returns one
 // result a decision. A nil list with an error means that nothing was changed.
 func Apply(ctx context.Context, req ApplyRequest) ([]merge.Result, error) {
-	a := &applier{ctx: ctx, req: &req, results: make([]merge.Result, len(req.Decisions)), touched: map[string]bool{}}
+	a := &applier{ctx: ctx, req: &req, journal: &journal{Run: req.Run}, results: make([]merge.Result, len(req.Decisions)),
+		volumes: map[string]*volume{}, touched: map[string]bool{}}
 	if !a.changes() {
 		for i := range a.results {
 			a.results[i].Status = merge.Done
@@ -98,7 +105,7 @@ func (a *applier) changes() bool {
 // prepare stages all new entries, flushes them and writes the journal, before
 // the first change.
 func (a *applier) prepare() error {
-	if err := writeJournal(a.req.StateDir, &journal{Run: a.req.Run}); err != nil {
+	if err := writeJournal(a.req.StateDir, a.journal); err != nil {
 		return err
 	}
 	rt, err := a.runtimeDir("staging")
@@ -109,7 +116,7 @@ func (a *applier) prepare() error {
 	if err := rt.Mkdir(a.req.Run, 0o700); err != nil {
 		return ioError("the staging folder can't be made", core.RuntimeDir, err)
 	}
-	if a.staging, err = rt.OpenDir(a.req.Run); err != nil {
+	if a.home, err = rt.OpenDir(a.req.Run); err != nil {
 		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
 	}
 	if err := a.stageAll(); err != nil {
@@ -118,7 +125,8 @@ func (a *applier) prepare() error {
 	if err := a.fault("staged"); err != nil {
 		return ioError("staging failed", "", err)
 	}
-	if err := writeJournal(a.req.StateDir, newJournal(a.req)); err != nil {
+	a.journal.record(a.req.Decisions)
+	if err := writeJournal(a.req.StateDir, a.journal); err != nil {
 		return err
 	}
 	return a.fault("journal")
@@ -218,8 +226,11 @@ func failure(err error) merge.Result {
 	if errors.Is(err, tree.ErrNotDir) {
 		r.Note.Detail = "the directory that holds it is a link or a file"
 	}
+	if errors.Is(err, syscall.EBUSY) {
+		r.Note.Detail = "another file system is mounted there, so it can be neither removed nor replaced"
+	}
 	if errors.Is(err, syscall.EXDEV) {
-		r.Note.Detail = "another file system is mounted there, onto which nothing can be moved; exclude it, or sync it as a workspace of its own"
+		r.Note.Detail = "the system moves nothing there from elsewhere, as into an encrypted directory; exclude it, or sync it as a workspace of its own"
 	}
 	return r
 }
@@ -249,9 +260,14 @@ func (a *applier) leave() {
 // close lets go of what the run holds open below the workspace.
 func (a *applier) close() {
 	a.leave()
-	if a.staging != nil {
-		a.staging.Close()
-		a.staging = nil
+	a.goBack()
+	for path, v := range a.volumes {
+		v.close()
+		delete(a.volumes, path)
+	}
+	if a.home != nil {
+		a.home.Close()
+		a.home = nil
 	}
 }
 
@@ -266,3 +282,6 @@ func segments(path string) []string {
 
 func stagedName(i int) string { return "n" + strconv.Itoa(i) }
 func movedName(i int) string  { return "o" + strconv.Itoa(i) }
+
+// carriedName is that of a copy in the making.
+func carriedName(name string) string { return "c" + name }

@@ -53,7 +53,7 @@ func (a *applier) delete(i int) (merge.Result, error) {
 	if err := a.fault("moved " + d.Path); err != nil {
 		return merge.Result{}, err
 	}
-	same, err := holds(a.staging, moved, d.Expect)
+	same, err := holds(a.staging(i), moved, d.Expect)
 	if err != nil {
 		return merge.Result{}, errors.Join(err, a.putBack(i, moved))
 	}
@@ -68,7 +68,7 @@ func (a *applier) delete(i int) (merge.Result, error) {
 func (a *applier) putBack(i int, moved string) error {
 	dir, name, err := a.enter(a.req.Decisions[i].Dest)
 	if err == nil {
-		err = a.staging.RenameNoReplace(moved, dir, name)
+		err = a.rename(a.staging(i), moved, dir, name)
 	}
 	if err == nil {
 		return nil
@@ -111,7 +111,7 @@ func (a *applier) makeDir(dir *tree.Dir, name string, d *merge.Decision) (merge.
 
 // create moves a staged entry to where nothing stands.
 func (a *applier) create(i int, dir *tree.Dir, name string) (merge.Result, error) {
-	err := a.staging.RenameNoReplace(stagedName(i), dir, name)
+	err := a.rename(a.staging(i), stagedName(i), dir, name)
 	if errors.Is(err, fs.ErrExist) {
 		same, err := holds(dir, name, a.req.Decisions[i].Want)
 		if err != nil || same {
@@ -124,11 +124,11 @@ func (a *applier) create(i int, dir *tree.Dir, name string) (merge.Result, error
 
 // replace puts a staged entry in the place of what stands there.
 func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, error) {
-	staged := stagedName(i)
+	d, staged, staging := &a.req.Decisions[i], stagedName(i), a.staging(i)
 	if a.req.NoExchange {
 		return a.replaceByMoves(i, dir, name)
 	}
-	err := a.staging.Exchange(staged, dir, name)
+	err := a.exchange(staging, staged, dir, name)
 	switch {
 	case errors.Is(err, tree.ErrNoExchange), errors.Is(err, syscall.EXDEV):
 		return a.replaceByMoves(i, dir, name)
@@ -137,14 +137,13 @@ func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, erro
 	case err != nil:
 		return merge.Result{}, err
 	}
-	d := &a.req.Decisions[i]
 	if err := a.fault("exchanged " + d.Path); err != nil {
 		return merge.Result{}, err
 	}
 	if d.Displace {
-		return a.displace(i, staged)
+		return a.displaceSwapped(i, dir, name)
 	}
-	same, err := holds(a.staging, staged, d.Expect)
+	same, err := holds(staging, staged, d.Expect)
 	if err == nil && same {
 		a.olds = append(a.olds, old{i, staged, d.Expect})
 		return done, nil
@@ -162,29 +161,60 @@ func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, erro
 // exchangeBack undoes an exchange that displaced an edit. If the path does not
 // hold the new entry any more, somebody saved there once more, and that stays.
 func (a *applier) exchangeBack(i int, dir *tree.Dir, name string) (merge.Result, error) {
-	d, staged := &a.req.Decisions[i], stagedName(i)
-	if ours, err := holds(dir, name, d.Want); err == nil && ours {
-		if err := a.fault("back " + d.Path); err != nil {
-			return merge.Result{}, err
-		}
-		if err := a.staging.Exchange(staged, dir, name); err == nil {
-			if ours, err := holds(a.staging, staged, d.Want); err == nil && ours {
-				if d.Expect.Kind == core.KindDir {
-					return merge.Result{}, nil
-				}
-				return a.copyBeside(i)
-			}
-		}
+	d, staged, staging := &a.req.Decisions[i], stagedName(i), a.staging(i)
+	switch back, err := a.swapBack(i, dir, name); {
+	case err != nil:
+		return merge.Result{}, err
+	case back && d.Expect.Kind == core.KindDir:
+		return merge.Result{}, nil
+	case back:
+		return a.copyBeside(i)
 	}
 	// What lies in staging is an edit, whichever it is; the sandbox's version is
 	// made anew from its body.
-	if _, err := a.displace(i, staged); err != nil {
+	moved := movedName(i)
+	if err := a.rename(staging, staged, staging, moved); err != nil {
+		return merge.Result{}, err
+	}
+	if _, err := a.displace(i, moved); err != nil {
 		return merge.Result{}, err
 	}
 	if err := a.stageOne(i, staged, true); err != nil {
 		return merge.Result{}, err
 	}
 	return a.copyBeside(i)
+}
+
+// swapBack exchanges once more, and reports whether staging holds the new entry again.
+func (a *applier) swapBack(i int, dir *tree.Dir, name string) (bool, error) {
+	d, staged, staging := &a.req.Decisions[i], stagedName(i), a.staging(i)
+	if ours, err := holds(dir, name, d.Want); err != nil || !ours {
+		return false, nil
+	}
+	if err := a.fault("back " + d.Path); err != nil {
+		return false, err
+	}
+	if err := a.exchange(staging, staged, dir, name); err != nil {
+		return false, nil
+	}
+	ours, err := holds(staging, staged, d.Want)
+	return err == nil && ours, nil
+}
+
+// displaceSwapped keeps what an exchange displaced. What can't be copied out of a volume goes back.
+func (a *applier) displaceSwapped(i int, dir *tree.Dir, name string) (merge.Result, error) {
+	if a.staging(i) == a.home {
+		return a.displace(i, stagedName(i))
+	}
+	res, err := a.displaceTo(i, stagedName(i))
+	if err == nil {
+		return res, nil
+	}
+	if back, e := a.swapBack(i, dir, name); !back {
+		_, e2 := a.displace(i, stagedName(i))
+		err = errors.Join(err, e, e2)
+	}
+	return merge.Result{}, err
 }
 
 // replaceByMoves moves the old entry aside and the new one in, never over
@@ -204,7 +234,7 @@ func (a *applier) replaceByMoves(i int, dir *tree.Dir, name string) (merge.Resul
 	same := true
 	if !d.Displace {
 		var err error
-		if same, err = holds(a.staging, moved, d.Expect); err != nil {
+		if same, err = holds(a.staging(i), moved, d.Expect); err != nil {
 			return merge.Result{}, errors.Join(err, a.putBack(i, moved))
 		}
 	}
@@ -217,17 +247,27 @@ func (a *applier) replaceByMoves(i int, dir *tree.Dir, name string) (merge.Resul
 		}
 		return a.copyBeside(i)
 	}
+	far := d.Displace && a.staging(i) != a.home
+	var kept merge.Result
+	if far { // what can't be copied goes back
+		var err error
+		if kept, err = a.displaceTo(i, moved); err != nil {
+			return merge.Result{}, errors.Join(err, a.putBack(i, moved))
+		}
+	}
 	res, err := a.create(i, dir, name)
 	if err != nil {
 		return merge.Result{}, errors.Join(err, a.putBack(i, moved))
 	}
-	if d.Displace {
-		kept, err := a.displace(i, moved)
-		res.Note = kept.Note
-		return res, err
+	if !d.Displace {
+		a.olds = append(a.olds, old{i, moved, d.Expect})
+		return res, nil
 	}
-	a.olds = append(a.olds, old{i, moved, d.Expect})
-	return res, nil
+	if !far {
+		kept, err = a.displace(i, moved)
+	}
+	res.Note = kept.Note
+	return res, err
 }
 
 // chmod gives a file the executable bit of Want.
@@ -261,7 +301,7 @@ func (a *applier) copy(i int) (merge.Result, error) {
 	if d.Want.Kind == core.KindDir {
 		return a.makeDir(dir, name, d)
 	}
-	err = a.staging.RenameNoReplace(stagedName(i), dir, name)
+	err = a.rename(a.staging(i), stagedName(i), dir, name)
 	if !errors.Is(err, fs.ErrExist) {
 		return done, err
 	}
@@ -288,7 +328,7 @@ func (a *applier) copyBeside(i int) (merge.Result, error) {
 		if err != nil {
 			return merge.Result{}, err
 		}
-		err = a.staging.RenameNoReplace(stagedName(i), dir, name)
+		err = a.rename(a.staging(i), stagedName(i), dir, name)
 		if errors.Is(err, fs.ErrExist) {
 			if same, e := holds(dir, name, d.Want); e == nil && same {
 				err = nil
@@ -311,61 +351,7 @@ func (a *applier) aside(i int) (merge.Result, error) {
 		}
 		return merge.Moved(merge.Done, a.displacedPath(core.Parent(dest))), dir.Close()
 	}
-	return a.displaceTo(stagedName(i), d.Dest)
-}
-
-// displace moves a version from staging to where displaced versions go. One that
-// can't be moved is the only copy of it, so staging is not removed then.
-func (a *applier) displace(i int, staged string) (merge.Result, error) {
-	path := a.req.Decisions[i].Dest
-	res, err := a.displaceTo(staged, path)
-	if err != nil {
-		a.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", path, err)
-	}
-	return res, err
-}
-
-func (a *applier) displacedPath(path string) string {
-	return core.RuntimeDir + "/displaced/" + a.req.Run + "/" + path
-}
-
-func (a *applier) displaceTo(staged, path string) (merge.Result, error) {
-	dir, dest, err := a.displacedDir(path)
-	if err != nil {
-		return merge.Result{}, err
-	}
-	defer dir.Close()
-	for n := 1; ; n++ {
-		to := dest
-		if n > 1 {
-			to += "." + strconv.Itoa(n)
-		}
-		err := a.staging.RenameNoReplace(staged, dir, core.Name(to))
-		if errors.Is(err, fs.ErrExist) && n < maxNames {
-			continue
-		}
-		return merge.Moved(merge.Done, a.displacedPath(to)), err
-	}
-}
-
-// displacedDir opens the folder in which a displaced path lies. Where an
-// ancestor was displaced itself, as a file, the path goes beside it.
-func (a *applier) displacedDir(path string) (*tree.Dir, string, error) {
-	dir, err := makeDirs(a.root, core.RuntimeDir+"/displaced/"+a.req.Run)
-	dest := ""
-	for _, name := range segments(core.Parent(path)) {
-		if err != nil {
-			break
-		}
-		next, e := makeDirs(dir, name)
-		for errors.Is(e, tree.ErrNotDir) { // ends where a name gets too long
-			name += ".d"
-			next, e = makeDirs(dir, name)
-		}
-		dir.Close()
-		dir, err, dest = next, e, core.Join(dest, name)
-	}
-	return dir, core.Join(dest, core.Name(path)), err
+	return a.displaceTo(i, stagedName(i))
 }
 
 // holds reports whether a name is exactly what e says: kind, and content of a
@@ -391,14 +377,19 @@ func holds(dir *tree.Dir, name string, e *core.Entry) (bool, error) {
 	if info.Size != e.Size {
 		return false, nil
 	}
+	d, err := digestIn(dir, name)
+	return d == e.Digest, err
+}
+
+func digestIn(dir *tree.Dir, name string) (core.Digest, error) {
 	f, err := dir.OpenFile(name)
 	if err != nil {
-		return false, err
+		return core.Digest{}, err
 	}
 	defer f.Close()
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return false, err
+		return core.Digest{}, err
 	}
-	return core.Digest(h.Sum(nil)) == e.Digest, nil
+	return core.Digest(h.Sum(nil)), nil
 }

@@ -13,7 +13,8 @@ import (
 // a directory, as overlayfs can't one of a lower layer, such as a container's image: then what
 // is in it moves, name by name. Where that fails half way all goes back.
 func (a *applier) moveAside(i int, dir *tree.Dir, name, moved string) error {
-	err := a.rename(dir, name, a.staging, moved)
+	staging := a.staging(i)
+	err := a.take(dir, name, staging, moved)
 	if !errors.Is(err, syscall.EXDEV) {
 		return err
 	}
@@ -21,10 +22,10 @@ func (a *applier) moveAside(i int, dir *tree.Dir, name, moved string) error {
 	if e != nil || info.Kind != core.KindDir {
 		return errors.Join(err, e)
 	}
-	if err = a.moveDir(dir, name, a.staging, moved, info.Mode); err == nil {
+	if err = a.moveDir(dir, name, staging, moved, info.Mode); err == nil {
 		return nil
 	}
-	if back := a.moveDir(a.staging, moved, dir, name, info.Mode); back != nil && !errors.Is(back, fs.ErrNotExist) {
+	if back := a.moveDir(staging, moved, dir, name, info.Mode); back != nil && !errors.Is(back, fs.ErrNotExist) {
 		res, e := a.displace(i, moved)
 		a.results[i].Note = res.Note
 		err = errors.Join(err, e)
@@ -32,11 +33,31 @@ func (a *applier) moveAside(i int, dir *tree.Dir, name, moved string) error {
 	return err
 }
 
+// rename moves a name, or fails where one stands already, or where that is on another file system.
 func (a *applier) rename(from *tree.Dir, name string, to *tree.Dir, as string) error {
+	if a.crosses(from, to) {
+		return syscall.EXDEV
+	}
+	return from.RenameNoReplace(name, to, as)
+}
+
+func (a *applier) exchange(from *tree.Dir, name string, to *tree.Dir, as string) error {
+	if a.crosses(from, to) {
+		return syscall.EXDEV
+	}
+	return from.Exchange(name, to, as)
+}
+
+// crosses reports whether a test wants a rename to fail.
+func (a *applier) crosses(from, to *tree.Dir) bool {
+	return a.req.crosses != nil && a.req.crosses(from, to)
+}
+
+func (a *applier) take(from *tree.Dir, name string, to *tree.Dir, as string) error {
 	if err := a.fault("rename " + name); err != nil {
 		return err
 	}
-	return from.RenameNoReplace(name, to, as)
+	return a.rename(from, name, to, as)
 }
 
 // moveDir moves a directory by moving what is in it, into one that may be there already.
@@ -59,7 +80,7 @@ func (a *applier) moveDir(from *tree.Dir, name string, to *tree.Dir, as string, 
 		return err
 	}
 	for _, n := range names {
-		err := a.rename(source, n, target, n)
+		err := a.take(source, n, target, n)
 		if errors.Is(err, syscall.EXDEV) || errors.Is(err, fs.ErrExist) {
 			info, e := source.Lstat(n)
 			if e != nil || info.Kind != core.KindDir {

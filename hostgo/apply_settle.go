@@ -13,13 +13,11 @@ import (
 func (a *applier) settle() error {
 	defer a.leave()
 	for _, o := range a.olds {
-		if same, err := holds(a.staging, o.name, o.expect); err == nil && same {
-			continue
-		}
-		if res, err := a.displace(o.decision, o.name); err == nil {
-			a.results[o.decision] = merge.Moved(merge.Slipped, res.Noted().Copy)
+		if same, err := holds(a.staging(o.decision), o.name, o.expect); err != nil || !same {
+			a.keepEdited(o.decision, o.name)
 		}
 	}
+	a.settleCarried()
 	if a.stuck != nil {
 		return a.stuck
 	}
@@ -27,7 +25,7 @@ func (a *applier) settle() error {
 		return ioError("the run can't be completed", "", err)
 	}
 	if len(a.touched) > maxSingleSyncs {
-		err := a.root.SyncFS()
+		err := a.syncAll()
 		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
@@ -46,9 +44,29 @@ func (a *applier) settle() error {
 	return nil
 }
 
+// keepEdited keeps a displaced version to which somebody still wrote.
+func (a *applier) keepEdited(i int, name string) {
+	if res, err := a.displace(i, name); err == nil {
+		a.results[i] = merge.Moved(merge.Slipped, res.Noted().Copy)
+	}
+}
+
+// syncAll flushes each file system that changed.
+func (a *applier) syncAll() error {
+	for _, staging := range a.stagings() {
+		if err := staging.SyncFS(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // drop removes the run's staging and its journal, and the folders around it
 // where they are empty.
 func (a *applier) drop() error {
+	if err := a.dropVolumes(); err != nil {
+		return err
+	}
 	a.close()
 	if err := dropStaging(a.root, a.req.Run); err != nil {
 		return ioError("the staging folder can't be removed", core.RuntimeDir, err)

@@ -1,6 +1,7 @@
 package hostgo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -108,6 +109,7 @@ func pathOf(i int) string { return fmt.Sprintf("%02d/p", i) }
 type slip struct {
 	at, saved  string // neither where nobody does
 	noExchange bool
+	mounts     mounts
 	// blocked keeps the folder of displaced versions from being made until the run is over.
 	blocked bool
 	stood   map[int]string // what the save replaced
@@ -124,9 +126,9 @@ func TestD12_WhateverSlipsInIsKept(t *testing.T) {
 	}
 	slips = append(slips, slip{at: "journal", saved: "what is wanted"})
 	for _, s := range slips {
-		for _, s.noExchange = range []bool{false, true} {
-			s.stood = map[int]string{}
-			t.Run(fmt.Sprintf("%s at %s, exchange %v, blocked %v", s.saved, s.at, !s.noExchange, s.blocked), s.test)
+		for n := range 4 {
+			s.noExchange, s.mounts, s.stood = n%2 == 1, layouts[n/2], map[int]string{}
+			t.Run(fmt.Sprintf("%s at %s, exchange %v, blocked %v, %v", s.saved, s.at, !s.noExchange, s.blocked, s.mounts), s.test)
 		}
 	}
 }
@@ -139,7 +141,7 @@ func (s *slip) test(t *testing.T) {
 		w.save(p, c.old)
 		decisions = append(decisions, merge.Decision{Path: p, Action: c.action, Expect: w.entry(p, c.old), Want: w.entry(p, c.want), Displace: c.displace})
 	}
-	req := w.request(decisions)
+	req := w.mount(w.request(decisions), s.mounts)
 	req.NoExchange = s.noExchange
 	blocker := filepath.Join(w.root, core.RuntimeDir, "displaced")
 	req.Fault = func(point string) error {
@@ -160,7 +162,8 @@ func (s *slip) test(t *testing.T) {
 	results, err := Apply(t.Context(), req)
 	require.NotNil(t, results)
 	if s.blocked {
-		require.ErrorIs(t, err, core.CodeIO)
+		// What can't be copied out of a mount goes back.
+		require.True(t, errors.Is(err, core.CodeIO) || err == nil && s.mounts != nil, "%v", err)
 		require.NoError(t, os.Remove(blocker))
 		_, err = Recover(t.Context(), w.root, w.state)
 	}
@@ -171,7 +174,7 @@ func (s *slip) test(t *testing.T) {
 	again, err := Recover(t.Context(), w.root, w.state)
 	require.NoError(t, err)
 	require.Empty(t, again.Problems)
-	require.NoFileExists(t, journalPath(w.state))
+	w.staysClean()
 }
 
 // savedAt is what is saved at the path of a change.
@@ -291,9 +294,19 @@ func TestD12_ASecondSaveDuringADeleteIsFound(t *testing.T) {
 
 // TestD11_RecoveryKeepsWhateverLiesThere has a killed run leave each combination of entries at a path and in staging.
 func TestD11_RecoveryKeepsWhateverLiesThere(t *testing.T) {
+	for _, m := range layouts {
+		recoversWhatever(t, m)
+	}
+}
+
+func recoversWhatever(t *testing.T, m mounts) {
 	w := newWorld(t)
+	req := w.mount(ApplyRequest{Root: w.root, StateDir: w.state}, m)
 	staging := core.RuntimeDir + "/staging/run/"
 	j := &journal{Run: "run"}
+	if m != nil {
+		staging, j.Volumes = volumeStaging("run")+"/", []string{"", "unmounted"}
+	}
 	type left struct {
 		change
 		path, staged, moved string // what lies there; "no folder" where the path's directory is gone
@@ -324,10 +337,10 @@ func TestD11_RecoveryKeepsWhateverLiesThere(t *testing.T) {
 	require.NoError(t, writeJournal(w.state, j))
 	blocker := filepath.Join(w.root, core.RuntimeDir, "displaced")
 	require.NoError(t, os.WriteFile(blocker, nil, 0o600))
-	_, err := Recover(t.Context(), w.root, w.state)
+	_, err := recoverIn(t.Context(), req)
 	require.ErrorIs(t, err, core.CodeIO, "where displaced versions can't go")
 	require.NoError(t, os.Remove(blocker))
-	_, err = Recover(t.Context(), w.root, w.state)
+	_, err = recoverIn(t.Context(), req)
 	require.NoError(t, err)
 	now := w.tree()
 	for i, l := range lies {

@@ -16,10 +16,11 @@ import (
 // disturbs others more.
 const maxSingleSyncs = 64
 
-// stageAll makes the new entries beside the workspace's own, on the same file
-// system. A full disk stops the run before anything changed; any other failure
+// stageAll makes the new entries beside the workspace's own, each on the file
+// system that it comes to. A full disk stops the run before anything changed; any other failure
 // concerns one decision.
 func (a *applier) stageAll() error {
+	defer a.goBack()
 	count := 0
 	for i := range a.req.Decisions {
 		if a.staged(i) && a.req.Decisions[i].Want.Kind == core.KindFile {
@@ -27,28 +28,37 @@ func (a *applier) stageAll() error {
 		}
 	}
 	for i := range a.req.Decisions {
-		if !a.staged(i) {
+		if !a.moves(i) {
 			continue
 		}
 		if err := a.ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped before anything was changed", Err: err}
 		}
-		err := a.stageOne(i, stagedName(i), count <= maxSingleSyncs)
+		d := &a.req.Decisions[i]
+		var err error
+		if d.Action != merge.Aside {
+			err = a.reach(core.Parent(d.Dest)).err
+		}
+		if err == nil && a.staged(i) {
+			err = a.stageOne(i, stagedName(i), count <= maxSingleSyncs)
+		}
 		if errors.Is(err, syscall.ENOSPC) {
-			return ioError("the workspace's disk is full; nothing was changed", a.req.Decisions[i].Path, err)
+			return ioError("the workspace's disk is full; nothing was changed", d.Path, err)
 		}
 		if err != nil {
 			a.results[i] = failure(err)
 		}
 	}
 	if count > maxSingleSyncs {
-		if err := a.staging.SyncFS(); errors.Is(err, errors.ErrUnsupported) {
-			return a.syncEach()
-		} else if err != nil {
-			return ioError("the staged files can't be flushed", "", err)
-		}
+		return a.flushStaged()
 	}
 	return nil
+}
+
+// moves reports whether decision i moves something from or into staging.
+func (a *applier) moves(i int) bool {
+	d := &a.req.Decisions[i]
+	return a.staged(i) || d.Action == merge.Delete && d.Expect.Kind != core.KindDir
 }
 
 // staged reports whether decision i needs an entry in staging. A new directory
@@ -72,22 +82,22 @@ func (a *applier) stageOne(i int, name string, flush bool) error {
 	}
 	switch d.Want.Kind {
 	case core.KindDir:
-		return a.staging.Mkdir(name, uint32(d.Want.Mode)|0o700)
+		return a.staging(i).Mkdir(name, uint32(d.Want.Mode)|0o700)
 	case core.KindLink:
-		return a.staging.Symlink(d.Want.Target, name)
+		return a.staging(i).Symlink(d.Want.Target, name)
 	}
-	return a.stageFile(d, name, flush)
+	return a.stageFile(a.staging(i), d, name, flush)
 }
 
 // stageFile copies a body. A new file gets the sandbox's permissions, less what
 // this process's umask takes away; one that replaces a file keeps that one's,
 // but for the executable bit.
-func (a *applier) stageFile(d *merge.Decision, name string, flush bool) (err error) {
+func (a *applier) stageFile(staging *tree.Dir, d *merge.Decision, name string, flush bool) (err error) {
 	perm := uint32(d.Want.Mode)&0o777 | 0o600
 	if d.Want.Mode&0o100 == 0 {
 		perm &^= 0o111
 	}
-	f, err := a.staging.Create(name, perm)
+	f, err := staging.Create(name, perm)
 	if err != nil {
 		return err
 	}
@@ -105,7 +115,7 @@ func (a *applier) stageFile(d *merge.Decision, name string, flush bool) (err err
 		return err
 	}
 	if mode, ok := a.keptMode(d); ok {
-		if err := a.staging.Chmod(name, mode); err != nil {
+		if err := staging.Chmod(name, mode); err != nil {
 			return err
 		}
 	}
@@ -138,11 +148,10 @@ func (a *applier) keptMode(d *merge.Decision) (uint32, bool) {
 	if d.Action != merge.Write || d.Expect == nil || d.Expect.Kind != core.KindFile {
 		return 0, false
 	}
-	dir, err := a.root.Walk(core.Parent(d.Dest))
-	if err != nil {
+	dir := a.reach(core.Parent(d.Dest)).dir
+	if dir == nil {
 		return 0, false // the write itself reports it
 	}
-	defer dir.Close()
 	info, err := dir.Lstat(core.Name(d.Dest))
 	if err != nil || info.Kind != core.KindFile {
 		return 0, false
@@ -161,13 +170,27 @@ func withExecutable(mode uint32, on bool) uint32 {
 	return mode &^ 0o111
 }
 
-func (a *applier) syncEach() error {
-	names, err := a.staging.Names()
+// flushStaged flushes all that was staged.
+func (a *applier) flushStaged() error {
+	for _, staging := range a.stagings() {
+		err := staging.SyncFS()
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = syncEach(staging)
+		}
+		if err != nil {
+			return ioError("the staged files can't be flushed", "", err)
+		}
+	}
+	return nil
+}
+
+func syncEach(staging *tree.Dir) error {
+	names, err := staging.Names()
 	if err != nil {
-		return ioError("the staged files can't be flushed", "", err)
+		return err
 	}
 	for _, n := range names {
-		f, err := a.staging.OpenFile(n)
+		f, err := staging.OpenFile(n)
 		if errors.Is(err, tree.ErrNotFile) {
 			continue
 		}
@@ -176,7 +199,7 @@ func (a *applier) syncEach() error {
 			f.Close()
 		}
 		if err != nil {
-			return ioError("the staged files can't be flushed", "", err)
+			return err
 		}
 	}
 	return nil

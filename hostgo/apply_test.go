@@ -53,17 +53,18 @@ var everythingApplied = map[string]string{"aside": "mine", "bit": "x old", "conf
 
 func TestApplyDoesEverything(t *testing.T) {
 	for _, noExchange := range []bool{false, true} {
-		w := newWorld(t)
-		req := w.request(everything(w))
-		req.NoExchange = noExchange
-		results, err := Apply(t.Context(), req)
-		require.NoError(t, err)
-		for i := range results {
-			require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.Decisions[i].Path, results[i])
+		for _, m := range layouts {
+			w := newWorld(t)
+			req := w.mount(w.request(everything(w)), m)
+			req.NoExchange = noExchange
+			results, err := Apply(t.Context(), req)
+			require.NoError(t, err)
+			for i := range results {
+				require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.Decisions[i].Path, results[i])
+			}
+			require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
+			w.staysClean()
 		}
-		require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
-		require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir, "staging"))
-		require.NoFileExists(t, journalPath(w.state))
 	}
 }
 
@@ -131,37 +132,44 @@ func (w *world) remaining(decisions []merge.Decision) []merge.Decision {
 
 func TestD11_ACrashLeavesEachPathOldOrNewAndTheNextRunRecovers(t *testing.T) {
 	for _, noExchange := range []bool{false, true} {
-		for at := 1; ; at++ {
-			w := newWorld(t)
-			req := w.request(everything(w))
-			req.NoExchange = noExchange
-			before := w.tree()
-			_, crashed, err := crashing(t.Context(), req, at)
-			require.NoError(t, err)
-			if !crashed {
-				require.Greater(t, at, 30, "the points were reached")
-				break
+		for _, m := range layouts {
+			for at := 1; ; at++ {
+				w := newWorld(t)
+				req := w.mount(w.request(everything(w)), m)
+				req.NoExchange = noExchange
+				before := w.tree()
+				_, crashed, err := crashing(t.Context(), req, at)
+				require.NoError(t, err)
+				if !crashed {
+					require.Greater(t, at, 30, "the points were reached")
+					break
+				}
+				w.recovers(fmt.Sprintf("point %d, without exchange %v, %v", at, noExchange, m), req, m, before)
 			}
-			name := fmt.Sprintf("point %d, without exchange %v", at, noExchange)
-			if !noExchange {
-				w.oldOrNew(name, before, w.tree())
-			}
-			r, err := Recover(t.Context(), w.root, w.state)
-			require.NoError(t, err, name)
-			w.oldOrNew(name, before, w.tree())
-			if now := w.tree(); now["displace"] != "mine" {
-				require.Contains(t, now, "kept mine", name)
-			}
-			again, err := Recover(t.Context(), w.root, w.state)
-			require.NoError(t, err)
-			require.Empty(t, again.Problems, "%s: after %v", name, r.Problems)
-			require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir, "staging"), name)
-			next := w.request(w.remaining(req.Decisions))
-			_, err = Apply(t.Context(), next)
-			require.NoError(t, err, name)
-			require.Empty(t, cmp.Diff(everythingApplied, w.tree()), name)
 		}
 	}
+}
+
+// recovers makes sure that the run after one that was killed finds and leaves what it should.
+func (w *world) recovers(name string, req ApplyRequest, m mounts, before map[string]string) {
+	w.t.Helper()
+	if !req.NoExchange {
+		w.oldOrNew(name, before, w.tree())
+	}
+	req.Fault = nil
+	r, err := recoverIn(w.t.Context(), req)
+	require.NoError(w.t, err, name)
+	w.oldOrNew(name, before, w.tree())
+	if now := w.tree(); now["displace"] != "mine" {
+		require.Contains(w.t, now, "kept mine", name)
+	}
+	again, err := recoverIn(w.t.Context(), req)
+	require.NoError(w.t, err)
+	require.Empty(w.t, again.Problems, "%s: after %v", name, r.Problems)
+	w.staysClean()
+	_, err = Apply(w.t.Context(), w.mount(w.request(w.remaining(req.Decisions)), m))
+	require.NoError(w.t, err, name)
+	require.Empty(w.t, cmp.Diff(everythingApplied, w.tree()), name)
 }
 
 func (w *world) oldOrNew(name string, before, now map[string]string) {

@@ -19,6 +19,7 @@ import (
 // the disk, since every name in staging says what it is.
 type journal struct {
 	Run     string          `json:"run"`
+	Volumes []string        `json:"volumes,omitempty"` // see volume
 	Records []journalRecord `json:"records"`
 }
 
@@ -38,15 +39,14 @@ type journalEntry struct {
 	Target string `json:"target"`
 }
 
-func newJournal(req *ApplyRequest) *journal {
-	j := &journal{Run: req.Run}
-	for i := range req.Decisions {
-		d := &req.Decisions[i]
+// record adds the decisions that take something from its path.
+func (j *journal) record(decisions []merge.Decision) {
+	for i := range decisions {
+		d := &decisions[i]
 		if (d.Action == merge.Write || d.Action == merge.Delete) && d.Expect != nil {
 			j.Records = append(j.Records, journalRecord{i, d.Dest, toJournal(d.Expect), toJournal(d.Want), d.Displace})
 		}
 	}
-	return j
 }
 
 func toJournal(e *core.Entry) *journalEntry {
@@ -105,6 +105,11 @@ func readJournal(stateDir string) (*journal, error) {
 	j := &journal{}
 	if string(head) != journalHead+hex.EncodeToString(sum[:]) || json.Unmarshal(body, j) != nil || core.ValidatePath(j.Run) != nil {
 		return nil, &core.Error{Code: core.CodeCorrupt, Path: path, Message: "the journal of an interrupted run is damaged"}
+	}
+	for _, p := range j.Volumes {
+		if p != "" && core.ValidatePath(p) != nil {
+			return nil, &core.Error{Code: core.CodeCorrupt, Path: path, Message: "the journal of an interrupted run is damaged"}
+		}
 	}
 	for i := range j.Records {
 		if core.ValidatePath(j.Records[i].Path) != nil || j.Records[i].Old.entry() == nil {

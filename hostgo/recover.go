@@ -21,18 +21,22 @@ type Recovered struct{ Problems []core.Problem }
 // again. A staging folder that no journal here speaks of is left and reported.
 // The caller holds the workspace's lock.
 func Recover(ctx context.Context, root, stateDir string) (*Recovered, error) {
+	return recoverIn(ctx, ApplyRequest{Root: root, StateDir: stateDir})
+}
+
+func recoverIn(ctx context.Context, req ApplyRequest) (*Recovered, error) {
 	out := &Recovered{}
-	top, err := tree.Open(root)
+	top, err := tree.Open(req.Root)
 	if err != nil {
-		return nil, ioError("the workspace can't be opened", root, err)
+		return nil, ioError("the workspace can't be opened", req.Root, err)
 	}
 	defer top.Close()
-	j, err := readJournal(stateDir)
+	j, err := readJournal(req.StateDir)
 	if errors.Is(err, core.CodeCorrupt) {
 		// Nothing in staging is touched: it may hold the only copy of something.
 		out.add(core.RuntimeDir+"/staging", "the journal of an interrupted run is damaged; versions of your files may lie here")
-		if err := os.Rename(journalPath(stateDir), journalPath(stateDir)+".damaged"); err != nil {
-			return nil, ioError("the damaged journal can't be put aside", stateDir, err)
+		if err := os.Rename(journalPath(req.StateDir), journalPath(req.StateDir)+".damaged"); err != nil {
+			return nil, ioError("the damaged journal can't be put aside", req.StateDir, err)
 		}
 		return out, nil
 	}
@@ -40,7 +44,7 @@ func Recover(ctx context.Context, root, stateDir string) (*Recovered, error) {
 		return nil, err
 	}
 	if j != nil {
-		if err := recoverRun(ctx, top, j, stateDir, out); err != nil {
+		if err := recoverRun(ctx, top, j, req, out); err != nil {
 			return nil, err
 		}
 	}
@@ -72,16 +76,16 @@ func (r *Recovered) findStale(top *tree.Dir) error {
 	return nil
 }
 
-func recoverRun(ctx context.Context, top *tree.Dir, j *journal, stateDir string, out *Recovered) error {
-	staging, err := top.Walk(core.RuntimeDir + "/staging/" + j.Run)
-	if errors.Is(err, fs.ErrNotExist) {
-		return removeJournal(stateDir)
-	}
-	if err != nil {
-		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
-	}
-	a := &applier{ctx: ctx, req: &ApplyRequest{Run: j.Run, StateDir: stateDir}, root: top, staging: staging, touched: map[string]bool{}}
+func recoverRun(ctx context.Context, top *tree.Dir, j *journal, req ApplyRequest, out *Recovered) error {
+	req.Run = j.Run
+	a := &applier{ctx: ctx, req: &req, journal: j, root: top, volumes: map[string]*volume{}, touched: map[string]bool{}}
 	defer a.close()
+	if err := a.reopen(); err != nil {
+		return err
+	}
+	if a.home == nil {
+		return removeJournal(req.StateDir)
+	}
 	for i := range j.Records {
 		if err := ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped while an interrupted run was recovered", Err: err}
@@ -93,16 +97,40 @@ func recoverRun(ctx context.Context, top *tree.Dir, j *journal, stateDir string,
 	return a.drop()
 }
 
+// reopen opens the staging folders of a killed run. Where the first one was removed by hand while
+// others are there it is made again.
+func (a *applier) reopen() error {
+	for _, path := range a.journal.Volumes {
+		switch v, err := openVolume(a.root, path, a.req.Run); {
+		case err == nil:
+			a.volumes[path] = v
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, tree.ErrNotDir):
+			return ioError("the staging folder can't be opened", path, err)
+		}
+	}
+	home, err := a.root.Walk(core.RuntimeDir + "/staging/" + a.req.Run)
+	switch {
+	case err == nil:
+		a.home = home
+	case !errors.Is(err, fs.ErrNotExist):
+		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
+	case len(a.volumes) > 0:
+		a.home, err = a.runtimeDir("staging/" + a.req.Run)
+		return err
+	}
+	return nil
+}
+
 // recoverOne decides by what lies in staging: under n<i> the new entry, or after
 // an exchange the old one; under o<i> an old one that was moved.
 func (a *applier) recoverOne(r *journalRecord, out *Recovered) error {
 	was, now := r.Old.entry(), r.New.entry()
 	a.req.Decisions = []merge.Decision{{Path: r.Path, Dest: r.Path}}
-	moved := movedName(r.Index)
-	if _, err := a.staging.Lstat(moved); err == nil {
+	staging, moved := a.staging(0), movedName(r.Index)
+	if _, err := staging.Lstat(moved); err == nil {
 		dir, name, err := a.enter(r.Path)
 		if err == nil && (now != nil || !a.isOld(moved, was)) {
-			err := a.staging.RenameNoReplace(moved, dir, name)
+			err := a.rename(staging, moved, dir, name)
 			if err == nil || !errors.Is(err, fs.ErrExist) {
 				return err
 			}
@@ -111,18 +139,18 @@ func (a *applier) recoverOne(r *journalRecord, out *Recovered) error {
 	}
 	staged := stagedName(r.Index)
 	if now != nil {
-		if isNew, err := holds(a.staging, staged, now); err == nil && isNew {
+		if isNew, err := holds(staging, staged, now); err == nil && isNew {
 			return nil // never put in place, or put back
 		}
 	}
-	if _, err := a.staging.Lstat(staged); err == nil {
+	if _, err := staging.Lstat(staged); err == nil {
 		return a.keep(r, staged, was, out)
 	}
 	return nil
 }
 
 func (a *applier) isOld(name string, was *core.Entry) bool {
-	same, err := holds(a.staging, name, was)
+	same, err := holds(a.staging(0), name, was)
 	return err == nil && same
 }
 

@@ -107,7 +107,7 @@ func (w *world) tree() map[string]string {
 		if err != nil || rel == "." || rel == core.RuntimeDir {
 			return err
 		}
-		if rel == core.RuntimeDir+"/staging" {
+		if rel == core.RuntimeDir+"/staging" || strings.HasPrefix(d.Name(), volumeStaging("")) {
 			return filepath.SkipDir
 		}
 		var text string

@@ -183,6 +183,11 @@ func (d *Dir) Exchange(name string, other *Dir, otherName string) error {
 	return pathError("exchange", name, err)
 }
 
+// Writable returns why no name can be made in d, as far as permissions tell.
+func (d *Dir) Writable() error {
+	return pathError("access", ".", again(func() error { return unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, 0) }))
+}
+
 // Sync flushes what was created, renamed and removed in d to disk.
 func (d *Dir) Sync() error {
 	err := again(func() error { return unix.Fsync(d.fd) })

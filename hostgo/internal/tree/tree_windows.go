@@ -181,6 +181,9 @@ func (d *Dir) Exchange(name string, _ *Dir, _ string) error {
 	return pathError("exchange", name, ErrNoExchange)
 }
 
+// Writable leaves the answer to what is made.
+func (d *Dir) Writable() error { return nil }
+
 // Sync has nothing to do: NTFS journals its directories.
 func (d *Dir) Sync() error { return nil }
 
