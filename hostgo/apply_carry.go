@@ -3,6 +3,7 @@ package hostgo
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/paperclipai/syncplan/core"
@@ -147,10 +148,12 @@ func sameNames(source, target *tree.Dir) error {
 	return nil
 }
 
-// settleCarried keeps once more what was written to after it was copied.
+// settleCarried keeps once more what was written to after it was copied, unless it went back.
 func (a *applier) settleCarried() {
-	list := a.carried
-	for _, c := range list {
+	for _, c := range a.carried {
+		if _, err := a.staging(c.decision).Lstat(c.name); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		dir, err := a.root.Walk(core.Parent(c.copy))
 		if err == nil {
 			err = sameEntry(a.staging(c.decision), c.name, dir, core.Name(c.copy))

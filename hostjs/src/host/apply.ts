@@ -1,10 +1,12 @@
 import { done, dropStaging, failure, makeDirs, Run, runtimeDir, type ApplyRequest } from "./applyRun.js";
 import { chmod, copy, keepAside, remove, write } from "./applyChange.js";
 import { holds } from "./applyHolds.js";
+import { settleCarried } from "./applyCarry.js";
 import { stageAll } from "./applyStage.js";
+import { dropVolumes } from "./applyVolume.js";
 import type { Result } from "../types.js";
 import { ioError } from "./errors.js";
-import { journalOf, removeJournal, writeJournal } from "./journal.js";
+import { recordsOf, removeJournal, writeJournal, type Journal } from "./journal.js";
 import { Dir } from "./tree.js";
 
 export type { ApplyRequest } from "./applyRun.js";
@@ -45,54 +47,62 @@ export function apply(request: ApplyRequest): Applied {
 function applyIn(request: ApplyRequest, root: Dir): Applied {
   let run: Run;
   try {
-    run = prepare(request, root);
+    run = begin(request, root);
   } catch (error) {
-    try {
-      drop(request, root);
-    } catch {
-      // The journal says that nothing was changed, and the next run removes the staging.
-    }
+    abandon(() => dropHome(request, root));
     return { error };
   }
   try {
-    changeAll(run);
-    const results = run.results as Result[];
-    try {
-      settle(run);
-    } catch (error) {
-      return { results, error }; // the journal stays, and the next run completes what is left
-    }
-    run.leave();
-    try {
-      drop(request, root);
-    } catch (error) {
-      return { results, error };
-    }
-    return { results };
+    return carryOut(run);
   } finally {
+    run.close();
+  }
+}
+
+function begin(request: ApplyRequest, root: Dir): Run {
+  const journal: Journal = { run: request.run, records: [] };
+  writeJournal(request.stateDir, journal);
+  return new Run(request, root, journal, makeStaging(request, root));
+}
+
+function carryOut(run: Run): Applied {
+  try {
+    prepare(run);
+  } catch (error) {
+    abandon(() => drop(run));
+    return { error };
+  }
+  changeAll(run);
+  const results = run.results as Result[];
+  try {
+    settle(run);
     run.leave();
-    run.staging.close();
+    drop(run);
+  } catch (error) {
+    return { results, error }; // the journal stays, and the next run completes what is left
+  }
+  return { results };
+}
+
+function abandon(removal: () => void): void {
+  try {
+    removal();
+  } catch {
+    // The journal says that nothing was changed, and the next run removes the staging.
   }
 }
 
 /** Stages all new entries, flushes them and writes the journal, before the first change. */
-function prepare(request: ApplyRequest, root: Dir): Run {
-  writeJournal(request.stateDir, { run: request.run, records: [] });
-  const run = new Run(request, root, makeStaging(request, root));
+function prepare(run: Run): void {
+  stageAll(run);
   try {
-    stageAll(run);
-    try {
-      run.fault("staged");
-    } catch (error) {
-      throw ioError("staging failed", "", error);
-    }
-    writeJournal(request.stateDir, journalOf(request));
-    run.fault("journal");
-    return run;
+    run.fault("staged");
   } catch (error) {
-    run.staging.close();
-    throw error;
+    throw ioError("staging failed", "", error);
   }
+  run.journal.records = recordsOf(run.request);
+  writeJournal(run.request.stateDir, run.journal);
+  run.fault("journal");
 }
 
 function makeStaging(request: ApplyRequest, root: Dir): Dir {
@@ -141,15 +151,15 @@ function changeAll(run: Run): void {
  * open (promise D12), and flushes the directories that changed.
  */
 function settle(run: Run): void {
-  for (const old of run.olds) {
-    const { expect, path, dest } = run.decision(old.decision);
-    if (stillHolds(run, old.name, expect!)) continue;
+  const keepEdited = (i: number, name: string) => {
     try {
-      run.results[old.decision] = { status: "edited_meanwhile", copy: run.displace(old.name, dest ?? path) };
+      run.results[i] = { status: "edited_meanwhile", copy: run.displace(i, name) };
     } catch {
       // run.stuck says so, and the others are looked at.
     }
-  }
+  };
+  for (const { decision, name } of run.olds) if (!stillHolds(run, decision, name)) keepEdited(decision, name);
+  settleCarried(run, keepEdited);
   if (run.stuck) throw run.stuck;
   try {
     run.fault("settled");
@@ -157,13 +167,13 @@ function settle(run: Run): void {
     throw ioError("the run can't be completed", "", error);
   }
   run.leave();
-  if (run.touched.size > maxSingleSyncs && run.root.syncFileSystem()) return;
+  if (run.touched.size > maxSingleSyncs && run.stagings().every((dir) => dir.syncFileSystem())) return;
   for (const path of run.touched) flush(run.root, path);
 }
 
-function stillHolds(run: Run, name: string, expect: Parameters<typeof holds>[2]): boolean {
+function stillHolds(run: Run, i: number, name: string): boolean {
   try {
-    return holds(run.staging, name, expect);
+    return holds(run.staging(i), name, run.decision(i).expect!);
   } catch {
     return false; // what can't be read is kept
   }
@@ -186,8 +196,12 @@ function flush(root: Dir, path: string): void {
 }
 
 /** Removes the run's staging and its journal. */
-export function drop(request: Pick<ApplyRequest, "run" | "stateDir">, root: Dir): void {
+export function drop(run: Run): void {
+  dropVolumes(run);
+  dropHome(run.request, run.root);
+}
+
+function dropHome(request: ApplyRequest, root: Dir): void {
   dropStaging(root, request.run);
   removeJournal(request.stateDir);
 }
-

@@ -10,8 +10,6 @@ import { type Dir, TreeError } from "./tree.js";
 
 const slipped = (copy?: string): Result => ({ status: "edited_meanwhile", ...(copy && { copy }) });
 
-const destOf = (d: Decision) => d.dest ?? d.path;
-
 /** Takes a path out of the tree, and puts it back if it is not what the plan saw. */
 export function remove(run: Run, i: number): Result {
   const d = run.decision(i);
@@ -19,7 +17,7 @@ export function remove(run: Run, i: number): Result {
   if (!place) return done;
   if (d.expect!.kind === "dir") return removeEmpty(place.dir, place.name);
   const moved = movedName(i);
-  if (!moveAside(run, place, moved, destOf(d))) return done;
+  if (!moveAside(run, i, place, moved)) return done;
   run.fault("moved " + d.path);
   if (!heldOrBack(run, i, moved)) return slipped(putBack(run, i, moved));
   run.olds.push({ decision: i, name: moved });
@@ -47,7 +45,7 @@ function removeEmpty(dir: Dir, name: string): Result {
 /** Whether a version that was moved aside is what the plan saw. Where that can't be told it goes back. */
 function heldOrBack(run: Run, i: number, moved: string): boolean {
   try {
-    return holds(run.staging, moved, run.decision(i).expect!);
+    return holds(run.staging(i), moved, run.decision(i).expect!);
   } catch (error) {
     putBack(run, i, moved);
     throw error;
@@ -56,20 +54,19 @@ function heldOrBack(run: Run, i: number, moved: string): boolean {
 
 /** Returns a version to its path. Where that is taken again it is kept aside, and the result says where. */
 function putBack(run: Run, i: number, moved: string): string | undefined {
-  const dest = destOf(run.decision(i));
   try {
-    const { dir, name } = run.enter(dest);
-    run.staging.renameNoReplace(moved, dir, name);
+    const { dir, name } = run.enter(run.dest(i));
+    run.renameNoReplace(run.staging(i), moved, dir, name);
     return undefined;
   } catch {
-    return run.displace(moved, dest);
+    return run.displace(i, moved);
   }
 }
 
 /** Makes dest be want. */
 export function write(run: Run, i: number): Result {
   const d = run.decision(i);
-  const place = run.enter(destOf(d));
+  const place = run.enter(run.dest(i));
   if (d.want!.kind === "dir" && !isStaged(d)) return makeDir(place, d);
   return d.expect ? replace(run, i, place) : create(run, i, place);
 }
@@ -87,7 +84,7 @@ function makeDir({ dir, name }: { dir: Dir; name: string }, d: Decision): Result
 /** Moves a staged entry to where nothing stands. */
 function create(run: Run, i: number, { dir, name }: { dir: Dir; name: string }): Result {
   try {
-    run.staging.renameNoReplace(stagedName(i), dir, name);
+    run.renameNoReplace(run.staging(i), stagedName(i), dir, name);
     return done;
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
@@ -103,17 +100,20 @@ function create(run: Run, i: number, { dir, name }: { dir: Dir; name: string }):
 function replace(run: Run, i: number, place: { dir: Dir; name: string }): Result {
   const d = run.decision(i);
   const moved = movedName(i);
-  if (!moveAside(run, place, moved, destOf(d))) return create(run, i, place); // deleted meanwhile: the newer version comes back
+  if (!moveAside(run, i, place, moved)) return create(run, i, place); // deleted meanwhile: the newer version comes back
   run.fault("moved " + d.path);
   if (!d.displace && !heldOrBack(run, i, moved)) return editedMeanwhile(run, i, moved);
+  const far = d.displace && run.staging(i) !== run.home;
   let result: Result;
+  let copy: string | undefined;
   try {
-    result = create(run, i, run.enter(destOf(d)));
+    if (far) copy = run.displaceTo(i, moved); // what can't be copied goes back
+    result = create(run, i, run.enter(run.dest(i)));
   } catch (error) {
     putBack(run, i, moved);
     throw error;
   }
-  if (d.displace) return { ...result, copy: run.displace(moved, destOf(d)) };
+  if (d.displace) return { ...result, copy: copy ?? run.displace(i, moved) };
   run.olds.push({ decision: i, name: moved });
   return result;
 }
@@ -128,7 +128,7 @@ function editedMeanwhile(run: Run, i: number, moved: string): Result {
 /** Gives a file the executable bit of want. */
 export function chmod(run: Run, i: number): Result {
   const d = run.decision(i);
-  const { dir, name } = run.enter(destOf(d));
+  const { dir, name } = run.enter(run.dest(i));
   const info = dir.lstat(name);
   if (info.kind !== "file") throw new TreeError("ENOTFILE");
   const mode = withExecutable(info.mode, executable(d.want!));
@@ -139,7 +139,7 @@ export function chmod(run: Run, i: number): Result {
 /** Writes want at dest, beside what stays at path. */
 export function copy(run: Run, i: number): Result {
   const d = run.decision(i);
-  const place = run.enter(destOf(d));
+  const place = run.enter(run.dest(i));
   if (d.want!.kind === "dir") return makeDir(place, d);
   const result = create(run, i, place);
   return { ...result, status: "done" };
@@ -154,7 +154,7 @@ function copyBeside(run: Run, i: number): Result {
     const path = run.request.copyName(d.path, digest, skip);
     const { dir, name } = run.enter(path);
     try {
-      run.staging.renameNoReplace(stagedName(i), dir, name);
+      run.renameNoReplace(run.staging(i), stagedName(i), dir, name);
       return slipped(path);
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
@@ -169,8 +169,8 @@ const maxCopies = 1000;
 /** Keeps want where displaced versions go and leaves path alone. */
 export function keepAside(run: Run, i: number): Result {
   const d = run.decision(i);
-  const dest = destOf(d);
-  if (d.want!.kind !== "dir") return { status: "done", copy: run.displaceTo(stagedName(i), dest) };
+  const dest = run.dest(i);
+  if (d.want!.kind !== "dir") return { status: "done", copy: run.displaceTo(i, stagedName(i)) };
   const below = run.displacedDir(join(dest, "x"));
   below.dir.close();
   return { status: "done", copy: run.displacedPath(parentOf(below.dest)) };

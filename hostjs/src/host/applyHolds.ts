@@ -1,13 +1,13 @@
 import fs from "node:fs";
 
 import type { EntryState } from "../types.js";
-import { digestOf, type Dir } from "./tree.js";
+import { digestOf, type Dir, type Name } from "./tree.js";
 
 /**
  * Whether a name is exactly what an entry says: kind, and content of a file, text of a link, or that a directory is
  * empty.
  */
-export function holds(dir: Dir, name: string, e: EntryState): boolean {
+export function holds(dir: Dir, name: Name, e: EntryState): boolean {
   const info = dir.lstat(name);
   if (info.kind !== e.kind) return false;
   switch (e.kind) {
@@ -16,11 +16,11 @@ export function holds(dir: Dir, name: string, e: EntryState): boolean {
     case "dir":
       return isEmpty(dir, name);
     case "file":
-      return info.size === (e.size ?? 0) && contentIs(dir, name, e.digest ?? "");
+      return info.size === (e.size ?? 0) && contentOf(dir, name) === e.digest;
   }
 }
 
-function isEmpty(dir: Dir, name: string): boolean {
+function isEmpty(dir: Dir, name: Name): boolean {
   const below = dir.openDir(name);
   try {
     return below.names().length === 0;
@@ -29,10 +29,11 @@ function isEmpty(dir: Dir, name: string): boolean {
   }
 }
 
-function contentIs(dir: Dir, name: string, digest: string): boolean {
+/** The digest of a file. */
+export function contentOf(dir: Dir, name: Name): string {
   const fd = dir.openFile(name);
   try {
-    return digestOf(fd) === digest;
+    return digestOf(fd);
   } finally {
     fs.closeSync(fd);
   }

@@ -7,34 +7,35 @@ import type { Dir, Name } from "./tree.js";
  * file systems can't rename a directory, as overlayfs can't one of a lower layer, such as a container's image: then
  * what is in it moves, name by name. Where that fails half way all goes back, or to where displaced versions go.
  */
-export function moveAside(run: Run, { dir, name }: { dir: Dir; name: string }, moved: string, dest: string): boolean {
+export function moveAside(run: Run, i: number, { dir, name }: { dir: Dir; name: string }, moved: string): boolean {
+  const staging = run.staging(i);
   try {
-    rename(run, dir, name, run.staging, moved);
+    take(run, dir, name, staging, moved);
     return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;
     if (codeOf(error) !== "EXDEV" || dir.lstat(name).kind !== "dir") throw error;
   }
   try {
-    moveDir(run, dir, name, run.staging, moved);
+    moveDir(run, dir, name, staging, moved);
     return true;
   } catch (error) {
-    if (run.staging.look(moved)) giveBack(run, { dir, name }, moved, dest);
+    if (staging.look(moved)) giveBack(run, i, { dir, name }, moved);
     throw error;
   }
 }
 
-function giveBack(run: Run, { dir, name }: { dir: Dir; name: string }, moved: string, dest: string): void {
+function giveBack(run: Run, i: number, { dir, name }: { dir: Dir; name: string }, moved: string): void {
   try {
-    moveDir(run, run.staging, moved, dir, name);
+    moveDir(run, run.staging(i), moved, dir, name);
   } catch {
-    run.displace(moved, dest);
+    run.displace(i, moved);
   }
 }
 
-function rename(run: Run, from: Dir, name: Name, to: Dir, as: Name): void {
+function take(run: Run, from: Dir, name: Name, to: Dir, as: Name): void {
   run.fault(`rename ${String(name)}`);
-  from.rename(name, to, as);
+  run.rename(from, name, to, as);
 }
 
 /** Moves a directory by moving what is in it, into one that may be there already. */
@@ -57,7 +58,7 @@ function moveDir(run: Run, from: Dir, name: Name, to: Dir, as: Name): void {
 function moveOne(run: Run, source: Dir, name: Name, target: Dir): void {
   try {
     if (target.look(name)) throw Object.assign(new Error("something was made there meanwhile"), { code: "EEXIST" });
-    rename(run, source, name, target, name);
+    take(run, source, name, target, name);
   } catch (error) {
     if ((codeOf(error) !== "EXDEV" && codeOf(error) !== "EEXIST") || source.lstat(name).kind !== "dir") throw error;
     moveDir(run, source, name, target, name);

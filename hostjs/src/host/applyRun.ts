@@ -1,8 +1,11 @@
 import type { Decision, Result } from "../types.js";
+import { carry, isSame, type Carried } from "./applyCarry.js";
+import { closeVolume, goBack, type Level, type Volume } from "./applyVolume.js";
 import { codeOf, ioError, reason } from "./errors.js";
+import type { Journal } from "./journal.js";
 import type { Stop } from "./stop.js";
 import { join, nameOf, parentOf } from "./paths.js";
-import { Dir } from "./tree.js";
+import type { Dir, Name } from "./tree.js";
 
 /** The folder at the root of a workspace that belongs to syncplan. */
 export const runtimeDir = ".paperclip-runtime";
@@ -28,6 +31,8 @@ export interface ApplyRequest {
    * the file system.
    */
   fault?(point: string): void;
+  /** Asked whether a rename leads to another file system, for tests. */
+  crosses?(from: Dir, to: Dir): boolean;
 }
 
 /**
@@ -54,6 +59,9 @@ export class NotEmpty extends Error {
 export class Run {
   readonly results: (Result | undefined)[];
   readonly olds: Old[] = [];
+  readonly carried: Carried[] = [];
+  /** While staging goes on. */
+  readonly way: Level[] = [];
   /** A version in staging that could not be moved to where it belongs. */
   stuck: unknown;
   readonly touched = new Set<string>();
@@ -63,7 +71,11 @@ export class Run {
   constructor(
     readonly request: ApplyRequest,
     readonly root: Dir,
-    readonly staging: Dir,
+    readonly journal: Journal,
+    /** Staging of the workspace's own file system. */
+    readonly home: Dir,
+    /** The file systems beside that, by their paths. */
+    readonly volumes = new Map<string, Volume>(),
   ) {
     this.results = new Array<Result | undefined>(request.decisions.length);
   }
@@ -72,8 +84,51 @@ export class Run {
     return this.request.decisions[i]!;
   }
 
+  dest(i: number): string {
+    return this.decision(i).dest ?? this.decision(i).path;
+  }
+
   fault(point: string): void {
     this.request.fault?.(point);
+  }
+
+  /** The folder in which the entries of a decision lie. */
+  staging(i: number): Dir {
+    const { action, path, dest = path } = this.decision(i);
+    if (this.volumes.size === 0 || action === "aside") return this.home;
+    for (let dir = parentOf(dest); ; dir = parentOf(dir)) {
+      const volume = this.volumes.get(dir);
+      if (volume || dir === "") return volume?.dir ?? this.home;
+    }
+  }
+
+  /** All folders of the run. */
+  stagings(): Dir[] {
+    return [this.home, ...[...this.volumes.values()].map((v) => v.dir)];
+  }
+
+  /** Moves name to a name in another directory where nothing can stand. */
+  rename(from: Dir, name: Name, to: Dir, newName: Name): void {
+    this.assertPasses(from, to);
+    from.rename(name, to, newName);
+  }
+
+  /** Moves name to a name in another directory. One that exists there is EEXIST. */
+  renameNoReplace(from: Dir, name: Name, to: Dir, newName: Name): void {
+    this.assertPasses(from, to);
+    from.renameNoReplace(name, to, newName);
+  }
+
+  private assertPasses(from: Dir, to: Dir): void {
+    if (this.request.crosses?.(from, to)) throw Object.assign(new Error("cross-device link"), { code: "EXDEV" });
+  }
+
+  /** Closes what the run holds open below the workspace. */
+  close(): void {
+    this.leave();
+    goBack(this);
+    for (const volume of this.volumes.values()) closeVolume(volume);
+    this.home.close();
   }
 
   /** Opens the directory that holds a path, component by component, until the next one is asked for. */
@@ -102,24 +157,33 @@ export class Run {
    * Moves a version from staging to where displaced versions go, and returns where it
    * is. One that can't be moved is the only copy of it, so staging is not removed then.
    */
-  displace(staged: string, path: string): string {
+  displace(i: number, staged: string): string {
     try {
-      return this.displaceTo(staged, path);
+      return this.displaceTo(i, staged);
     } catch (error) {
-      this.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", path, error);
+      this.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", this.dest(i), error);
       throw error;
     }
   }
 
-  /** Moves what lies under a name in staging to where displaced versions go, and returns where it is. */
-  displaceTo(staged: string, path: string): string {
-    const { dir, dest } = this.displacedDir(path);
+  /**
+   * Moves a version of a decision from staging to where displaced versions go, or copies it out of a volume, and
+   * returns where it is.
+   */
+  displaceTo(i: number, staged: string): string {
+    const { dir, dest } = this.displacedDir(this.dest(i));
     try {
+      const far = this.staging(i) !== this.home;
+      const name = far ? carriedName(staged) : staged;
+      if (far) carry(this, this.staging(i), staged, name);
       // Nobody else makes names in there, so one that is free stays free.
       let to = dest;
-      for (let n = 2; dir.look(nameOf(to)); n++) to = `${dest}.${n}`;
-      this.staging.rename(staged, dir, nameOf(to));
-      return this.displacedPath(to);
+      const copied = () => far && isSame(this.home, name, dir, nameOf(to)); // by a killed run
+      for (let n = 2; dir.look(nameOf(to)) && !copied(); n++) to = `${dest}.${n}`;
+      if (!dir.look(nameOf(to))) this.rename(this.home, name, dir, nameOf(to));
+      const copy = this.displacedPath(to);
+      if (far) this.carried.push({ decision: i, name: staged, copy });
+      return copy;
     } finally {
       dir.close();
     }
@@ -147,6 +211,8 @@ export const done: Result = { status: "done" };
 /** The names in staging of what decision i brings, and of what it moves aside. */
 export const stagedName = (i: number) => `n${i}`;
 export const movedName = (i: number) => `o${i}`;
+/** That of a copy in the making. */
+const carriedName = (name: string) => `c${name}`;
 
 /** Opens a directory below another, making what is missing, for the owner alone. */
 export function makeDirs(top: Dir, path: string): Dir {
@@ -191,7 +257,8 @@ export function failure(error: unknown): Result {
 
 const failures = new Map([
   ["ENOTDIR", "the directory that holds it is a link or a file"],
-  ["EXDEV", "another file system is mounted there, onto which nothing can be moved; exclude it, or sync it as a workspace of its own"],
+  ["EBUSY", "another file system is mounted there, so it can be neither removed nor replaced"],
+  ["EXDEV", "the system moves nothing there from elsewhere, as into an encrypted directory; exclude it, or sync it as a workspace of its own"],
 ]);
 
 /** Removes a run's staging folder, and the folders around it where that leaves them empty. */

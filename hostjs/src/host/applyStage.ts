@@ -5,31 +5,40 @@ import { maxSingleSyncs } from "./apply.js";
 import { failure, stagedName, type Run } from "./applyRun.js";
 import type { Decision } from "../types.js";
 import { executable } from "./applyHolds.js";
+import { goBack, reach } from "./applyVolume.js";
 import { codeOf, ioError } from "./errors.js";
 import { writeAll } from "./stage.js";
 import { nameOf, parentOf } from "./paths.js";
-
+import type { Dir } from "./tree.js";
 
 /**
- * Makes the new entries beside the workspace's own, on the same file system. A full
- * disk stops the run before anything changed; any other failure concerns one
- * decision.
+ * Makes the new entries beside the workspace's own, each on the file system that it
+ * comes to. A full disk stops the run before anything changed; any other failure
+ * concerns one decision.
  */
 export function stageAll(run: Run): void {
   const { decisions, stop } = run.request;
   const files = decisions.filter((d) => isStaged(d) && d.want!.kind === "file").length;
   const flush = files <= maxSingleSyncs;
   decisions.forEach((d, i) => {
-    if (!isStaged(d)) return;
+    if (!moves(d)) return;
     stop.throwIfStopped("stopped before anything was changed");
     try {
-      stageOne(run, i, flush);
+      const { error } = d.action === "aside" ? {} : reach(run, parentOf(run.dest(i)));
+      if (error !== undefined) throw error;
+      if (isStaged(d)) stageOne(run, i, flush);
     } catch (error) {
       if (codeOf(error) === "ENOSPC") throw ioError("the workspace's disk is full; nothing was changed", d.path, error);
       run.results[i] = failure(error);
     }
   });
-  if (!flush && !run.staging.syncFileSystem()) syncEach(run);
+  goBack(run);
+  if (!flush) for (const staging of run.stagings()) if (!staging.syncFileSystem()) syncEach(staging);
+}
+
+/** Whether a decision moves something from or into staging. */
+function moves(d: Decision): boolean {
+  return isStaged(d) || (d.action === "delete" && d.expect!.kind !== "dir");
 }
 
 /** Whether a decision needs an entry in staging. A new directory is made in place, in one step. */
@@ -51,11 +60,11 @@ function stageOne(run: Run, i: number, flush: boolean): void {
   run.fault("stage " + d.path);
   switch (want.kind) {
     case "dir":
-      return run.staging.mkdir(stagedName(i), (want.mode ?? 0) | 0o700);
+      return run.staging(i).mkdir(stagedName(i), (want.mode ?? 0) | 0o700);
     case "link":
-      return run.staging.symlink(want.target ?? "", stagedName(i));
+      return run.staging(i).symlink(want.target ?? "", stagedName(i));
     case "file":
-      return stageFile(run, d, stagedName(i), flush);
+      return stageFile(run, i, flush);
   }
 }
 
@@ -64,10 +73,11 @@ function stageOne(run: Run, i: number, flush: boolean): void {
  * process's umask takes away; one that replaces a file keeps that one's, but for
  * the executable bit.
  */
-function stageFile(run: Run, d: Decision, name: string, flush: boolean): void {
+function stageFile(run: Run, i: number, flush: boolean): void {
+  const d = run.decision(i);
   const want = d.want!;
   const mode = ((want.mode ?? 0) & 0o777) | 0o600;
-  const fd = run.staging.create(name, executable(want) ? mode : mode & ~0o111);
+  const fd = run.staging(i).create(stagedName(i), executable(want) ? mode : mode & ~0o111);
   try {
     if (d.merged !== undefined) writeAll(fd, Buffer.from(d.merged, "base64"));
     else copyBody(run, fd, want.digest ?? "");
@@ -104,17 +114,8 @@ function copyBody(run: Run, fd: number, digest: string): void {
 function keptMode(run: Run, d: Decision): number | undefined {
   if (d.action !== "write" || d.expect?.kind !== "file") return undefined;
   const path = d.dest ?? d.path;
-  try {
-    const dir = run.root.walk(parentOf(path));
-    try {
-      const info = dir.look(nameOf(path));
-      return info?.kind === "file" ? withExecutable(info.mode, executable(d.want!)) : undefined;
-    } finally {
-      dir.close();
-    }
-  } catch {
-    return undefined;
-  }
+  const info = reach(run, parentOf(path)).dir?.look(nameOf(path));
+  return info?.kind === "file" ? withExecutable(info.mode, executable(d.want!)) : undefined;
 }
 
 /** Sets the executable bit for all who may read, or clears it. */
@@ -123,11 +124,11 @@ export function withExecutable(mode: number, on: boolean): number {
   return on ? mode | 0o100 | ((mode & 0o444) >> 2) : mode & ~0o111;
 }
 
-function syncEach(run: Run): void {
+function syncEach(staging: Dir): void {
   try {
-    for (const name of run.staging.names()) {
-      if (run.staging.lstat(name).kind !== "file") continue;
-      const fd = run.staging.openFile(name);
+    for (const name of staging.names()) {
+      if (staging.lstat(name).kind !== "file") continue;
+      const fd = staging.openFile(name);
       try {
         fs.fsyncSync(fd);
       } finally {

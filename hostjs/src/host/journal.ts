@@ -13,6 +13,8 @@ import { readIfThere, sealed, writeSealed } from "./state.js";
  */
 export interface Journal {
   run: string;
+  /** The directories that hold the staging folders of volumes. */
+  volumes?: string[];
   records: JournalRecord[];
 }
 
@@ -33,14 +35,14 @@ export function journalPath(stateDir: string): string {
   return path.join(stateDir, "journal");
 }
 
-/** The journal of a request that is about to be carried out. */
-export function journalOf(request: ApplyRequest): Journal {
+/** Those decisions of a request that take something from its path. */
+export function recordsOf(request: ApplyRequest): JournalRecord[] {
   const records: JournalRecord[] = [];
   request.decisions.forEach((d, index) => {
     if ((d.action !== "write" && d.action !== "delete") || !d.expect) return;
     records.push({ index, path: d.dest ?? d.path, old: full(d.expect), new: d.want ? full(d.want) : null, displace: d.displace ?? false });
   });
-  return { run: request.run, records };
+  return records;
 }
 
 /** An entry as the journal has it: with all of its fields. */
@@ -71,7 +73,7 @@ export function readJournal(stateDir: string, validPath: (path: string) => boole
   if (!data) return undefined;
   const body = sealed(data, head);
   const journal = body && parse(body);
-  if (!journal || !validPath(journal.run) || !journal.records.every((r) => validPath(r.path))) {
+  if (!journal || !validPath(journal.run) || ![...journal.records.map((r) => r.path), ...(journal.volumes ?? []).filter(Boolean)].every(validPath)) {
     throw hostError("corrupt", "the journal of an interrupted run is damaged", { path: file });
   }
   return journal;
@@ -85,10 +87,10 @@ function parse(body: Buffer): Journal | undefined {
   } catch {
     return undefined;
   }
-  const { run, records } = (value ?? {}) as Partial<Journal>;
-  if (typeof run !== "string") return undefined;
+  const { run, volumes = [], records } = (value ?? {}) as Partial<Journal>;
+  if (typeof run !== "string" || !Array.isArray(volumes) || !volumes.every((v) => typeof v === "string")) return undefined;
   const list = records ?? []; // Go writes null for none
-  return Array.isArray(list) && list.every(isRecord) ? { run, records: list } : undefined;
+  return Array.isArray(list) && list.every(isRecord) ? { run, volumes, records: list } : undefined;
 }
 
 function isRecord(value: unknown): value is JournalRecord {

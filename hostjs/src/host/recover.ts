@@ -1,11 +1,11 @@
 import fs from "node:fs";
 
 import { PlannerError } from "../errors.js";
-import type { Problem } from "../types.js";
+import type { Decision, EntryState, Problem } from "../types.js";
 import { drop } from "./apply.js";
-import { movedName, Run, runtimeDir, stagedName, type ApplyRequest } from "./applyRun.js";
+import { makeDirs, movedName, Run, runtimeDir, stagedName, type ApplyRequest } from "./applyRun.js";
 import { holds } from "./applyHolds.js";
-import type { EntryState } from "../types.js";
+import { closeVolume, openVolume, type Volume } from "./applyVolume.js";
 import { codeOf, hostError, ioError } from "./errors.js";
 import { journalPath, readJournal, removeJournal, type Journal, type JournalRecord } from "./journal.js";
 import type { Stop } from "./stop.js";
@@ -24,7 +24,7 @@ export interface RecoverRules {
  * folder that no journal here speaks of is left and reported. The caller holds the
  * workspace's lock.
  */
-export function recover(root: string, stateDir: string, rules: RecoverRules, stop: Stop): Problem[] {
+export function recover(root: string, stateDir: string, rules: RecoverRules, stop: Stop, tests: Pick<ApplyRequest, "crosses"> = {}): Problem[] {
   let top: Dir;
   try {
     top = Dir.open(root);
@@ -37,7 +37,7 @@ export function recover(root: string, stateDir: string, rules: RecoverRules, sto
       // Nothing in staging is touched: it may hold the only copy of something.
       return [stale(runtimeDir + "/staging", "the journal of an interrupted run is damaged; versions of your files may lie here")];
     }
-    const problems = journal ? recoverRun(top, journal, stateDir, stop) : [];
+    const problems = journal ? recoverRun(top, journal, { ...nothing, ...tests, stateDir, stop, run: journal.run, decisions: journal.records.map(decisionOf) }) : [];
     return [...problems, ...staleFolders(top, rules)];
   } finally {
     top.close();
@@ -80,33 +80,61 @@ function staleFolders(top: Dir, rules: RecoverRules): Problem[] {
   }
 }
 
-function recoverRun(top: Dir, journal: Journal, stateDir: string, stop: Stop): Problem[] {
-  let staging: Dir;
-  try {
-    staging = top.walk(`${runtimeDir}/staging/${journal.run}`);
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw ioError("the staging folder can't be opened", runtimeDir, error);
-    removeJournal(stateDir);
+const nothing = { root: "", open: notHere, copyName: notHere } satisfies Partial<ApplyRequest>;
+
+const decisionOf = ({ path }: JournalRecord): Decision => ({ path, row: "", action: "write" });
+
+function recoverRun(top: Dir, journal: Journal, request: ApplyRequest): Problem[] {
+  const run = reopen(top, journal, request);
+  if (!run) {
+    removeJournal(request.stateDir);
     return [];
   }
-  const request = { root: "", run: journal.run, stateDir, decisions: [], stop, open: notHere, copyName: notHere } satisfies ApplyRequest;
-  const run = new Run(request, top, staging);
   const problems: Problem[] = [];
   try {
-    for (const record of journal.records) {
-      stop.throwIfStopped("stopped while an interrupted run was recovered");
+    for (const [i, record] of journal.records.entries()) {
+      request.stop.throwIfStopped("stopped while an interrupted run was recovered");
       try {
-        problems.push(...recoverOne(run, record));
+        problems.push(...recoverOne(run, i, record));
       } catch (error) {
         throw ioError("an interrupted run can't be recovered", record.path, error);
       }
     }
-  } finally {
     run.leave();
-    staging.close();
+    drop(run);
+  } finally {
+    run.close();
   }
-  drop(request, top);
   return problems;
+}
+
+/**
+ * Opens the staging folders of a killed run. Where the first one was removed by hand while others are there it is made
+ * again; where there is none nothing was begun.
+ */
+function reopen(top: Dir, journal: Journal, request: ApplyRequest): Run | undefined {
+  const volumes = new Map<string, Volume>();
+  try {
+    for (const path of journal.volumes ?? []) {
+      const volume = unlessGone(path, ["ENOENT", "ENOTDIR"], () => openVolume(top, path, journal.run));
+      if (volume) volumes.set(path, volume);
+    }
+    const staging = `${runtimeDir}/staging/${journal.run}`;
+    const home = unlessGone(runtimeDir, ["ENOENT"], () => top.walk(staging)) ?? (volumes.size > 0 ? makeDirs(top, staging) : undefined);
+    return home && new Run(request, top, journal, home, volumes);
+  } catch (error) {
+    for (const volume of volumes.values()) closeVolume(volume);
+    throw error;
+  }
+}
+
+function unlessGone<T>(path: string, gone: string[], open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (gone.includes(codeOf(error))) return undefined;
+    throw ioError("the staging folder can't be opened", path, error);
+  }
 }
 
 function notHere(): never {
@@ -114,19 +142,20 @@ function notHere(): never {
 }
 
 /** Decides by what lies in staging: under n<i> the new entry; under o<i> an old one that was moved. */
-function recoverOne(run: Run, record: JournalRecord): Problem[] {
+function recoverOne(run: Run, i: number, record: JournalRecord): Problem[] {
   const moved = movedName(record.index);
-  if (run.staging.look(moved)) {
-    if (record.new === null && isExactly(run.staging, moved, record.old)) return keep(run, record, moved);
-    return wentBack(run, record, moved) ? [] : keep(run, record, moved);
+  const staging = run.staging(i);
+  if (staging.look(moved)) {
+    if (record.new === null && isExactly(staging, moved, record.old)) return keep(run, i, record, moved);
+    return wentBack(run, i, record, moved) ? [] : keep(run, i, record, moved);
   }
   const staged = stagedName(record.index);
-  if (!run.staging.look(staged)) return [];
-  if (record.new && isExactly(run.staging, staged, record.new)) return []; // never put in place
-  return keep(run, record, staged); // the Go host exchanges: then the old version has the staged name
+  if (!staging.look(staged)) return [];
+  if (record.new && isExactly(staging, staged, record.new)) return []; // never put in place
+  return keep(run, i, record, staged); // the Go host exchanges: then the old version has the staged name
 }
 
-function wentBack(run: Run, record: JournalRecord, moved: string): boolean {
+function wentBack(run: Run, i: number, record: JournalRecord, moved: string): boolean {
   let place: { dir: Dir; name: string };
   try {
     place = run.enter(record.path);
@@ -134,7 +163,7 @@ function wentBack(run: Run, record: JournalRecord, moved: string): boolean {
     return false; // the directory that held it is gone; it is kept aside
   }
   try {
-    run.staging.renameNoReplace(moved, place.dir, place.name);
+    run.renameNoReplace(run.staging(i), moved, place.dir, place.name);
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST" || codeOf(error) === "EPERM") return false;
@@ -151,8 +180,8 @@ function isExactly(dir: Dir, name: string, e: EntryState): boolean {
 }
 
 /** Moves an old version to where displaced ones go, unless it is the one that the plan meant to drop. */
-function keep(run: Run, record: JournalRecord, name: string): Problem[] {
-  if (!record.displace && isExactly(run.staging, name, record.old)) return [];
-  const copy = run.displace(name, record.path);
+function keep(run: Run, i: number, record: JournalRecord, name: string): Problem[] {
+  if (!record.displace && isExactly(run.staging(i), name, record.old)) return [];
+  const copy = run.displace(i, name);
   return [{ path: record.path, code: "stale_staging", detail: `an interrupted run had replaced a version of it, which is kept as ${copy}` }];
 }

@@ -183,7 +183,7 @@ export class Dir {
     return this.on(name, (path) => fs.readlinkSync(path, { encoding: "buffer" }));
   }
 
-  symlink(target: string, name: Name): void {
+  symlink(target: string | Buffer, name: Name): void {
     this.on(name, (path) => fs.symlinkSync(target, path));
   }
 
@@ -253,6 +253,16 @@ export class Dir {
       below.close();
     }
     this.rmdir(name);
+  }
+
+  /** The number of the file system that this directory lies on. */
+  device(): number {
+    return fs.fstatSync(this.fd).dev;
+  }
+
+  /** Fails where no name can be made in this directory, as far as permissions tell. */
+  assertWritable(): void {
+    this.on(".", (path) => fs.accessSync(path, fs.constants.W_OK | fs.constants.X_OK));
   }
 
   /** Flushes what was created, renamed and removed in this directory to disk. */

@@ -80,20 +80,20 @@ test("the cache of a scan by the Go host serves this one", async (t) => {
   assert.equal(ScanCache.load(state.file("scan"), p.local).size, 1);
 });
 
-for (const point of ["moved replace", "after 11", "settled"]) {
-  test(`a run of this host that died at "${point}" is recovered by the Go host`, async (t) => {
+for (const [point, ...mounts] of [["moved replace"], ["after 11"], ["settled"], ["moved replace", ".paperclip-runtime"]] as const) {
+  test(`a run of this host that died at "${point}"${mounts.length ? " beside a mount" : ""} is recovered by the Go host`, async (t) => {
     const p = new Pair(t);
     const w = new World(path.join(p.top, "w"));
     p.options.workspace = w.root;
     everything(w);
     const state = new State(p.options.stateDir, w.root, p.options.identity, p.options.adapter);
     const crash = fileURLToPath(new URL("./crash.js", import.meta.url));
-    assert.equal(spawnSync(process.execPath, [crash, w.top, point, state.dir]).signal, "SIGKILL");
+    assert.equal(spawnSync(process.execPath, [crash, w.top, point, state.dir, ...mounts]).signal, "SIGKILL");
     assert.ok(fs.existsSync(journalPath(state.dir)));
     const summary = await goHost(Object.assign(Object.create(p) as Pair, { local: w.root }), "push");
     assert.equal(summary["status"], "ok", JSON.stringify(summary));
     assert.ok(!fs.existsSync(journalPath(state.dir)));
-    assert.ok(!fs.existsSync(path.join(w.root, ".paperclip-runtime/staging")));
+    w.assertClean();
     const now = w.tree();
     for (const name of ["replace", "to-link", "to-dir", "displace"]) assert.ok(now[name] !== undefined, `${name} is there again`);
   });

@@ -10,29 +10,33 @@ import { apply } from "../../src/host/apply.js";
 import { journalPath } from "../../src/host/journal.js";
 import { recover } from "../../src/host/recover.js";
 import { Stop } from "../../src/host/stop.js";
-import { everything, everythingApplied, file, folder, link, remaining, sha256, tempDir, World } from "./world.js";
+import { everything, everythingApplied, everythingIn, file, folder, link, remaining, sha256, tempDir, World, type Decision } from "./world.js";
 
 const rules = { validPath: () => true, display: String };
-const recovered = (w: World) => recover(w.root, w.state, rules, new Stop());
+const recovered = (w: World, mounted = {}) => recover(w.root, w.state, rules, new Stop(), mounted);
+/** Nothing mounted, or all but the runtime folder on another file system than that. */
+const layouts = [[], [".paperclip-runtime"]];
 
 function systemError(code: string, errno: number): Error {
   return Object.assign(new Error(code), { code, errno });
 }
 
 test("apply does everything", (t) => {
-  const w = new World(tempDir(t));
-  const request = w.request(everything(w));
-  const { results, error } = apply(request);
-  assert.equal(error, undefined);
-  results!.forEach((r, i) => assert.equal(r.status, "done", `${request.decisions[i]!.path}: ${r.detail}`));
-  assert.deepEqual(w.tree(), everythingApplied);
-  assert.ok(!fs.existsSync(path.join(w.root, ".paperclip-runtime/staging")));
-  assert.ok(!fs.existsSync(journalPath(w.state)));
+  for (const mounts of layouts) {
+    const w = new World(tempDir(t));
+    const request = w.request(everything(w), w.mounted(...mounts));
+    const { results, error } = apply(request);
+    assert.equal(error, undefined);
+    results!.forEach((r, i) => assert.equal(r.status, "done", `${request.decisions[i]!.path}: ${r.detail}`));
+    assert.deepEqual(w.tree(), everythingApplied);
+    w.assertClean();
+  }
 });
 
 /** Runs the child that dies at a point; true if it did. */
-function dies(top: string, at: string): boolean {
-  const child = spawnSync(process.execPath, [fileURLToPath(new URL("./crash.js", import.meta.url)), top, at], { encoding: "utf8" });
+function dies(w: World, at: string, mounts: string[] = []): boolean {
+  const args = [fileURLToPath(new URL("./crash.js", import.meta.url)), w.top, at, w.state, ...mounts];
+  const child = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (child.signal === "SIGKILL") return true;
   assert.equal(child.status, 0, child.stderr);
   return false;
@@ -49,27 +53,29 @@ function assertOldOrNew(name: string, before: Record<string, string>, now: Recor
   }
 }
 
-test("D11: a kill at any point leaves each path old or new, and the next run recovers", (t) => {
-  for (let at = 1; ; at++) {
-    const w = new World(path.join(tempDir(t), "w"));
-    const decisions = everything(w);
-    const before = w.tree();
-    const name = `point ${at}`;
-    if (!dies(w.top, String(at))) {
-      assert.ok(at > 30, "the points were reached");
-      return;
+for (const mounts of layouts) {
+  test(`D11: a kill at any point leaves each path old or new, and the next run recovers${mounts.length ? ", beside a mount" : ""}`, (t) => {
+    for (let at = 1; ; at++) {
+      const w = new World(path.join(tempDir(t), "w"));
+      const decisions = everything(w);
+      const before = w.tree();
+      const name = `point ${at}`;
+      if (!dies(w, String(at), mounts)) {
+        assert.ok(at > 30, "the points were reached");
+        return;
+      }
+      assertOldOrNew(name, before, w.tree(), true);
+      const problems = recovered(w, w.mounted(...mounts));
+      assertOldOrNew(name, before, w.tree(), false);
+      if (w.tree()["displace"] !== "mine") assert.ok(w.tree()["kept mine"], name);
+      assert.deepEqual(recovered(w), [], `${name}: after ${JSON.stringify(problems)}`);
+      w.assertClean(name);
+      const { error } = apply(w.request(remaining(w, decisions), w.mounted(...mounts)));
+      assert.equal(error, undefined);
+      assert.deepEqual(w.tree(), everythingApplied, name);
     }
-    assertOldOrNew(name, before, w.tree(), true);
-    const problems = recovered(w);
-    assertOldOrNew(name, before, w.tree(), false);
-    if (w.tree()["displace"] !== "mine") assert.ok(w.tree()["kept mine"], name);
-    assert.deepEqual(recovered(w), [], `${name}: after ${JSON.stringify(problems)}`);
-    assert.ok(!fs.existsSync(path.join(w.root, ".paperclip-runtime/staging")), name);
-    const { error } = apply(w.request(remaining(w, decisions)));
-    assert.equal(error, undefined);
-    assert.deepEqual(w.tree(), everythingApplied, name);
-  }
-});
+  });
+}
 
 test("D11: a damaged journal loses nothing", (t) => {
   const rules = { validPath: (name: string) => !name.startsWith("../"), display: String };
@@ -88,7 +94,7 @@ test("D11: a damaged journal loses nothing", (t) => {
   for (const [name, damage] of Object.entries(damages)) {
     const w = new World(path.join(tempDir(t), "w"));
     everything(w);
-    assert.ok(dies(w.top, "moved replace"));
+    assert.ok(dies(w, "moved replace"));
     fs.writeFileSync(journalPath(w.state), damage(fs.readFileSync(journalPath(w.state), "utf8")));
     const again = () => recover(w.root, w.state, rules, new Stop());
     assert.equal(again().length, 1, name);
@@ -184,11 +190,82 @@ for (const full of [false, true]) {
   });
 }
 
-test("a mounted file system is named as such", (t) => {
+test("a file system that is mounted in the workspace takes whatever happens there", (t) => {
+  for (const [dir, mounts] of [["m", ["m"]], ["d/m", ["d/m"]], ["m/inner", ["m", "m/inner"]]] as const) {
+    const w = new World(tempDir(t));
+    const { decisions, applied } = everythingIn(w, dir);
+    const { results, error } = apply(w.request(decisions, w.mounted(...mounts)));
+    assert.equal(error, undefined);
+    results!.forEach((r, i) => assert.equal(r.status, "done", `${decisions[i]!.path}: ${r.detail}`));
+    assert.deepEqual(w.tree(), applied);
+    w.assertClean();
+  }
+});
+
+test("D14: a mount that takes nothing stops no other", (t) => {
+  const w = new World(tempDir(t));
+  const { decisions } = everythingIn(w, "m");
+  const before = w.tree();
+  const fault = (point: string) => {
+    if (point.startsWith("volume m")) throw systemError("EROFS", -30);
+  };
+  const all: Decision[] = [...decisions, { path: "x", action: "write", want: w.body("comes") }];
+  const { results, error } = apply(w.request(all, { ...w.mounted("m"), fault }));
+  assert.equal(error, undefined);
+  results!.forEach((r, i) => {
+    const { path, action, want } = all[i]!;
+    if (r.status === "failed") assert.ok(["read-only file system", "something that does not travel is in it"].includes(r.detail!), path);
+    else assert.ok(path === "x" || action === "aside" || action === "chmod" || want?.kind === "dir", path);
+  });
+  const now = w.tree();
+  assert.equal(now["x"], "comes");
+  for (const [name, what] of Object.entries(before)) if (name !== "m/bit") assert.equal(now[name], what, name);
+  w.assertClean();
+});
+
+test("D12: a write into what was copied out of a mount is kept", (t) => {
+  for (const at of ["moved m/f", "carried o0", "after 0"]) {
+    const w = new World(tempDir(t));
+    w.put("m/f", "mine");
+    const fd = fs.openSync(path.join(w.root, "m/f"), "a");
+    const fault = (point: string) => {
+      if (point === at) fs.writeSync(fd, " and more");
+    };
+    const decision: Decision = { path: "m/f", action: "write", displace: true, expect: file("mine"), want: w.body("theirs") };
+    const { results, error } = apply(w.request([decision], { ...w.mounted("m"), fault }));
+    fs.closeSync(fd);
+    assert.equal(error, undefined);
+    assert.equal(w.tree()["m/f"], "theirs");
+    assert.equal(fs.readFileSync(path.join(w.root, results![0]!.copy!), "utf8"), "mine and more", at);
+    w.assertClean();
+  }
+});
+
+for (const full of [false, true]) {
+  test(`D6: a directory ${full ? "that can't be copied out of a mount stays" : "is copied out of a mount"}`, (t) => {
+    const w = new World(tempDir(t));
+    w.put("m/d/f", "mine");
+    w.put("m/d/sub/g", "mine too");
+    fs.symlinkSync("f", path.join(w.root, "m/d/l"));
+    const fault = (point: string) => {
+      if (full && point === "carried o0") throw systemError("ENOSPC", -28);
+    };
+    const decision: Decision = { path: "m/d", action: "write", displace: true, expect: folder, want: w.body("theirs") };
+    const { results, error } = apply(w.request([decision], { ...w.mounted("m"), fault }));
+    assert.equal(error, undefined);
+    assert.equal(results![0]!.status, full ? "failed" : "done");
+    const stays = { m: "dir", "m/d": "dir", "m/d/f": "mine", "m/d/sub": "dir", "m/d/sub/g": "mine too", "m/d/l": "link f" };
+    const goes = { m: "dir", "m/d": "theirs", "kept mine": "mine", "kept mine too": "mine too", "kept link f": "link f" };
+    assert.deepEqual(w.tree(), full ? stays : goes);
+    w.assertClean();
+  });
+}
+
+test("what is mounted itself stays", (t) => {
   const w = new World(tempDir(t));
   w.put("f", "mine");
   const fault = (point: string) => {
-    if (point === "rename f") throw systemError("EXDEV", -18);
+    if (point === "rename f") throw systemError("EBUSY", -16);
   };
   const { results } = apply(w.request([{ path: "f", action: "write", expect: file("mine"), want: w.body("theirs") }], { fault }));
   assert.equal(results![0]!.status, "failed");

@@ -4,7 +4,7 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { apply } from "../../src/host/apply.js";
-import { journalPath, writeJournal } from "../../src/host/journal.js";
+import { writeJournal, type Journal } from "../../src/host/journal.js";
 import { recover } from "../../src/host/recover.js";
 import { PlannerError } from "../../src/errors.js";
 import { Stop } from "../../src/host/stop.js";
@@ -115,7 +115,7 @@ function check(w: World, slip: Slip, i: number, c: Change, result: Result, stood
   }
 }
 
-function run(w: World, slip: Slip): void {
+function run(w: World, slip: Slip, mounts: string[]): void {
   const decisions: Decision[] = changesOf().map((c, i) => {
     save(w, pathOf(i), c.old);
     return {
@@ -133,9 +133,10 @@ function run(w: World, slip: Slip): void {
       save(w, pathOf(i), savedAt(slip, i));
     });
   };
-  const { results, error } = apply(w.request(decisions, { fault }));
+  const { results, error } = apply(w.request(decisions, { ...w.mounted(...mounts), fault }));
   if (slip.blocked) {
-    assert.equal((error as PlannerError).code, "io_failed");
+    // What can't be copied out of a mount goes back.
+    if (error || mounts.length === 0) assert.equal((error as PlannerError).code, "io_failed");
     fs.unlinkSync(blocker);
     recover(w.root, w.state, rules, new Stop());
   } else {
@@ -143,7 +144,7 @@ function run(w: World, slip: Slip): void {
   }
   changesOf().forEach((c, i) => check(w, slip, i, c, results![i]!, stood[i]));
   assert.deepEqual(recover(w.root, w.state, rules, new Stop()), []);
-  assert.ok(!fs.existsSync(journalPath(w.state)));
+  w.assertClean();
 }
 
 test("D12: whatever slips in at any point of any kind of change is kept", async (t) => {
@@ -153,7 +154,9 @@ test("D12: whatever slips in at any point of any kind of change is kept", async 
     for (const saved of ["", "saved", "dir saved", "link saved", "no folder"]) slips.push({ at, saved });
   }
   slips.push({ at: "journal", saved: "what is wanted" });
-  for (const slip of slips) await t.test(JSON.stringify(slip), (t) => run(new World(tempDir(t)), slip));
+  for (const mounts of [[], [".paperclip-runtime"]]) {
+    for (const slip of slips) await t.test(JSON.stringify({ ...slip, mounts }), (t) => run(new World(tempDir(t)), slip, mounts));
+  }
 });
 
 test("D6: a copy takes the first free name", (t) => {
@@ -212,9 +215,14 @@ function allLeft(): Left[] {
   }));
 }
 
-test("D11: recovery keeps whatever lies there", (t) => {
+test("D11: recovery keeps whatever lies there", (t) => recovers(new World(tempDir(t)), ".paperclip-runtime/staging/run", {}));
+
+test("D11: recovery keeps whatever lies on another file system", (t) => {
   const w = new World(tempDir(t));
-  const staging = ".paperclip-runtime/staging/run";
+  recovers(w, "._paperclip-runtime.run", { volumes: ["", "unmounted"] }, w.mounted(".paperclip-runtime"));
+});
+
+function recovers(w: World, staging: string, journal: Partial<Journal>, mounted = {}): void {
   const all = allLeft();
   const full = (what: string) => ({ size: 0, digest: "0".repeat(64), target: "", ...entry(w, what) });
   const records = all.map((l, index) => {
@@ -223,12 +231,12 @@ test("D11: recovery keeps whatever lies there", (t) => {
     save(w, `${staging}/o${index}`, l.moved);
     return { index, path: pathOf(index), old: full(l.old), new: l.want ? full(l.want) : null, displace: l.displace ?? false };
   });
-  writeJournal(w.state, { run: "run", records });
+  writeJournal(w.state, { run: "run", records, ...journal });
   const blocker = path.join(w.root, ".paperclip-runtime/displaced");
   fs.writeFileSync(blocker, "");
-  assert.throws(() => recover(w.root, w.state, rules, new Stop()), { code: "io_failed" });
+  assert.throws(() => recover(w.root, w.state, rules, new Stop(), mounted), { code: "io_failed" });
   fs.unlinkSync(blocker);
-  recover(w.root, w.state, rules, new Stop());
+  recover(w.root, w.state, rules, new Stop(), mounted);
   const now = w.tree();
   all.forEach((l, i) => {
     const name = `${i}: ${JSON.stringify(l)}`;
@@ -241,5 +249,5 @@ test("D11: recovery keeps whatever lies there", (t) => {
     else if (l.moved !== "" && (l.want !== "" || l.moved !== l.old)) assert.equal(now[p], l.moved, name);
   });
   assert.deepEqual(recover(w.root, w.state, rules, new Stop()), []);
-  assert.ok(!fs.existsSync(journalPath(w.state)) && !fs.existsSync(path.join(w.root, staging)));
-});
+  w.assertClean();
+}

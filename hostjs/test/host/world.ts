@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -6,7 +7,10 @@ import path from "node:path";
 import type { TestContext } from "node:test";
 
 import type { ApplyRequest } from "../../src/host/applyRun.js";
+import { volumeStaging } from "../../src/host/applyVolume.js";
+import type { Dir } from "../../src/host/tree.js";
 import type { Decision as FullDecision, EntryState } from "../../src/types.js";
+import { journalPath } from "../../src/host/journal.js";
 import { Stop } from "../../src/host/stop.js";
 
 /** A decision as tests write it: the row does not matter to a host. */
@@ -75,12 +79,10 @@ export function put(root: string, name: string, content: string | Buffer): void 
 
 /** A workspace, a state folder and bodies. */
 export class World {
-  readonly root: string;
   readonly state: string;
   readonly bodies: string;
 
-  constructor(readonly top: string) {
-    this.root = path.join(top, "root");
+  constructor(readonly top: string, readonly root = path.join(top, "root")) {
     this.state = path.join(top, "state");
     this.bodies = path.join(top, "bodies");
     for (const dir of [this.root, this.state, this.bodies]) fs.mkdirSync(dir, { recursive: true });
@@ -109,13 +111,33 @@ export class World {
     };
   }
 
+  /** Has a rename fail that leads from one of these directories to what is not below it, as if something were mounted there. */
+  mounted(...mounts: string[]): Pick<ApplyRequest, "crosses"> {
+    if (mounts.length === 0) return {};
+    const tops = new Map<bigint, string>();
+    for (const name of [...mounts, ""]) {
+      const full = path.join(this.root, name);
+      fs.mkdirSync(full, { recursive: true });
+      tops.set(fs.statSync(full, { bigint: true }).ino, name);
+    }
+    return { crosses: (from, to) => topOf(tops, from) !== topOf(tops, to) };
+  }
+
+  /** Makes sure that no run left a staging folder, or a journal. */
+  assertClean(name?: string): void {
+    assert.ok(!fs.existsSync(path.join(this.root, ".paperclip-runtime/staging")), name);
+    assert.ok(!fs.existsSync(journalPath(this.state)), name);
+    const left = fs.readdirSync(this.root, { recursive: true, encoding: "utf8" });
+    assert.deepEqual(left.filter((n) => path.basename(n).startsWith(volumeStaging)), [], name);
+  }
+
   /** Maps each path to what it is; what is kept in displaced counts by its content under "kept". */
   tree(): Record<string, string> {
     const out: Record<string, string> = {};
     const walk = (dir: string) => {
       for (const d of fs.readdirSync(path.join(this.root, dir), { withFileTypes: true })) {
         const name = dir === "" ? d.name : `${dir}/${d.name}`;
-        if (name === ".paperclip-runtime/staging") continue;
+        if (name === ".paperclip-runtime/staging" || d.name.startsWith(volumeStaging)) continue;
         if (d.isDirectory()) walk(name);
         this.describe(out, name, d);
       }
@@ -132,6 +154,18 @@ export class World {
     if (d.isSymbolicLink()) text = "link " + fs.readlinkSync(full);
     else if (!d.isDirectory()) text = (fs.statSync(full).mode & 0o100 ? "x " : "") + fs.readFileSync(full, "utf8");
     out[kept ? "kept " + text : name] = text;
+  }
+}
+
+/** Goes up from a directory to the first one in a list of inodes. */
+function topOf(tops: Map<bigint, string>, dir: Dir): string {
+  const top = tops.get(dir.lstat(".").ino);
+  if (top !== undefined) return top;
+  const up = dir.openDir("..");
+  try {
+    return topOf(tops, up);
+  } finally {
+    up.close();
   }
 }
 
@@ -167,6 +201,16 @@ export const everythingApplied: Record<string, string> = {
   "made/in": "x new 3", "made/link": "link in", merged: "both", replace: "new 4", stay: "stay", "to-dir": "dir", "to-dir/in": "new 5",
   "to-link": "link stay", "kept mine": "mine", "kept theirs": "theirs",
 };
+
+/** The same in a directory of the workspace, and what comes of it. */
+export function everythingIn(w: World, dir: string): { decisions: Decision[]; applied: Record<string, string> } {
+  const inner = new World(w.top, path.join(w.root, dir));
+  const decisions = everything(inner).map((d) => ({ ...d, path: `${dir}/${d.path}`, ...(d.dest && { dest: `${dir}/${d.dest}` }) }));
+  const applied: Record<string, string> = {};
+  for (let p = dir; p !== "."; p = path.dirname(p)) applied[p] = "dir";
+  for (const [name, what] of Object.entries(everythingApplied)) applied[name.startsWith("kept ") ? name : `${dir}/${name}`] = what;
+  return { decisions, applied };
+}
 
 /** Drops the decisions that are carried out already, as planning anew would. */
 export function remaining(w: World, decisions: Decision[]): Decision[] {
