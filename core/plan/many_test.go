@@ -38,31 +38,6 @@ func TestManyReplacedFilesAreFewAtATime(t *testing.T) {
 	require.Equal(t, n, puts)
 }
 
-// TestManySmallFilesAreSentRatherThanRenamed: a command for each takes longer than sending it.
-func TestManySmallFilesAreSentRatherThanRenamed(t *testing.T) {
-	const small, large, few = 900, 20, 100
-	for _, count := range []int{few, small} {
-		tree := func(prefix string) core.Tree {
-			var b core.TreeBuilder
-			add := func(i int, size int64) {
-				b.Add(&core.Entry{Path: fmt.Sprintf("%s%04d", prefix, i), Kind: core.KindFile, Mode: 0o644, Size: size, Digest: core.Sum(fmt.Sprint(i))})
-			}
-			for i := range count {
-				add(i, 9)
-			}
-			for i := range large {
-				add(1000+i, 100_000)
-			}
-			return b.Tree()
-		}
-		req := &plan.Request{Op: merge.Push, Run: testRun, Root: "/w", Adapter: "planner", Marker: markerB,
-			Base: &core.Base{Marker: markerA, Entries: tree("old")}, Local: core.Snapshot{Entries: tree("new")},
-			Remote: &plan.Remote{Marker: markerA, Snapshot: core.Snapshot{Entries: tree("old")}, ID: "run00000"}}
-		_, sent := sealed(t, req)
-		require.Equal(t, max(0, count-256), sent)
-	}
-}
-
 // sealed returns the apply script of a push, and how many files were sent.
 func sealed(t *testing.T, req *plan.Request) (script string, files int) {
 	t.Helper()

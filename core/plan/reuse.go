@@ -37,28 +37,12 @@ func (p *Plan) reuse(r *Request) {
 			wanted[a.Digest] = a.Path
 		}
 	}
-	renamed := 0
 	for i := range uploads.Len() {
-		d := uploads.At(i).Decision
-		if d.Want.Kind != core.KindFile || d.Want.Size == 0 || wanted[d.Want.Digest] == "" {
-			continue
+		if w := uploads.At(i).Decision.Want; w.Kind == core.KindFile && w.Size > 0 && wanted[w.Digest] != "" {
+			p.Uploads.reuse(i, wanted[w.Digest])
 		}
-		from := wanted[d.Want.Digest]
-		if d.Want.Size < maxSmall && !inRuntime(from) && core.Name(from) != core.Name(d.Path) {
-			if renamed++; renamed > maxRenamed {
-				continue
-			}
-		}
-		p.Uploads.reuse(i, from)
 	}
 }
-
-// A member with another name than its source has a command of its own, which takes longer
-// than sending a small file. Where there are many they are sent.
-const (
-	maxRenamed = 256
-	maxSmall   = 4096 // bytes
-)
 
 // inRuntime holds for a content of an upload that was cut off, which nobody but
 // this adapter's runs touches.
