@@ -1,3 +1,6 @@
+import fs from "node:fs";
+import path from "node:path";
+
 import type { Decision, Result } from "../types.js";
 import { carry, isSame, type Carried } from "./applyCarry.js";
 import { closeVolume, goBack, type Level, type Volume } from "./applyVolume.js";
@@ -203,6 +206,12 @@ export class Run {
     }
     return { dir, dest: join(dest, nameOf(path)) };
   }
+}
+
+/** Where the displaced versions of a run lie, relative to the workspace; "" where there are none. */
+export function displacedBy(run: string, root: string): string {
+  const name = `${runtimeDir}/displaced/${run}`;
+  return fs.lstatSync(path.join(root, name), { throwIfNoEntry: false }) ? name : "";
 }
 
 /** The result of most decisions. */

@@ -1,5 +1,6 @@
 import type { ApplyPlan, Content, Need, Plan, Result } from "../types.js";
 import { apply } from "./apply.js";
+import { displacedBy } from "./applyRun.js";
 import { bodiesOf, readLocal } from "./bodies.js";
 import { maxContent, type Contents } from "./contents.js";
 import type { Session, Synced } from "./session.js";
@@ -42,7 +43,7 @@ function carryOut(s: Session, plan: ApplyPlan, stage: Stage, contents: Contents)
   keepPulled(s, plan, results, stage, contents);
   contents.close(next);
   if (next) s.state.saveBase(next);
-  return { report: s.report(report, s.displaced()), ...(error !== undefined && { error }) };
+  return { report: s.report(report, displacedBy(s.request.run, s.root)), ...(error !== undefined && { error }) };
 }
 
 /** Surveys the sandbox and asks the core until it knows what to do. */

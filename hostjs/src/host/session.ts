@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import path from "node:path";
 
 import { assetPath } from "./assets.js";
 import type { RemoteSandbox } from "./bridge.js";
@@ -227,12 +226,6 @@ export class Session {
     this.enter();
     const { calls, sent, received } = this.sandbox.counts;
     return { ...plan, ...this.counts, uploadedBytes: sent, downloadedBytes: received, clientCalls: calls, displaced, stages: this.stages };
-  }
-
-  /** Where displaced versions of this run lie, relative to the workspace. */
-  displaced(): string {
-    const name = `${runtimeDir}/displaced/${this.request.run}`;
-    return fs.lstatSync(path.join(this.root, name), { throwIfNoEntry: false }) ? name : "";
   }
 }
 

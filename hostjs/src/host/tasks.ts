@@ -6,6 +6,7 @@ import { kept, Verdict, type Planner } from "../planner.js";
 import { comparePaths } from "../order.js";
 import type { ConflictPolicy, Entry } from "../types.js";
 import { apply } from "./apply.js";
+import { displacedBy } from "./applyRun.js";
 import { Core, snapshotOf } from "./core.js";
 import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
@@ -131,7 +132,9 @@ export async function merge(
     },
     "plan",
   );
-  const report = (results?: Parameters<Planner["summarise"]>[1]) => ({ ...planner.summarise(kept("plan"), results), ...noTraffic });
+  const report = (results?: Parameters<Planner["summarise"]>[1]) => ({
+    ...planner.summarise(kept("plan"), results), ...noTraffic, displaced: displacedBy(run, task.targetDir),
+  });
   if (plan.phase !== "apply") return { report: report() };
   await beforeApply();
   const { results, error } = apply({
@@ -148,7 +151,7 @@ export async function merge(
 }
 
 const noTraffic = {
-  uploadedFiles: 0, uploadedBytes: 0, downloadedFiles: 0, downloadedBytes: 0, clientCalls: 0, displaced: "", stages: [],
+  uploadedFiles: 0, uploadedBytes: 0, downloadedFiles: 0, downloadedBytes: 0, clientCalls: 0, stages: [],
 } satisfies Partial<SyncReport>;
 
 function baseEntries(entries: readonly [string, SnapshotEntry][]): Entry[] {

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import {
   captureDirectorySnapshot, directoryEntryMatchesBaseline, mergeDirectoryWithBaseline, withDirectoryMergeLock, type DirectoryMerge,
 } from "../../src/workspace-restore-merge.js";
+import { State } from "../../src/host/state.js";
 import { listing, read, remove } from "../host/pair.js";
-import { gitOf, put, sha256, tempDir } from "../host/world.js";
+import { everything, gitOf, put, sha256, tempDir, World } from "../host/world.js";
 
 function folders(t: TestContext): { source: string; target: string; merge: (more?: Partial<DirectoryMerge>) => Promise<DirectoryMerge> } {
   const top = tempDir(t);
@@ -116,6 +119,43 @@ test("a merge finds a name for the source's version where the first is taken", a
   const { copy = "" } = conflicts[0]!;
   assert.notEqual(copy, first);
   assert.deepEqual([first, "both.txt", copy].map((name) => read(target, name)), ["somebody's", "target", "source"]);
+});
+
+test("a merge has the policy that a server names", async (t) => {
+  const { source, target, merge } = folders(t);
+  put(target, "f", "base");
+  const input = await merge();
+  put(source, "f", "source");
+  put(target, "f", "target");
+  await assert.rejects(mergeDirectoryWithBaseline({ ...input, conflictPolicy: "fail" }), { code: "refused" });
+  assert.deepEqual(listing(target), { f: "644 target" });
+  const report = await mergeDirectoryWithBaseline({ ...input, conflictPolicy: "remote" });
+  assert.deepEqual(listing(target), { f: "644 source" });
+  assert.equal(read(target, `${report.displaced}/f`), "target");
+});
+
+test("D11: a merge first recovers one that was killed", async (t) => {
+  const { merge } = folders(t);
+  const w = new World(path.join(tempDir(t), "w"));
+  everything(w);
+  const { stateDir } = await merge();
+  const state = new State(stateDir!, w.root, "directory", "merge");
+  const crash = fileURLToPath(new URL("../host/crash.js", import.meta.url));
+  assert.equal(spawnSync(process.execPath, [crash, w.top, "moved replace", state.dir]).signal, "SIGKILL");
+  assert.equal(w.tree()["replace"], undefined);
+  const baseline = await captureDirectorySnapshot(w.root);
+  await mergeDirectoryWithBaseline({ baseline, sourceDir: w.root, targetDir: w.root, stateDir: stateDir! });
+  assert.equal(w.tree()["replace"], "old");
+});
+
+test("a capture and a merge stop with their signal", async (t) => {
+  const { source, target, merge } = folders(t);
+  const input = await merge();
+  put(source, "a", "1");
+  await assert.rejects(captureDirectorySnapshot(target, { signal: AbortSignal.abort() }), { code: "cancelled" });
+  const abort = new AbortController();
+  await assert.rejects(mergeDirectoryWithBaseline({ ...input, signal: abort.signal, beforeApply: () => abort.abort() }), { code: "cancelled" });
+  assert.deepEqual(listing(target), {});
 });
 
 test("a beforeApply that throws leaves the target as it is", async (t) => {

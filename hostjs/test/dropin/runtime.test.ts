@@ -2,40 +2,17 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 
 import { PlannerError } from "../../src/errors.js";
 import {
-  buildSandboxExecutionSessionIdentity, mirrorDirectory, parseSandboxRemoteExecutionSpec, prepareSandboxManagedRuntime, sandboxExecutionSessionMatches,
-  type ReportingSandboxManagedRuntime, type RuntimeReport,
+  buildSandboxExecutionSessionIdentity, mirrorDirectory, parseSandboxRemoteExecutionSpec, sandboxExecutionSessionMatches, type RuntimeReport,
 } from "../../src/sandbox-managed-runtime.js";
 import { withDirectoryMergeLock } from "../../src/workspace-restore-merge.js";
 import { DirectoryClient } from "../host/directory.js";
 import { listing, read, remove } from "../host/pair.js";
 import { put, tempDir } from "../host/world.js";
-
-type Input = Parameters<typeof prepareSandboxManagedRuntime>[0];
-
-/** A server with one workspace and one sandbox. */
-class Server {
-  readonly local: string;
-  readonly sandbox: string;
-  readonly client = new DirectoryClient();
-
-  constructor(private readonly t: TestContext) {
-    const top = tempDir(t);
-    this.local = path.join(top, "local");
-    this.sandbox = path.join(top, "sandbox");
-    for (const dir of [this.local, this.sandbox]) fs.mkdirSync(dir);
-    this.stateDir = path.join(top, "state");
-  }
-  readonly stateDir: string;
-
-  prepare(more: Partial<Input> = {}): Promise<ReportingSandboxManagedRuntime> {
-    const spec = { transport: "sandbox" as const, provider: "directory", sandboxId: "one", remoteCwd: this.sandbox, timeoutMs: 60_000, apiKey: null };
-    return prepareSandboxManagedRuntime({ spec, adapterKey: "codex", client: this.client, workspaceLocalDir: this.local, stateDir: this.stateDir, ...more });
-  }
-}
+import { Server } from "./server.js";
 
 test("a workspace goes out and comes home merged", async (t) => {
   const s = new Server(t);

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 
 import { hostError } from "../../src/host/errors.js";
 import type { Session } from "../../src/host/session.js";
 import { sharedPlanner } from "../../src/host/shared.js";
 import { Collector } from "../../src/host/survey.js";
 import { listing, Pair, problemsOf, read, runtimeDir } from "./pair.js";
-import { gitOf, put, tempDir } from "./world.js";
+import { gitOf, put } from "./world.js";
 
 function link(target: string, root: string, name: string): void {
   fs.mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
