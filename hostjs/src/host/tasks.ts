@@ -44,11 +44,10 @@ export interface Merge {
 /** Reads a directory. Excluded are exact relative paths, with all below them. */
 export function capture(task: Capture, core: Core, stop: Stop): [string, SnapshotEntry][] {
   const found = scanDirectory(task.root, task.exclude, core, stop);
-  const problem = found.problems[0];
   // A path that is left out would look deleted to the next merge.
-  if (problem && problem.code !== "special_file") {
-    throw hostError("io_failed", `the directory can't be captured: ${problem.code}`, { path: problem.path });
-  }
+  const problem = found.problems.find((p) => p.code !== "special_file");
+  const missing = problem?.path ?? [...found.incomplete][0];
+  if (missing !== undefined) throw hostError("io_failed", `the directory can't be captured: ${problem?.code ?? "unreadable"}`, { path: missing });
   return found.entries.map((e) => [e.path, entryOf(e.kind, e.mode, e.digest, e.target)]);
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -8,9 +8,13 @@ import { fileURLToPath } from "node:url";
 import {
   captureDirectorySnapshot, directoryEntryMatchesBaseline, mergeDirectoryWithBaseline, withDirectoryMergeLock, type DirectoryMerge,
 } from "../../src/workspace-restore-merge.js";
+import { Core } from "../../src/host/core.js";
 import { State } from "../../src/host/state.js";
+import { Stop } from "../../src/host/stop.js";
+import { capture } from "../../src/host/tasks.js";
+import { createPlanner } from "../../src/planner.js";
 import { listing, read, remove } from "../host/pair.js";
-import { everything, gitOf, put, sha256, tempDir, World } from "../host/world.js";
+import { asOrdinaryUser, everything, gitOf, put, sha256, tempDir, World } from "../host/world.js";
 
 function folders(t: TestContext): { source: string; target: string; merge: (more?: Partial<DirectoryMerge>) => Promise<DirectoryMerge> } {
   const top = tempDir(t);
@@ -46,6 +50,26 @@ test("a snapshot is a real Map of what is there", async (t) => {
     skipped: { kind: "file", mode: 0o644, hash: sha256("3") },
   });
   await assert.rejects(captureDirectorySnapshot(path.join(target, "missing")), { code: "unsafe_root" });
+});
+
+test("a directory of which something can't be read has no snapshot: what it lacks would look deleted to a merge", async (t) => {
+  const target = tempDir(t);
+  execFileSync("mkfifo", [path.join(target, "fifo")]);
+  assert.deepEqual((await captureDirectorySnapshot(target)).entries, new Map());
+  for (const name of ["secret", "locked/in"]) put(target, name, "1");
+  const refused = (name: string) => ({ name: "PlannerError", code: "io_failed", path: name });
+  const owned = ["", "secret", "locked"].map((name) => path.join(target, name));
+  const captured = () => capture({ root: target, exclude: [] }, new Core(createPlanner()), new Stop());
+  for (const name of ["secret", "locked"]) {
+    fs.chmodSync(path.join(target, name), 0);
+    try {
+      assert.throws(() => asOrdinaryUser(owned, captured), refused(name));
+    } finally {
+      fs.chmodSync(path.join(target, name), 0o700);
+    }
+  }
+  fs.writeFileSync(Buffer.from(target + "/bad\xff", "latin1"), "1");
+  await assert.rejects(captureDirectorySnapshot(target), refused("bad\\xff"));
 });
 
 test("a merge takes what changed in the source, and keeps both versions of what both changed", async (t) => {

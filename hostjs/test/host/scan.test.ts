@@ -9,7 +9,7 @@ import { scan, type Scanned, type ScanRules } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
 import type { Info } from "../../src/host/tree.js";
 import { comparePaths } from "../../src/order.js";
-import { openFiles, put, random, sha256, tempDir } from "./world.js";
+import { asOrdinaryUser, openFiles, put, random, sha256, tempDir } from "./world.js";
 
 const rules: ScanRules = {
   scanDir: (_, names) => new Uint8Array(names.length),
@@ -175,15 +175,10 @@ test("R1: what can't be read is a problem, and what is below it not known", (t) 
   put(root, "locked/in", "1");
   fs.chmodSync(path.join(root, "secret"), 0);
   fs.chmodSync(path.join(root, "locked"), 0);
-  // For root permissions do not count, so it becomes an ordinary user for a moment.
-  const isRoot = process.geteuid!() === 0;
-  if (isRoot) for (const name of ["", "secret", "open", "locked"]) fs.chownSync(path.join(root, name), 65534, 65534);
   let found: Scanned;
-  if (isRoot) process.seteuid!(65534);
   try {
-    found = run(root);
+    found = asOrdinaryUser(["", "secret", "open", "locked"].map((name) => path.join(root, name)), () => run(root));
   } finally {
-    if (isRoot) process.seteuid!(0);
     fs.chmodSync(path.join(root, "locked"), 0o755);
   }
   assert.deepEqual(found.entries.map((e) => e.path), ["locked", "open"]);

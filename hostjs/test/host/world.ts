@@ -252,3 +252,15 @@ export function gitOf(t: TestContext): (cwd: string, ...args: string[]) => strin
   const env = { ...process.env, ...who, HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" };
   return (cwd, ...args) => execFileSync("git", args, { cwd, env, encoding: "utf8" });
 }
+
+/** Runs something for which permissions count: root, who owns these files, becomes an ordinary user for a moment. */
+export function asOrdinaryUser<T>(owned: readonly string[], run: () => T): T {
+  if (process.geteuid!() !== 0) return run();
+  for (const name of owned) fs.chownSync(name, 65534, 65534);
+  process.seteuid!(65534);
+  try {
+    return run();
+  } finally {
+    process.seteuid!(0);
+  }
+}
