@@ -8,7 +8,7 @@ export function planner(): Uint8Array {
     return readFileSync(new URL("./planner.wasm", import.meta.url));
   } catch (cause) {
     const text = `the module of this package can't be read: ${(cause as Error).message}`;
-    const error = new PlannerError("io_failed", text, undefined, "install the package again; a bundle needs planner.wasm beside it");
+    const error = new PlannerError("io_failed", text, undefined, "install the package again; a bundle has to be an ES module, with planner.wasm beside it");
     error.cause = cause;
     throw error;
   }

@@ -49,6 +49,7 @@ test("a snapshot is a real Map of what is there", async (t) => {
     l: { kind: "symlink", target: "a/b" },
     skipped: { kind: "file", mode: 0o644, hash: sha256("3") },
   });
+  assert.ok(!(await captureDirectorySnapshot(target, { exclude: ["./skip/"] })).entries.has("skip/x"));
   await assert.rejects(captureDirectorySnapshot(path.join(target, "missing")), { code: "unsafe_root" });
 });
 
