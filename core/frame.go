@@ -9,8 +9,8 @@ import (
 // describes it.
 const (
 	frameHeader  = 16
-	mayAttach    = 1 // flag of a request
-	maxSections  = 1 << 16
+	mayAttach    = 1       // flag of a request
+	maxSections  = 1 << 20 // three for each of the text merges that a plan asks for at most
 	frameAligned = 8
 )
 

@@ -113,10 +113,21 @@ func (w *walker) takeSource(path string, row Row, b, s, t *core.Entry) {
 	}
 }
 
+// A host holds all texts that are merged at once: beyond maxTexts bytes, each merge counted
+// as textCost more, the rest are conflicts.
+const (
+	maxTexts = 256 << 20
+	textCost = 1 << 10
+)
+
 // mergeFile merges three texts, or asks for them, or falls back to a conflict.
 func (w *walker) mergeFile(path string, row *tableRow, b, s, t *core.Entry) {
 	local, remote := t, s
 	if w.in.Contents == nil {
+		if w.texts += b.Size + local.Size + remote.Size + textCost; w.texts > maxTexts {
+			w.conflict(path, row, b, s, t)
+			return
+		}
 		w.out.Needs = append(w.out.Needs, Need{Path: path, Base: b.Digest, Local: local.Digest, Remote: remote.Digest})
 		return
 	}

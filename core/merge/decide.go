@@ -84,6 +84,7 @@ type walker struct {
 	out        Outcome
 	b, s, t    core.Cursor // what is left of base, source and target
 	sGap, tGap gaps
+	texts      int64 // size of what is needed
 	target     *core.Snapshot
 	policies   *Policies
 	frames     []frame

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
 )
 
 var testLabels = Labels{Local: "local", Remote: "remote"}
@@ -306,3 +309,24 @@ func edit(rng *rand.Rand, in []string, fresh func() string) []string {
 }
 
 func join(lines []string) []byte { return []byte(strings.Join(lines, "")) }
+
+// TestTextMergesAreBoundedTogether: a host holds all that is merged at once.
+func TestTextMergesAreBoundedTogether(t *testing.T) {
+	tree := func(version string) core.Tree {
+		var b core.TreeBuilder
+		for i := range 100 {
+			b.Add(&core.Entry{Path: fmt.Sprintf("file-%02d", i), Kind: core.KindFile, Size: MaxTextMerge, Digest: core.Sum(version, fmt.Sprint(i))})
+		}
+		return b.Tree()
+	}
+	in := &Input{Direction: Pull, Base: &core.Base{Entries: tree("base")}, Local: &core.Snapshot{Entries: tree("local")}, Remote: &core.Snapshot{Entries: tree("remote")}}
+	out, err := Decide(in)
+	require.NoError(t, err)
+	require.Equal(t, 85, len(out.Needs))
+	require.Equal(t, 15, len(out.Conflicts))
+	require.Equal(t, "file-85", out.Conflicts[0].Path)
+	in.Contents = map[core.Digest][]byte{}
+	out, err = Decide(in)
+	require.NoError(t, err)
+	require.Len(t, out.Conflicts, 100)
+}

@@ -5,7 +5,7 @@ import path from "node:path";
 import { test } from "node:test";
 
 import { PlannerError, SnapshotBuilder, comparePaths, createPlanner, kept, Verdict, type Entry, type PlanRequest } from "../src/index.js";
-import { tempDir } from "./host/world.js";
+import { sha256, tempDir } from "./host/world.js";
 import { packageRoot } from "./support.js";
 
 const digest = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -47,6 +47,19 @@ test("a pull keeps its parts in the module, and ends in a base", () => {
   assert.equal(planner.sameBase(kept("next"), kept("next")), true);
   planner.drop("next");
   assert.throws(() => planner.encodeBase(kept("next")), refused("invalid_request", "base.kept"));
+});
+
+test("a plan takes tens of thousands of contents at once", () => {
+  const planner = createPlanner();
+  const contents = ["-\n1\n-\n", "here\n1\n-\n", "-\n1\nthere\n", ...Array(70_000).keys()].map((text) => {
+    const data = Buffer.from(String(text));
+    return { digest: sha256(data), data };
+  });
+  const [base, local, remote] = contents.map(({ digest, data }): Entry[] => [{ path: "f", kind: "file", mode: 0o644, size: data.length, digest }]);
+  const three = { base: { format_version: 1, marker, entries: base! }, local: { entries: local! }, remote: { marker, snapshot: { entries: remote! } } };
+  const plan = planner.planPull({ ...request, ...three, contents });
+  const merged = plan.phase === "apply" && plan.decisions?.map((d) => Buffer.from(d.merged ?? "", "base64").toString());
+  assert.deepEqual(merged, ["here\n1\nthere\n"]);
 });
 
 test("the decisions can be had without a plan", () => {
