@@ -352,3 +352,29 @@ func TestD9_ALargeFileThatChangesWhileItIsSent(t *testing.T) {
 		require.Equal(t, last, read(t, b.sandbox, "large"))
 	}
 }
+
+// TestDownloadsThatWereCutOffDoNotPileUp: each is as large as what changed, and a person tries again.
+func TestDownloadsThatWereCutOffDoNotPileUp(t *testing.T) {
+	b := newPair(t)
+	b.push()
+	client := b.opts.Client
+	left := func() []string {
+		names, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner", "down-*"))
+		require.NoError(t, err)
+		return names
+	}
+	b.opts.Client = &cutting{client, 100_000}
+	for i := range 4 {
+		write(t, b.sandbox, fmt.Sprint("f", i), strings.Repeat(fmt.Sprint(i), 1<<20))
+		_, err := hostgo.Pull(t.Context(), b.opts)
+		require.ErrorIs(t, err, errCut)
+		require.LessOrEqual(t, len(left()), 2, "of the last run alone: %v", left())
+	}
+	alive := filepath.Join(b.sandbox, core.RuntimeDir, "planner", "down-00000000alive")
+	require.NoError(t, os.WriteFile(alive+".tar", nil, 0o644))
+	require.NoError(t, os.WriteFile(alive+".pid", []byte(fmt.Sprintln(os.Getpid())), 0o644))
+	b.opts.Client = client
+	b.pull()
+	require.Equal(t, []string{alive + ".pid", alive + ".tar"}, left())
+	require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
+}

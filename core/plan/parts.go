@@ -79,8 +79,9 @@ func downloadVars(r *Request) string {
 }
 
 // cutParts are the functions that begin and end a download: out where OUT asks
-// for it, into parts where B does. Where dd is missing it stays whole.
-const cutParts = `into() { [ -z "$B" ] || mkdir -p "${O%/*}" || exit 1; : >"$O" && BRIEF= || exit 1; }
+// for it, into parts where B does. Where dd is missing it stays whole. One that goes
+// out is named with its process, so that what a killed one left is swept.
+const cutParts = `into() { [ -z "$B" ] || mkdir -p "${O%/*}" || exit 1; [ -z "$OUT" ] || echo $$ >"${O%.tar}.pid" || exit 1; : >"$O" && BRIEF= || exit 1; }
 part() {
   k=000$1
   while [ ${#k} -gt 4 ]; do k=${k#0}; done

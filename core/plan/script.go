@@ -85,8 +85,9 @@ const script = listing + housekeeping + cutParts + clock + lists + comparing + d
 // held tells whether the process lives that holds the lock of an apply step.
 //
 // sweep looks with built-ins alone whether anything lies there that another run left, and
-// only then starts tools: old removes what is days old of runs that died, listings that
-// never came to count, and all but the last 1,024 lines of RT/synced once it has 4,096.
+// only then starts tools: old removes downloads whose process is gone, what is days old of
+// runs that died, listings that never came to count, and all but the last 1,024 lines of
+// RT/synced once it has 4,096.
 const housekeeping = `L=` + core.RuntimeDir + `/$A/run-$ID NOW=$R/seen-$ID TAB='	'
 for t in find tar cat rm rmdir mv cp mkdir chmod ln sort; do
   have $t || { wait; rm -f "$D".* 2>/dev/null; echo "$t: not found" >&2; exit 127; }
@@ -102,6 +103,7 @@ sweep() {
   done
 }
 old() {
+  for s in "$R"/down-*.pid; do p=; [ ! -f "$s" ] || read -r p <"$s" || :; kill -0 "$p" 2>/dev/null || rm -rf "${s%.pid}".*; done
   find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +
   find "$R" -mindepth 1 -maxdepth 1 -name 'seen-*' ! -name '*.clock' -mtime +1 -exec sh -c '[ -f "$1.clock" ] || rm -f "$1"' sh {} \;
   own "$R/synced"; own "$R/synced.new"

@@ -115,7 +115,7 @@ seal() {
   wait
 }
 answer() {
-  if [ -n "$OUT" ]; then { { out <&3; tidy "down-$ID.tar"; } & seal; } <"$O" 3<"$O" && printf '%s\n' "$T" || exit 1
+  if [ -n "$OUT" ]; then { { out <&3; tidy "down-$ID.tar" "down-$ID.pid"; } & seal; } <"$O" 3<"$O" && printf '%s\n' "$T" || exit 1
   else seal <"$O" && printf '%s\n' "$T" >>"$O" || exit 1; parts; tidy; fi
 }
 survey() {

@@ -240,7 +240,7 @@ T=` + zeroSum + `
 if command -v sha256sum >/dev/null 2>&1; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
 printf '%s\n' "$T" >>"$O" || exit 1
 parts
-rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O"
+rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O" "${O%.tar}.pid"
 `)
 	if r.Stream {
 		return []Step{{Do: StepReceive, Command: "sh", Data: b.String()}}
