@@ -155,6 +155,20 @@ func TestS5_SystemFoldersAreNoSandbox(t *testing.T) {
 	require.Empty(t, listing(t, b.sandbox))
 }
 
+// TestAnyNameOfAFolderWillDoHere: what no path in a sandbox may hold made a workspace "a system folder".
+func TestAnyNameOfAFolderWillDoHere(t *testing.T) {
+	for _, name := range []string{"two\nlines", "\xff", "it's a \"$x\" `y`"} {
+		b := newPair(t)
+		b.opts.Workspace = filepath.Join(filepath.Dir(b.local), name)
+		require.NoError(t, os.Rename(b.local, b.opts.Workspace))
+		write(t, b.opts.Workspace, "a", "1")
+		b.push()
+		write(t, b.sandbox, "a", "2")
+		b.pull()
+		require.Equal(t, "2", read(t, b.opts.Workspace, "a"))
+	}
+}
+
 // TestS5_SystemFoldersAreNoAssets: a wrong asset is known before the workspace travels.
 func TestS5_SystemFoldersAreNoAssets(t *testing.T) {
 	b := newPair(t)

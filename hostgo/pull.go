@@ -192,7 +192,11 @@ func (s *session) openStage() (stage *Stage, cleanup func(done bool), err error)
 	if s.opts.DryRun {
 		dir, err := os.MkdirTemp("", "syncplan-")
 		if err != nil {
-			return nil, nil, ioError("no temporary folder can be made", "", err)
+			e := ioError("no temporary folder can be made", "", err)
+			if e.Code != core.CodeNoSpace {
+				e.Hint = "set TMPDIR to a folder that exists and may be written"
+			}
+			return nil, nil, e
 		}
 		stage, err = NewStage(dir)
 		return stage, func(bool) { os.RemoveAll(dir) }, err

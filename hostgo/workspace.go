@@ -33,7 +33,7 @@ func realFolder(what, field, path string) (string, error) {
 		return "", unsafe("the "+what+" can't be read", "", err)
 	case !info.IsDir():
 		return "", unsafe("the "+what+" is a file", "name the folder that holds it", nil)
-	case filepath.Dir(real) == real || plan.ValidateRoot(filepath.ToSlash(real)) != nil && strings.HasPrefix(filepath.ToSlash(real), "/"):
+	case filepath.Dir(real) == real || strings.HasPrefix(real, "/") && plan.SystemFolder(real):
 		return "", unsafe("the "+what+" is a system folder", "name a folder of its own", nil)
 	}
 	return real, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -196,6 +197,10 @@ func (o *output) showError(err error) {
 	var known *core.Error
 	if errors.As(err, &known) {
 		out.Code, out.Message, out.Hint = string(known.Code), known.Error(), orNull(known.Hint)
+	}
+	if errors.Is(err, core.CodeCancelled) && out.Hint == nil {
+		out.Message = strings.TrimSuffix(out.Message, ": "+context.Canceled.Error())
+		out.Hint = orNull("nothing was lost; run it again to complete it")
 	}
 	o.sum.Error = out
 	text := "planner: " + core.DisplayText(out.Message) + "\n"

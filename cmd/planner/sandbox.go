@@ -95,7 +95,7 @@ func openThrowaway() (*sandbox, error) {
 	top, err := os.MkdirTemp("", "planner-")
 	if err != nil {
 		return nil, &core.Error{Code: core.CodeIO, Message: "no throwaway sandbox can be made",
-			Hint: "name one with --sandbox dir:/absolute/path", Err: err}
+			Hint: "set TMPDIR to a folder that exists and may be written, or name a sandbox with --sandbox dir:/absolute/path", Err: err}
 	}
 	box := &sandbox{top: top, state: filepath.Join(top, "state")}
 	work := filepath.Join(top, "workspace")

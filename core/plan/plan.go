@@ -232,17 +232,16 @@ func (p *Plan) block(why *refusal) *Plan {
 // addScanProblems lists what the scans of both trees could not treat as
 // entries, so that a person sees every path that did not travel.
 func (p *Plan) addScanProblems(r *Request) {
-	s := &r.Local
+	s, detail := &r.Local, "the directory could not be listed here, so nothing below it was deleted in the sandbox"
 	if r.Op == merge.Pull {
-		s = &r.Remote.Snapshot
+		s, detail = &r.Remote.Snapshot, "the directory could not be listed in the sandbox, so nothing below it was deleted here"
 	}
 	p.Problems = append(p.Problems, s.Problems...)
 	for _, dir := range s.Incomplete {
 		if dir == "" {
 			dir = "."
 		}
-		p.Problems = append(p.Problems, core.Problem{Path: dir, Code: core.ProblemUnreadable,
-			Detail: "the directory could not be listed, so nothing below it was deleted"})
+		p.Problems = append(p.Problems, core.Problem{Path: dir, Code: core.ProblemUnreadable, Detail: detail})
 	}
 	p.Problems = core.SortProblems(p.Problems)
 }

@@ -260,8 +260,13 @@ func ValidateSegment(field, s string) error {
 	return &core.Error{Code: core.CodeInvalidRequest, Field: field, Message: why, Hint: "use one short name such as \"planner\""}
 }
 
-// systemRoots are the folders that are never a workspace (promise S5).
-var systemRoots = [...]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
+// systemFolders are never a workspace (promise S5).
+var systemFolders = [...]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
+
+// SystemFolder reports whether an absolute, normalised path is that of a system folder.
+func SystemFolder(path string) bool {
+	return slices.Contains(systemFolders[:], path) || strings.HasPrefix(path, "/lib") && !strings.Contains(path[1:], "/")
+}
 
 // ValidateRoot checks the workspace's path in the sandbox (promise S5):
 // absolute, normalised, valid UTF-8 without control characters, and not a
@@ -274,14 +279,9 @@ func ValidateRoot(root string) error {
 	case root[0] != '/':
 		why = "the sandbox's workspace path is not absolute"
 	case root != "/" && core.ValidatePath(root[1:]) != nil:
-		why = "the sandbox's workspace path is not normalised"
-	case strings.HasPrefix(root, "/lib") && !strings.Contains(root[1:], "/"):
+		why = "the sandbox's workspace path is not normalised, or no valid UTF-8"
+	case SystemFolder(root):
 		why = "the sandbox's workspace path is a system folder"
-	}
-	for _, s := range systemRoots {
-		if root == s {
-			why = "the sandbox's workspace path is a system folder"
-		}
 	}
 	for i := 0; i < len(root) && why == ""; i++ {
 		if root[i] < 0x20 || root[i] == 0x7f {

@@ -37,7 +37,8 @@ export function realFolder(what: string, field: string | undefined, folder: stri
 }
 
 function isSystemFolder(real: string, checkRoot: (path: string) => void): boolean {
-  if (!real.startsWith("/")) return false;
+  // What no path in a sandbox may hold is checked there, too; no system folder does.
+  if (!real.startsWith("/") || /[\0-\x1f\x7f]/.test(real)) return false;
   try {
     checkRoot(real);
     return false;

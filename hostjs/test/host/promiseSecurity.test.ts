@@ -120,6 +120,19 @@ test("S5: system folders are no sandbox and no workspace", async (t) => {
   }
 });
 
+test("any name of a folder will do for a workspace", async (t) => {
+  for (const name of ["two\nlines", `it's a "$x" \`y\``]) {
+    const p = new Pair(t);
+    p.options.workspace = path.join(p.top, name);
+    fs.renameSync(p.local, p.options.workspace);
+    put(p.options.workspace, "a", "1");
+    await p.push();
+    p.there("a", "2");
+    await p.pull();
+    assert.equal(read(p.options.workspace, "a"), "2");
+  }
+});
+
 test("S6: errors are short and hold no payload", async (t) => {
   const p = new Pair(t);
   const secret = "TOP-SECRET-PAYLOAD";
