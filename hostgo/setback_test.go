@@ -79,22 +79,28 @@ func (c *lyingClient) Run(ctx context.Context, command string, timeout time.Dura
 	return c.Client.Run(ctx, command, timeout)
 }
 
-// A push that a client reports as done, and that was not, does not end in deletions here.
+// A push that a client reports as done, and that was not, does not end in deletions here. One
+// that found an edit there has looked, and left a listing of its own.
 func TestD4_APushThatDidNotHappenDeletesNothing(t *testing.T) {
-	b := newPair(t)
-	b.opts.Identity = "the same sandbox"
-	c := &lyingClient{Client: b.opts.Client}
-	b.opts.Client = c
-	write(t, b.local, "a", "1")
-	b.push()
-	write(t, b.local, "new", "1")
-	c.lies = true
-	b.push()
-	r, err := hostgo.Pull(t.Context(), b.opts)
-	require.NoError(t, err)
-	require.Equal(t, plan.GuardReplaced, r.Guard)
-	require.Equal(t, "1", read(t, b.local, "new"))
-	c.lies = false
-	b.push()
-	require.Equal(t, "1", read(t, b.sandbox, "new"))
+	for _, looks := range []bool{false, true} {
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		c := &lyingClient{Client: b.opts.Client}
+		b.opts.Client = c
+		write(t, b.local, "a", "1")
+		b.push()
+		write(t, b.local, "new", "1")
+		if looks {
+			write(t, b.sandbox, "theirs", "1")
+		}
+		c.lies = true
+		b.push()
+		r, err := hostgo.Pull(t.Context(), b.opts)
+		require.NoError(t, err)
+		require.Equal(t, plan.GuardReplaced, r.Guard, "looks=%v", looks)
+		require.Equal(t, "1", read(t, b.local, "new"))
+		c.lies = false
+		b.push()
+		require.Equal(t, "1", read(t, b.sandbox, "new"))
+	}
 }

@@ -174,7 +174,7 @@ func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage
 		return nil, "", core.Digest{}, err
 	}
 	s.enter(StageReceive)
-	tail := newTailReader(begun, plan.SurveyTail)
+	tail := newTailReader(unzipped(begun), plan.SurveyTail)
 	c := &collector{session: s, stage: stage, first: map[string]int{}}
 	rest, err := ReadArchives(ctx, tail, ArchiveLimits{Text: plan.SurveyText}, c.member)
 	var text strings.Builder

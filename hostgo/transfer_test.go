@@ -70,7 +70,7 @@ func TestR4_BodiesTravelInParts(t *testing.T) {
 			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
 			require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "tools"))))
 
-			for i := range 9 {
+			for i := range 8 { // of one more the download would be compressed
 				write(t, b.sandbox, fmt.Sprintf("new%d", i), strings.Repeat(fmt.Sprintf("%07d\n", i), 4096-i%3))
 			}
 			bytes, r = b.moved(b.pull)

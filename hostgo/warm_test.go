@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -90,6 +91,62 @@ func TestBytesGrowWithWhatChanged(t *testing.T) {
 	}
 }
 
+// The budget of a small pull holds for any number of changed paths and for names of any
+// kind, though tar spends a thousand bytes and more on each file.
+func TestBytesOfManyPaths(t *testing.T) {
+	deep := strings.Repeat(strings.Repeat("d", 250)+"/", 14) // near the longest path of a system
+	for name, pattern := range map[string]string{"plain": "src/package/file%d.go", "long": strings.Repeat("x", 248) + "%d", "deep": deep + "%d",
+		"newline": "src/new\nline%d", "backslash": "src/back\\slash%d"} {
+		for _, n := range []int{1, 8, 20, 400} {
+			if n == 400 && name != "plain" {
+				continue
+			}
+			b := newPair(t)
+			b.opts.Identity = "the same sandbox"
+			stream := n%8 == 0
+			if !stream {
+				b.opts.Client = whole{b.opts.Client}
+			}
+			random, contents := rand.NewChaCha8([32]byte{byte(n)}), int64(0)
+			edit := func(root string, size int) {
+				body := make([]byte, size)
+				for i := range n {
+					_, _ = random.Read(body)
+					write(t, root, fmt.Sprintf(pattern, i), string(body))
+					contents += int64(size)
+				}
+			}
+			edit(b.local, 100)
+			for i := range n + 1 {
+				write(t, b.local, fmt.Sprint("stays", i), "x") // so that the deletions are no mass
+			}
+			b.push()
+			moved := func(what string, most int64) {
+				t.Helper()
+				time.Sleep(30 * time.Millisecond) // in the tick of the survey files would be doubtful
+				bytes, r := b.moved(b.pull)
+				require.Equal(t, plan.StatusOK, r.Status, "%+v", r.Problems)
+				require.LessOrEqual(t, bytes, most, "%s, %d paths of the kind %s, stream=%v", what, n, name, stream)
+				require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+			}
+			const nothing = 8 << 10
+			moved("a pull of nothing", nothing)
+			budget := int64(n*300 + 16<<10)
+			contents = 0
+			edit(b.sandbox, 200)
+			moved("edits", contents+budget)
+			for i := range n {
+				remove(t, b.sandbox, fmt.Sprintf(pattern, i))
+			}
+			moved("deletions", budget)
+			contents = 0
+			edit(b.sandbox, 300)
+			moved("new files", contents+budget)
+			moved("a pull of nothing", nothing)
+		}
+	}
+}
+
 func TestARenameMovesNoBytes(t *testing.T) {
 	b := newPair(t)
 	big := strings.Repeat("0123456789abcdef", 64<<10)
@@ -160,25 +217,29 @@ func (c *cutWriter) Write(p []byte) (int, error) {
 }
 
 func TestAPullThatWasCutOffResumes(t *testing.T) {
-	b := newPair(t)
-	b.opts.Identity = "the same sandbox"
-	write(t, b.local, "a", "1")
-	b.push()
-	const files, size = 20, 100_000
-	for i := range files {
-		write(t, b.sandbox, fmt.Sprintf("big%02d", i), strings.Repeat(string(rune('a'+i)), size))
+	const files = 20
+	for _, size := range []int{20_000, 200_000} { // a small download comes compressed
+		b := newPair(t)
+		b.opts.Identity = "the same sandbox"
+		write(t, b.local, "a", "1")
+		b.push()
+		random, body := rand.NewChaCha8([32]byte{}), make([]byte, size)
+		for i := range files {
+			_, _ = random.Read(body)
+			write(t, b.sandbox, fmt.Sprintf("big%02d", i), string(body))
+		}
+		plain := b.opts.Client
+		b.opts.Client = &cutting{plain, int64(files * size * 3 / 4)}
+		_, err := hostgo.Pull(t.Context(), b.opts)
+		require.ErrorIs(t, err, errCut)
+		require.ErrorIs(t, err, core.CodeClient)
+		require.NoFileExists(t, filepath.Join(b.local, "big00"))
+		b.opts.Client = plain
+		bytes, r := b.moved(b.pull)
+		require.Equal(t, plan.StatusOK, r.Status)
+		require.Less(t, bytes, int64(files*size/2), "what had arrived was sent again")
+		require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
 	}
-	plain := b.opts.Client
-	b.opts.Client = &cutting{plain, files * size * 3 / 4}
-	_, err := hostgo.Pull(t.Context(), b.opts)
-	require.ErrorIs(t, err, errCut)
-	require.ErrorIs(t, err, core.CodeClient)
-	require.NoFileExists(t, filepath.Join(b.local, "big00"))
-	b.opts.Client = plain
-	bytes, r := b.moved(b.pull)
-	require.Equal(t, plan.StatusOK, r.Status)
-	require.Less(t, bytes, int64(files*size/2), "what had arrived was sent again")
-	require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
 }
 
 // even makes a file of the sandbox change in the very tick in which a survey

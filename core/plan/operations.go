@@ -97,7 +97,7 @@ func (c *call) about() (answer, error) {
 			value int64
 		}{{"plan_format", core.PlanFormat}, {"base_format", core.BaseFormat}, {"snapshot_format", core.SnapshotFormat},
 			{"max_entries", core.MaxEntries}, {"max_path", core.MaxPath}, {"max_target", core.MaxTarget}, {"max_message", core.MaxMessage},
-			{"max_text_merge", merge.MaxTextMerge}, {"survey_tail", SurveyTail}} {
+			{"max_text_merge", merge.MaxTextMerge}, {"survey_tail", SurveyTail}, {"survey_unpacked", SurveyUnpacked}} {
 			o.Int(n.name, &n.value, true, 0, core.MaxSize)
 		}
 		text, dir := SurveyText, core.RuntimeDir

@@ -57,6 +57,7 @@ import (
 //
 //	D L     the prefix of this run's temporary files, as a path of the system and below W
 //	NOW K   the listing in the making, and the earlier one
+//	SEEN    the name of the one in the making: ID, but for a push that looks
 //	LIST    what lists here: find (GNU), stat, or plain, which tells no times
 //	C0      when the listing was begun: the ctime of $D.c0
 //	NEWER   the test of GNU find for what is as young as the listing, and PAST, its argument
@@ -66,10 +67,12 @@ import (
 //	G       1 where something of a repository differs that is no object
 //	F S P   in a survey, from "now" on: 1 where listing, hashing, packing was not whole
 //	Y       in a survey: the lines to show, the differences or all
-//	FEW     1 while eight lines differ at most; shell built-ins take them sooner than a tool starts
+//	FEW     1 while eight lines differ at most; shell built-ins take them sooner than a tool starts.
+//	        A long line counts for several, since tar repeats a long name
 //	SMALL   1 where all that differs is packed sooner than looked up in RT/sums
 //	EVEN    1 where some line may be as young as the listing
 //	BRIEF   1 where the download is text alone
+//	Z       1 where the download is compressed
 //	T U     the digest that ends the download; an option of tar
 const script = listing + housekeeping + cutParts + clock + lists + comparing + differences + packing + surveying
 
@@ -78,6 +81,9 @@ const script = listing + housekeeping + cutParts + clock + lists + comparing + d
 //
 // own FILE removes a link that was planted there, so that what is written next
 // makes a file in its place.
+//
+// A push that looks first leaves a listing under another name than when it applies: of a command
+// that was to apply and never ran, nothing there may say that it did.
 //
 // leave REASON STATUS ends the command and tells the host why, in [WhyFile]; stale is
 // that of a sandbox which is not as the plan expects.
@@ -88,7 +94,9 @@ const script = listing + housekeeping + cutParts + clock + lists + comparing + d
 // only then starts tools: old removes downloads whose process is gone, what is days old of
 // runs that died, listings that never came to count, and all but the last 1,024 lines of
 // RT/synced once it has 4,096.
-const housekeeping = `L=` + core.RuntimeDir + `/$A/run-$ID NOW=$R/seen-$ID TAB='	'
+const housekeeping = `L=` + core.RuntimeDir + `/$A/run-$ID SEEN=$ID TAB='	'
+[ $MODE != push ] || SEEN=z${ID#?}
+NOW=$R/seen-$SEEN
 for t in find tar cat rm rmdir mv cp mkdir chmod ln sort; do
   have $t || { wait; rm -f "$D".* 2>/dev/null; echo "$t: not found" >&2; exit 127; }
 done
@@ -98,7 +106,7 @@ stale() { leave stale ` + exitStale + `; }
 held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
 sweep() {
   for s in "$R"/in-* "$R"/run-* "$R"/up-* "$R"/down-* "$R"/why-* "$R"/seen-*; do
-    case $s in *"-$ID"|*"-$ID."*|*'-*'|*.clock) continue ;; */seen-*) [ ! -f "$s.clock" ] || continue ;; esac
+    case $s in *"-$ID"|*"-$ID."*|"$NOW"|*'-*'|*.clock) continue ;; */seen-*) [ ! -f "$s.clock" ] || continue ;; esac
     old; return
   done
 }

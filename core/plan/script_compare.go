@@ -32,9 +32,9 @@ mark() {
 keep() { { echo "$C0"; if [ $# = 0 ]; then sum "$NOW"; else echo "$1  -"; fi; } >"$NOW.clock"; }
 tidy() {
   cd "$R" || return 1
-  if [ "$N" != "$ID" ]; then set -- "$@" "seen-$ID"
+  if [ "$N" != "$SEEN" ]; then set -- "$@" "seen-$SEEN"
   else for s in seen-*; do case $s in
-    "seen-$ID"|"seen-$ID.clock"|"seen-$X"|"seen-$X.clock") ;;
+    "seen-$SEEN"|"seen-$SEEN.clock"|"seen-$X"|"seen-$X.clock") ;;
     *.clock) set -- "$@" "$s" "${s%.clock}" ;; # one without may be in the making
   esac; done; fi
   rm -rf "run-$ID" "run-$ID".* "$@"
@@ -73,6 +73,7 @@ pick() {
   FEW=1 SMALL=1 n=0 b=0 EVEN= G=
   : >"$D.sums"; : >"$D.want"
   while IFS= read -r l; do
+    [ ${#l} -lt 160 ] || n=$((n+2+${#l}/300))
     [ $((n+=1)) -lt 9 ] || FEW=
     case $l in "$TAB"*) printf '%s\n' "${l#?}" >&4 ;; *) printf '%s\n' "$l" >&3 ;; esac
     p=./${l#*' ./'}

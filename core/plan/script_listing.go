@@ -88,7 +88,7 @@ setback() {
   [ -n "$P" ] && [ ! -f "$R/seen-$P.clock" ] && [ -f "$R/synced" ] && [ -s "$R/synced" ] || return 1
   while read -r l; do [ "$l" != "$P" ] || return 1; done <"$R/synced"
 }
-synced() { own "$R/synced"; echo "$ID" >>"$R/synced"; }
+synced() { own "$R/synced"; echo "$SEEN" >>"$R/synced"; }
 `
 
 // lists makes the listing, with what the sandbox has for that.

@@ -23,6 +23,7 @@ const packing = `wanted() {
 }
 pack() { tars; walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
 odd() {
+  FEW=
   newdir "$D" || exit 1
   {
     for k in d f l; do walk -path "*$NL*" -type $k -print0 >"$D/odd-$k" || F=1; done
@@ -69,6 +70,8 @@ arrived() {
 // preview. report writes the text that [ReadSurvey] reads. seal makes T, the digest of the
 // download, and with the same command that of the new listing, which counts from then on.
 // answer brings the download out while seal reads it, or leaves it as a file or in parts.
+// packs holds where compressing it pays: of many small files more than half is what tar puts
+// around them, and of a large download the time would show on a near link.
 //
 // survey and check are the two ways through all this. A check answers with its exit status.
 const surveying = `show() {
@@ -97,7 +100,7 @@ blind() { FEW=; walk -type d -exec sh -c 'for d do [ -r "$d" ] && [ -x "$d" ] ||
 remember() {
   [ -z "$V" ] && [ $LIST != plain ] || return 0
   if [ -n "$X" ] && [ ! -s "$D.diff" ]; then N=$X
-  elif [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; then N=$ID; fi
+  elif [ $LIST = find ] || { mark c "$NOW" "$C0" >"$D.list" && sort -o "$NOW" "$D.list"; }; then N=$SEEN; fi
 }
 report() {
   [ -s "$O" ] || [ -s "$Y" ] || [ -s "$D.sums" ] || [ -s "$D.blind" ] || BRIEF=1
@@ -105,18 +108,25 @@ report() {
 }
 seal() {
   T=` + zeroSum + `
-  [ "$N" = "$ID" ] && set -- "$NOW" || set --
+  [ "$N" = "$SEEN" ] && set -- "$NOW" || set --
   if [ -n "$H" ]; then
     s=$(sha256sum - "$@") || exit 1
     T=${s%% *} s=${s#*"$NL"} s=${s#\\}
     [ $# = 0 ] || set -- "${s%% *}"
   else set --; fi
-  [ "$N" != "$ID" ] || { keep "$@" && synced; } || exit 1
+  [ "$N" != "$SEEN" ] || { keep "$@" && synced; } || exit 1
   wait
 }
+packs() { [ -z "$FEW$BRIEF" ] && have gzip && [ -n "$(find "$O" -size -` + packedBlocks + ` 2>/dev/null)" ]; }
 answer() {
-  if [ -n "$OUT" ]; then { { out <&3; tidy "down-$ID.tar" "down-$ID.pid"; } & seal; } <"$O" 3<"$O" && printf '%s\n' "$T" || exit 1
-  else seal <"$O" && printf '%s\n' "$T" >>"$O" || exit 1; parts; tidy; fi
+  Z=
+  ! packs || Z=1
+  if [ -n "$OUT" ] && [ -z "$Z" ]; then { { out <&3; tidy "down-$ID.tar" "down-$ID.pid"; } & seal; } <"$O" 3<"$O" && printf '%s\n' "$T" || exit 1; return; fi
+  seal <"$O" && printf '%s\n' "$T" >>"$O" || exit 1
+  [ -z "$Z" ] || ! gzip -1 <"$O" >"$D.z" 2>/dev/null || cat "$D.z" >"$O" || exit 1
+  [ -z "$OUT" ] || set -- "down-$ID.tar" "down-$ID.pid"
+  parts
+  tidy "$@"
 }
 survey() {
   [ -d "$R" ] || mkdir -p "$R" || exit 1

@@ -32,6 +32,16 @@ import (
 // .paperclip-runtime/<adapter>/displaced/ are versions set aside. All others are
 // the workspace's own.
 
+// A download of many small files is compressed with gzip, whose first bytes no tar and no text
+// begins with: the host unpacks that first, and takes no more than SurveyUnpacked bytes out of it.
+
+// SurveyUnpacked bounds what comes out of a compressed download, in bytes: twice what one is
+// made of.
+const SurveyUnpacked = 4 << 20
+
+// packedBlocks is what the size of a download that is compressed stays below, in blocks of 512 bytes.
+const packedBlocks = "4096"
+
 // SurveyTail is the length of what follows the text, in bytes.
 const SurveyTail = 65
 

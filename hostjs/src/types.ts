@@ -473,6 +473,8 @@ export interface About {
   max_text_merge: number;
   /** How much of the end of a download its digest leaves out. */
   survey_tail: number;
+  /** The most that comes out of a compressed download. */
+  survey_unpacked: number;
   /** What the text of a download begins with. */
   survey_text: string;
   runtime_dir: string;

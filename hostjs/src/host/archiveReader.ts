@@ -263,7 +263,7 @@ function size(n: number | null): number {
   return n;
 }
 
-function damaged(cause?: unknown): PlannerError {
+export function damaged(cause?: unknown): PlannerError {
   return hostError("corrupt", "the sandbox's archive is damaged or incomplete", { hint: "nothing was written; run it again", cause });
 }
 

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 
+/** The pieces of a download, one after another; undefined after the last. */
+export type NextPiece = () => Promise<Buffer | undefined>;
+
 /** Hands out the bytes of a download, whose parts come one after another. */
 export class Source {
   private chunk: Buffer = Buffer.alloc(0);
   private at = 0;
   private ended = false;
 
-  constructor(private readonly next: () => Promise<Buffer | undefined>) {}
+  constructor(private readonly next: NextPiece) {}
 
   /** Bytes that are here already. */
   get available(): number {
@@ -45,7 +48,7 @@ export class Tail {
 
   constructor(
     private readonly length: number,
-    private readonly next: () => Promise<Buffer | undefined>,
+    private readonly next: NextPiece,
   ) {}
 
   /** The next bytes that are certainly not the last ones; undefined at the end. */

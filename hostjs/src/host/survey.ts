@@ -5,8 +5,9 @@ import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
 import { maxKept } from "./scan.js";
 import type { Session } from "./session.js";
-import { Source, Tail } from "./source.js";
+import { Source, Tail, type NextPiece } from "./source.js";
 import { HashedBody, KeptBody, type Stage } from "./stage.js";
+import { unzipped } from "./unzipped.js";
 
 /** Bounds the text of a download, in bytes: some 200 for each of the entries that a tree may have. */
 const maxSurveyText = 2 ** 31;
@@ -83,9 +84,6 @@ async function look(s: Session, plan: Plan, read: (next: NextPiece) => Promise<v
   }
 }
 
-/** The pieces of a download, one after another; undefined after the last. */
-type NextPiece = () => Promise<Buffer | undefined>;
-
 /** Runs a command whose stdout is the download, and reads the workspace until that comes. */
 async function receiveFrom(s: Session, command: string, data: string | undefined, read: (next: NextPiece) => Promise<void>): Promise<void> {
   const running = s.sandbox.receive(command, data, s.options.timeoutMs);
@@ -146,8 +144,8 @@ interface Download {
 }
 
 async function receive(s: Session, next: NextPiece, stage: Stage | undefined): Promise<Download> {
-  const { survey_tail, survey_text } = s.core.about;
-  const tail = new Tail(survey_tail, next);
+  const { survey_tail, survey_text, survey_unpacked } = s.core.about;
+  const tail = new Tail(survey_tail, unzipped(next, survey_unpacked));
   const source = new Source(() => tail.read());
   const collector = new Collector(s, stage);
   await readArchives(source, { text: survey_text }, (member) => collector.member(member), s.stop);

@@ -1,6 +1,7 @@
 // One workspace is synced by either host with the state of the other.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
@@ -71,6 +72,22 @@ test("pushes and pulls cost what changed: three calls, and one where nothing did
   assert.deepEqual([push.clientCalls, push.uploadedFiles], [3, 1]);
   assert.ok(push.uploadedBytes < 32 << 10 && push.uploadedBytes * 10 < first.uploadedBytes, String(push.uploadedBytes));
 });
+
+for (const streams of [false, true]) {
+  test(`a pull of many small files brings little besides their contents, ${streams ? "with" : "without"} streams`, async (t) => {
+    const p = new Pair(t);
+    if (streams) p.stream();
+    const files = 60;
+    for (let i = 0; i < files; i++) p.here(`src/new\nline ${i}`, "before");
+    await p.push();
+    assert.ok((await p.pull()).downloadedBytes < 8 << 10, "nothing changed");
+    for (let i = 0; i < files; i++) p.there(`src/file ${i}`, randomBytes(100));
+    const { downloadedBytes, downloadedFiles } = await p.pull();
+    assert.equal(downloadedFiles, files);
+    assert.ok(downloadedBytes < files * (100 + 300), String(downloadedBytes));
+    assert.deepEqual(listing(p.local), listing(p.sandbox));
+  });
+}
 
 test("the cache of a scan by the Go host serves this one", async (t) => {
   const p = new Pair(t);

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
+import { gzipSync } from "node:zlib";
 
 import { readArchives, type ArchiveLimits, type RawMember } from "../../src/host/archiveReader.js";
 import { ArchiveWriter, type Member, type Sent } from "../../src/host/archiveWriter.js";
@@ -12,6 +13,7 @@ import { PartWriter } from "../../src/host/parts.js";
 import { Source, Tail } from "../../src/host/source.js";
 import { Stop } from "../../src/host/stop.js";
 import { encodeHeader, type Header } from "../../src/host/tarHeader.js";
+import { unzipped } from "../../src/host/unzipped.js";
 import { put, random, sha256, tempDir } from "./world.js";
 
 interface VectorMember {
@@ -346,5 +348,48 @@ test("the tail of a download is kept back, however it arrives", async () => {
     assert.deepEqual(Buffer.concat(out), data.subarray(0, 935), `pieces of ${piece}`);
     assert.deepEqual(tail.bytes, data.subarray(935));
     assert.equal(tail.digest(), sha256(data.subarray(0, 935)));
+  }
+});
+
+/** What comes of a download that arrives in pieces, and then maybe fails. */
+async function unzip(data: Buffer, piece: number, failure?: Error): Promise<{ got: Buffer; error?: unknown }> {
+  let at = 0;
+  const next = unzipped(async () => {
+    if (at < data.length) return data.subarray(at, (at += piece));
+    if (failure) throw failure;
+    return undefined;
+  }, 1 << 20);
+  const out: Buffer[] = [];
+  try {
+    for (let part = await next(); part; part = await next()) out.push(part);
+  } catch (error) {
+    return { got: Buffer.concat(out), error };
+  }
+  return { got: Buffer.concat(out) };
+}
+
+test("a compressed download is what it was, however it arrives", async () => {
+  const any = random(7);
+  const noise = Buffer.from(Array.from({ length: 100_000 }, () => any(256)));
+  for (const data of [Buffer.alloc(0), Buffer.of(0x1f), Buffer.from("text"), noise]) {
+    for (const packed of [data, gzipSync(data)]) {
+      for (const piece of [1, 3, 50_000, 1 << 20]) assert.deepEqual(await unzip(packed, piece), { got: data });
+    }
+  }
+  const gone = new Error("gone");
+  const { got, error } = await unzip(gzipSync(noise).subarray(0, 50_000), 7000, gone);
+  assert.equal(error, gone);
+  assert.ok(got.length > 40_000 && got.equals(noise.subarray(0, got.length)), "what had arrived is not lost");
+});
+
+test("S7: a compressed download that is damaged or has no end is refused", async () => {
+  const packed = gzipSync("content".repeat(1000));
+  const bad = [Buffer.from("\x1f\x8bgarbage", "latin1"), gzipSync(Buffer.alloc(64 << 20)), Buffer.from(packed)];
+  bad[2]![packed.length - 6]! ^= 1;
+  for (let i = 2; i < packed.length; i++) bad.push(packed.subarray(0, i));
+  for (const data of bad) {
+    const { got, error } = await unzip(data, 1000);
+    assert.equal((error as PlannerError | undefined)?.code, "corrupt");
+    assert.equal(got.length, 0);
   }
 });
