@@ -12,7 +12,7 @@ const (
 func LacksText(what string) string {
 	switch what {
 	case lacksDigests:
-		return "has no sha256sum, so all its files travelled to be compared here"
+		return "has no sha256sum, so what may have changed there travelled to be compared here"
 	case lacksListings:
 		return "has no comm, or neither GNU find nor stat, so all of it was compared and not only what changed"
 	case lacksEarlier:
