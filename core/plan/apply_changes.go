@@ -27,8 +27,13 @@ func (s *applyScript) remove(r *Request, p *Plan, bad map[int]bool) {
 			files = append(files, at(d.Path))
 		}
 	}
+	defined := false
 	for i := range decisions.Len() {
 		if d := decisions.At(i); d.Displace && !bad[i] {
+			if !defined {
+				s.changes.WriteString(aside)
+				defined = true
+			}
 			s.displace(d.Path, displacedID(r, d.Path))
 		}
 	}
@@ -43,7 +48,7 @@ func displacedID(r *Request, path string) core.Digest { return core.Sum(path, "\
 
 // relink replaces a link by another. The mv of busybox looks where the old one leads, and
 // gives up where that is through a file or round in a circle.
-const relink = `relink() { mv -f -- "$1" "$W/${2%/*}/" 2>/dev/null || { rm -f -- "$W/$2"; mv -f -- "$1" "$W/${2%/*}/"; }; }
+const relink = `relink() { if near "${2#./}"; then mv -f -- "$1" "$n/"; set -- "$n/${1##*/}" "$2"; fi; mv -f -- "$1" "$W/${2%/*}/" 2>/dev/null || { rm -f -- "$W/$2"; mv -f -- "$1" "$W/${2%/*}/"; }; }
 `
 
 // place moves the uploaded entries to their paths and sets permissions.
@@ -129,12 +134,18 @@ func (s *applyScript) chmod(p *Plan, bad map[int]bool) {
 // displace moves what stands at path to where the next pull looks for it. The
 // file beside it says where it stood.
 func (s *applyScript) displace(path string, id core.Digest) {
-	d := `"$R/displaced/` + id.String() + `"`
-	b := &s.changes
-	b.WriteString(`mkdir -p "$R/displaced"; rm -rf ` + d + "\n")
-	b.WriteString("printf %s " + Quote(path) + ` >"$R/displaced/` + id.String() + `.path"` + "\n")
-	b.WriteString("mv -f -- " + Quote(at(path)) + " " + d + "\n")
+	s.changes.WriteString("aside " + Quote(at(path)) + " " + id.String() + "\n")
 }
+
+// aside moves what stands at a path to displaced, or copies it out of what is mounted there: half a copy
+// must not come home.
+const aside = `aside() {
+  d=$R/displaced/$2
+  mkdir -p "$R/displaced"; rm -rf "$d"
+  printf %s "${1#./}" >"$d.path"
+  if near "${1#./}"; then cp -pPR -- "$1" "$I/aside" && mv -f -- "$I/aside" "$d" && rm -rf -- "$1"; else mv -f -- "$1" "$d"; fi
+}
+`
 
 // home takes away versions that a pull brought home. A directory may hold what could not come,
 // such as a repository or a name that is not UTF-8: it stays, where no survey looks.

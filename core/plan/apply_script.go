@@ -45,16 +45,17 @@ func header(r *Request, p *Plan, scriptName string) string {
 const opening = `I=$R/in-$ID
 . "$I/$S"
 empty() { [ -r . ] || return 1; for p in * .[!.]* ..?*; do [ ! -e "$p" ] && [ ! -L "$p" ] || [ "$p" = ` + core.RuntimeDir + ` ] || return 1; done; }
-` + putting + `umask 022
+` + mounting + putting + `umask 022
 cd "$R" || exit 1
 if ! mkdir lock 2>/dev/null; then
   if held; then leave busy ` + exitBusy + `; fi
   rm -rf lock; mkdir lock || leave busy ` + exitBusy + `
 fi
 echo $$ >lock/pid
-trap 'set +e; replaced; [ ! -d "$R/lock" ] || rm -rf "$R/lock"' EXIT
+trap 'set +e; replaced; bare; [ ! -d "$R/lock" ] || rm -rf "$R/lock"' EXIT
 sweep
 begin
+mounts >"$D.mounts" 2>/dev/null & mounting=$!
 [ "$m" = "$MARKER" ] || stale
 LISTED=
 if first; then
@@ -93,6 +94,7 @@ const middle = `if [ -n "$LISTED" ]; then
 elif [ -n "$COPIES" ] && ! have sha256sum; then stale
 elif [ -s "$I/expect" ] && have sha256sum; then sha256sum -c "$I/expect" >/dev/null 2>&1 || stale; fi
 set -e
+mounted
 `
 
 // footer ends a push. A new sandbox gets its marker, and git there is told to ignore
@@ -116,6 +118,7 @@ const footer = `if [ -z "$MARKER" ]; then own "$R/marker"; own "${R%/*}/.gitigno
 synced
 set +e
 umask 077
+bare
 replaced & keeping=$!
 : >"$D.c1"
 for o in $OLD; do rm -rf "$R/in-$o"; done

@@ -30,6 +30,10 @@ put() {
     [ -d "old/$d" ] || mkdir -p "old/$d"
     cd "$W" && { ln -- "$@" "$I/old/$d" || cp -p -- "$@" "$I/old/$d"; }
   ) 2>/dev/null || :
+  if near "$d"; then
+    mv -f -- "$@" "$n/"
+    for o do shift; set -- "$@" "$n/${o##*/}"; done
+  fi
   mv -f -- "$@" "$W/$d"
 }
 unchanged() { [ ! -f "$2" ] || [ "$(sha256sum <"$2")" != "$1  -" ] || rm -f -- "$2"; }
