@@ -12,6 +12,7 @@ import (
 
 	"github.com/paperclipai/syncplan/core"
 	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/core/plan"
 	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
@@ -215,4 +216,17 @@ func TestD6_ADirectoryIsCopiedOutOfAMount(t *testing.T) {
 		require.Empty(t, cmp.Diff(map[string]string{"m": "dir", "m/d": "theirs", "kept mine": "mine", "kept mine too": "mine too", "kept link f": "link f"}, w.tree()))
 		w.staysClean()
 	}
+}
+
+// A run that died with another state folder left versions where something is mounted.
+func TestAStagingFolderThatNoJournalSpeaksOfIsReported(t *testing.T) {
+	w := newWorld(t)
+	w.put("m/"+volumeStaging("run")+"/o0", "mine")
+	rules, err := (&plan.Options{}).Rules()
+	require.NoError(t, err)
+	s, err := Scan(t.Context(), w.root, ScanOptions{Rules: rules})
+	require.NoError(t, err)
+	require.Len(t, s.Snapshot.Problems, 1)
+	require.Equal(t, "m/"+volumeStaging("run"), s.Snapshot.Problems[0].Path)
+	require.Equal(t, core.ProblemStaleStaging, s.Snapshot.Problems[0].Code)
 }

@@ -55,6 +55,8 @@ func (r *Recovered) add(path, detail string) {
 	r.Problems = append(r.Problems, core.Problem{Path: path, Code: core.ProblemStaleStaging, Detail: detail})
 }
 
+const staleDetail = "left by a run with another state folder; versions of your files may lie here"
+
 // findStale reports staging folders of other state folders.
 func (r *Recovered) findStale(top *tree.Dir) error {
 	dir, err := top.Walk(core.RuntimeDir + "/staging")
@@ -71,7 +73,7 @@ func (r *Recovered) findStale(top *tree.Dir) error {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		r.add(core.RuntimeDir+"/staging/"+core.DisplayPath(n), "left by a run with another state folder; versions of your files may lie here")
+		r.add(core.RuntimeDir+"/staging/"+core.DisplayPath(n), staleDetail)
 	}
 	return nil
 }

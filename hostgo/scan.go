@@ -230,6 +230,9 @@ func (s *scanner) entry(at *place, name string, r *reader) (core.Entry, tree.Inf
 		return none, unknown, false
 	case s.opts.Rules.Excluded(path, err == nil && info.Kind == core.KindDir):
 		s.occupy(parent)
+		if strings.HasPrefix(name, volumeStaging("")) {
+			s.problem(path, core.ProblemStaleStaging, staleDetail)
+		}
 		return none, unknown, false
 	case err != nil:
 		s.unreadable(path, err)

@@ -19,6 +19,9 @@ export interface Volume {
 /** Begins the name of a staging folder, which no scan lists, as it lists no AppleDouble file (promise D2). */
 export const volumeStaging = "._paperclip-runtime.";
 
+/** What is said of a staging folder that no journal here speaks of. */
+export const staleDetail = "left by a run with another state folder; versions of your files may lie here";
+
 /** A directory on the way to a path, while that is staged. */
 export interface Level {
   path: string;

@@ -5,7 +5,7 @@ import type { Decision, EntryState, Problem } from "../types.js";
 import { drop } from "./apply.js";
 import { makeDirs, movedName, Run, runtimeDir, stagedName, type ApplyRequest } from "./applyRun.js";
 import { holds } from "./applyHolds.js";
-import { closeVolume, openVolume, type Volume } from "./applyVolume.js";
+import { closeVolume, openVolume, staleDetail, type Volume } from "./applyVolume.js";
 import { codeOf, hostError, ioError } from "./errors.js";
 import { journalPath, readJournal, removeJournal, type Journal, type JournalRecord } from "./journal.js";
 import type { Stop } from "./stop.js";
@@ -71,8 +71,7 @@ function staleFolders(top: Dir, rules: RecoverRules): Problem[] {
   }
   try {
     const shown = dir.names().map((name) => rules.display(name));
-    const detail = "left by a run with another state folder; versions of your files may lie here";
-    return shown.sort().map((name) => stale(`${runtimeDir}/staging/${name}`, detail));
+    return shown.sort().map((name) => stale(`${runtimeDir}/staging/${name}`, staleDetail));
   } catch (error) {
     throw ioError("the staging folder can't be read", runtimeDir, error);
   } finally {

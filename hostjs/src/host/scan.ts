@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 
+import { staleDetail, volumeStaging } from "./applyVolume.js";
 import { maxReads } from "./archiveWriter.js";
 import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
 import { codeOf, ioError, isSpent, reason } from "./errors.js";
@@ -131,7 +132,7 @@ class Scanner {
       const found = this.find(dir, path, cached);
       const verdicts = this.options.rules.scanDir(path, found.map(asWord));
       const scanOne = (i: number) => {
-        if (verdicts[i] === Verdict.excluded) this.occupied.add(path);
+        if (verdicts[i] === Verdict.excluded) this.leaveOut(path, found[i]!);
         else this.entry(dir, found[i]!, verdicts[i] === Verdict.ofRepo ? "repo" : cached);
       };
       if (inRepo(path) && found.some(isRanked)) this.inReadingOrder(found, scanOne);
@@ -139,6 +140,11 @@ class Scanner {
     } finally {
       dir.close();
     }
+  }
+
+  private leaveOut(parent: string, f: Found): void {
+    this.occupied.add(parent);
+    if (f.name.startsWith(volumeStaging)) this.problem(f.path, "stale_staging", staleDetail);
   }
 
   /**

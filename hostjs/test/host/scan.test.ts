@@ -168,6 +168,14 @@ test("entries come in the order of their bytes", (t) => {
   assert.deepEqual(run(root).entries.map((e) => e.path), ["A", "a", "a/b", "a-b", "a.b", "z", "ü", "\uffee", "😀"]);
 });
 
+test("a staging folder that no journal speaks of is a problem", (t) => {
+  const root = tempDir(t);
+  put(root, "m/._paperclip-runtime.run/o0", "mine");
+  const scanDir: ScanRules["scanDir"] = (_, words) => Uint8Array.from(words, (w) => (w.startsWith("._") ? 1 : 0));
+  const { problems } = scan(root, { rules: { ...rules, scanDir }, stop: new Stop() });
+  assert.deepEqual(problems.map((p) => `${p.path} ${p.code}`), ["m/._paperclip-runtime.run stale_staging"]);
+});
+
 test("R1: what can't be read is a problem, and what is below it not known", (t) => {
   const root = tempDir(t);
   put(root, "secret", "1");
