@@ -164,7 +164,7 @@ func TestD14_WhatTheSandboxRefusesHasAHint(t *testing.T) {
 	refused := "something in the sandbox may not be changed: give the permission there and run it again"
 	for hint, errs := range map[string][]error{
 		full: {&os.PathError{Op: "write", Path: "/box/f", Err: syscall.ENOSPC}, tool("No space left on device")},
-		"a file system of the sandbox is read-only: change that there and run it again": {tool("Read-only file system")},
+		"a file system of the sandbox is read-only: change that there, or exclude what lies on it, and run it again": {tool("Read-only file system")},
 		refused: {syscall.EACCES, tool("Permission denied"), tool("Operation not permitted")},
 		"a tool is missing in the sandbox: a sync needs sh, find, tar, cat, rm, rmdir, mv, cp, mkdir, chmod, ln and sort there": {
 			&hostgo.ExitError{Status: 127, Stderr: "sh: 4: tar: not found\n"}, &hostgo.ExitError{Status: 127, Stderr: "sh: line 1: tar: command not found\n"},

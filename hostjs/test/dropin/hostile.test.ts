@@ -66,7 +66,7 @@ test("D14: what the sandbox refuses has a hint, in the words of a tool or of the
   for (const [cause, hint] of [
     [written, full],
     [new Error("exit status 2: tar: f: Cannot write: No space left on device"), full],
-    [new Error("mv: cannot move 'a': Read-only file system"), "a file system of the sandbox is read-only: change that there and run it again"],
+    [new Error("mv: cannot move 'a': Read-only file system"), "a file system of the sandbox is read-only: change that there, or exclude what lies on it, and run it again"],
     [new Error("mv: cannot move 'a': Operation not permitted"), "something in the sandbox may not be changed: give the permission there and run it again"],
     [new Error("input/output error"), undefined],
   ] as const) {
