@@ -60,7 +60,7 @@ function applyIn(request: ApplyRequest, root: Dir): Applied {
 }
 
 function begin(request: ApplyRequest, root: Dir): Run {
-  const journal: Journal = { run: request.run, records: [] };
+  const journal: Journal = { run: request.run, volumes: [], records: [] };
   writeJournal(request.stateDir, journal);
   return new Run(request, root, journal, makeStaging(request, root));
 }

@@ -98,7 +98,7 @@ function apart(run: Run, from: Dir, to: Dir): boolean {
 function makeVolume(run: Run, path: string, dir: Dir): Dir {
   const { stateDir, run: id } = run.request;
   dir.assertWritable();
-  run.journal.volumes = [...(run.journal.volumes ?? []), path];
+  run.journal.volumes.push(path);
   writeJournal(stateDir, run.journal);
   run.fault("volume " + path);
   dir.mkdir(volumeStaging + id, 0o700);

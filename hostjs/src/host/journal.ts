@@ -14,7 +14,7 @@ import { readIfThere, sealed, writeSealed } from "./state.js";
 export interface Journal {
   run: string;
   /** The directories that hold the staging folders of volumes. */
-  volumes?: string[];
+  volumes: string[];
   records: JournalRecord[];
 }
 
@@ -73,7 +73,7 @@ export function readJournal(stateDir: string, validPath: (path: string) => boole
   if (!data) return undefined;
   const body = sealed(data, head);
   const journal = body && parse(body);
-  if (!journal || !validPath(journal.run) || ![...journal.records.map((r) => r.path), ...(journal.volumes ?? []).filter(Boolean)].every(validPath)) {
+  if (!journal || !validPath(journal.run) || ![...journal.records.map((r) => r.path), ...journal.volumes.filter(Boolean)].every(validPath)) {
     throw hostError("corrupt", "the journal of an interrupted run is damaged", { path: file });
   }
   return journal;

@@ -114,7 +114,7 @@ function recoverRun(top: Dir, journal: Journal, request: ApplyRequest): Problem[
 function reopen(top: Dir, journal: Journal, request: ApplyRequest): Run | undefined {
   const volumes = new Map<string, Volume>();
   try {
-    for (const path of journal.volumes ?? []) {
+    for (const path of journal.volumes) {
       const volume = unlessGone(path, ["ENOENT", "ENOTDIR"], () => openVolume(top, path, journal.run));
       if (volume) volumes.set(path, volume);
     }

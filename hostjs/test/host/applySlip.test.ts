@@ -231,7 +231,7 @@ function recovers(w: World, staging: string, journal: Partial<Journal>, mounted 
     save(w, `${staging}/o${index}`, l.moved);
     return { index, path: pathOf(index), old: full(l.old), new: l.want ? full(l.want) : null, displace: l.displace ?? false };
   });
-  writeJournal(w.state, { run: "run", records, ...journal });
+  writeJournal(w.state, { run: "run", volumes: [], records, ...journal });
   const blocker = path.join(w.root, ".paperclip-runtime/displaced");
   fs.writeFileSync(blocker, "");
   assert.throws(() => recover(w.root, w.state, rules, new Stop(), mounted), { code: "io_failed" });

@@ -146,7 +146,7 @@ test("a stage keeps bodies under their digests, and trusts none that is not whol
 test("a journal that is not whole, or not ours, is damaged", (t) => {
   const dir = tempDir(t);
   const entry = { kind: "file" as const, size: 1, digest: sha256("x"), target: "" };
-  const journal: Journal = { run: "run00001", records: [{ index: 0, path: "a", old: entry, new: null, displace: false }] };
+  const journal: Journal = { run: "run00001", volumes: ["", "data"], records: [{ index: 0, path: "a", old: entry, new: null, displace: false }] };
   const valid = (p: string) => !p.startsWith("/") && !p.includes("..");
   const reads = () => readJournal(dir, valid);
   assert.equal(reads(), undefined);
@@ -159,7 +159,7 @@ test("a journal that is not whole, or not ours, is damaged", (t) => {
     fs.writeFileSync(journalPath(dir), bad);
     assert.throws(reads, { code: "corrupt" }, `damaged at ${i}`);
   }
-  for (const bad of [{ ...journal, run: "../x" }, { run: "r", records: [{ ...journal.records[0]!, path: "/etc" }] }, { run: "r", records: [{ path: "a" }] }, []]) {
+  for (const bad of [{ ...journal, run: "../x" }, { run: "r", records: [{ ...journal.records[0]!, path: "/etc" }] }, { ...journal, volumes: ["../x"] }, { run: "r", records: [{ path: "a" }] }, []]) {
     writeJournal(dir, bad as Journal);
     assert.throws(reads, { code: "corrupt" }, JSON.stringify(bad));
   }
