@@ -31,10 +31,11 @@ export class DirectoryClient implements SandboxManagedRuntimeClient {
   run(command: string, options: { timeoutMs: number }): Promise<void> {
     return new Promise((resolve, reject) => {
       const child = spawn("sh", ["-c", command], { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, LC_ALL: "C" } });
+      child.on("error", reject);
+      if (child.pid === undefined) return; // it could not be started, and may have no streams
       const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
       let stderr = "";
       child.stderr.on("data", (data) => (stderr = (stderr + data).slice(-4096)));
-      child.on("error", reject);
       child.on("close", (status, signal) => {
         clearTimeout(timer);
         if (status === 0) resolve();
@@ -48,11 +49,12 @@ export class DirectoryClient implements SandboxManagedRuntimeClient {
 export class StreamingDirectoryClient extends DirectoryClient {
   async runStream(command: string, { timeoutMs, stdin, stdout }: CommandStreams): Promise<void> {
     const child = spawn("sh", ["-c", command], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, LC_ALL: "C" } });
+    const ended = once(child, "close");
+    if (child.pid === undefined) await ended; // it could not be started, which this throws
     const kill = () => child.kill("SIGKILL");
     const timer = setTimeout(kill, timeoutMs);
     let stderr = "";
     child.stderr.on("data", (data) => (stderr = (stderr + data).slice(-4096)));
-    const ended = once(child, "close");
     try {
       await Promise.all([
         // An input that broke off must never look whole.
