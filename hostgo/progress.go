@@ -1,6 +1,9 @@
 package hostgo
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // The stages of a sync, in the order in which they come.
 const (
@@ -33,6 +36,59 @@ func (s *session) enterAt(stage string, now time.Time) {
 	if stage != "" {
 		s.progress(0, 0)
 	}
+}
+
+// showEvery is how many bytes of one body pass before they are shown.
+const showEvery = 4 << 20
+
+// meter shows what passed of a body, so that a large file does not look like a standstill.
+type meter struct {
+	session *session
+	files   int   // that are over
+	bytes   int64 // of all
+	shown   int64
+}
+
+func (m *meter) pass(n int) {
+	if m.bytes += int64(n); m.bytes-m.shown >= showEvery {
+		m.show()
+	}
+}
+
+// over counts a file.
+func (m *meter) over() {
+	if m.files++; m.files%64 == 0 {
+		m.show()
+	}
+}
+
+func (m *meter) show() {
+	m.shown = m.bytes
+	m.session.progress(m.files, m.bytes)
+}
+
+// meteredReader is a body whose bytes pass a meter.
+type meteredReader struct {
+	io.Reader
+	meter *meter
+}
+
+func (r meteredReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.meter.pass(n)
+	return n, err
+}
+
+// meteredWriter is an archive whose bytes pass a meter.
+type meteredWriter struct {
+	io.Writer
+	meter *meter
+}
+
+func (w meteredWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.meter.pass(n)
+	return n, err
 }
 
 func (s *session) progress(files int, bytes int64) { s.show(s.stage, files, bytes) }

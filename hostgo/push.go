@@ -254,14 +254,12 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 		return err
 	}
 	s := u.session
-	a := NewArchiveWriter(w)
+	m := &meter{session: s}
+	a := NewArchiveWriter(meteredWriter{w, m})
 	a.Overwrite = s.opts.Dialect == plan.Classic
-	var bytes int64
-	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, m *Member, got Sent) {
-		u.note(i, m, got)
-		if bytes += got.Size; i%64 == 0 {
-			s.progress(i+1, bytes)
-		}
+	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, member *Member, got Sent) {
+		u.note(i, member, got)
+		m.over()
 	})
 	s.report.work(WorkHash, a.hashing.total())
 	if err != nil {

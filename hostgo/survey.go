@@ -155,7 +155,7 @@ func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) erro
 	}
 	s.enter(StageReceive)
 	src, finish := s.openRemote(ctx, give)
-	c := &collector{session: s, stage: stage, first: map[string]int{}}
+	c := newCollector(s, stage)
 	_, err := ReadArchives(ctx, src, ArchiveLimits{Single: true}, c.member)
 	if err := finish(err); err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage
 	}
 	s.enter(StageReceive)
 	tail := newTailReader(unzipped(begun), plan.SurveyTail)
-	c := &collector{session: s, stage: stage, first: map[string]int{}}
+	c := newCollector(s, stage)
 	rest, err := ReadArchives(ctx, tail, ArchiveLimits{Text: plan.SurveyText}, c.member)
 	var text strings.Builder
 	if err == nil {
@@ -217,8 +217,11 @@ type collector struct {
 	members []plan.SurveyMember
 	first   map[string]int // the members that are files by name, for hard links
 	kept    int64          // bytes of members that are kept in memory
-	files   int
-	bytes   int64
+	meter   meter
+}
+
+func newCollector(s *session, stage *Stage) *collector {
+	return &collector{session: s, stage: stage, first: map[string]int{}, meter: meter{session: s}}
 }
 
 func (c *collector) member(raw RawMember, body io.Reader) error {
@@ -256,6 +259,7 @@ func (c *collector) hardlink(m *plan.SurveyMember, raw RawMember) (err error) {
 }
 
 func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
+	body = meteredReader{body, &c.meter}
 	var err error
 	switch {
 	case plan.KeepsData(m.Name) && (m.Size > maxKeptMember || c.kept+m.Size > maxKept):
@@ -285,10 +289,7 @@ func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
 		return err
 	}
 	c.first[m.Name] = len(c.members) // where it comes to stand
-	c.files, c.bytes = c.files+1, c.bytes+m.Size
-	if c.files%64 == 0 {
-		c.session.progress(c.files, c.bytes)
-	}
+	c.meter.over()
 	return nil
 }
 

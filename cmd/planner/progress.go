@@ -56,15 +56,19 @@ func (p *progress) draw() {
 		return // cleared meanwhile
 	}
 	p.next, p.drawn = nil, true
-	e := p.event
-	text := "\r\x1b[K" + e.Stage
-	if e.Files > 0 {
+	p.a.out.write(p.a.stderr, "\r\x1b[K"+progressLine(p.event, time.Since(p.since)))
+}
+
+// progressLine tells of files, bytes and their rate, as far as there is something to tell.
+func progressLine(e hostgo.Event, spent time.Duration) string {
+	text := e.Stage
+	if e.Files > 0 || e.Bytes > 0 {
 		text += ": " + strconv.Itoa(e.Files) + " files, " + megabytes(e.Bytes)
-		if spent := time.Since(p.since).Seconds(); spent > 0.5 {
-			text += ", " + megabytes(int64(float64(e.Bytes)/spent)) + "/s"
+		if s := spent.Seconds(); s > 0.5 {
+			text += ", " + megabytes(int64(float64(e.Bytes)/s)) + "/s"
 		}
 	}
-	p.a.out.write(p.a.stderr, text)
+	return text
 }
 
 // clear removes the line before something else is written.

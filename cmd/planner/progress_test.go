@@ -57,3 +57,18 @@ func TestProgressIsOverOnceCleared(t *testing.T) {
 	p.draw() // as a timer that fires just then
 	require.Empty(t, screen.drawn())
 }
+
+func TestProgressTellsOfFilesBytesAndRate(t *testing.T) {
+	for _, c := range []struct {
+		event hostgo.Event
+		spent time.Duration
+		line  string
+	}{
+		{hostgo.Event{Stage: hostgo.StageSend}, time.Minute, "sending"},
+		{hostgo.Event{Stage: hostgo.StageSend, Files: 3, Bytes: 5_000_000}, time.Millisecond, "sending: 3 files, 5.0 MB"},
+		{hostgo.Event{Stage: hostgo.StageScan, Files: 64, Bytes: 5_000_000}, 2 * time.Second, "scanning: 64 files, 5.0 MB, 2.5 MB/s"},
+		{hostgo.Event{Stage: hostgo.StageReceive, Bytes: 8_000_000}, 2 * time.Second, "receiving: 0 files, 8.0 MB, 4.0 MB/s"},
+	} {
+		require.Equal(t, c.line, progressLine(c.event, c.spent))
+	}
+}
