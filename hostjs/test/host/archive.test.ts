@@ -311,6 +311,17 @@ test("D5: an archive that was cut or damaged in a header is an error", async (t)
   }
 });
 
+test("D5: the archive of the dialect classic is one, and whole", async () => {
+  const member = Buffer.concat([raw("name", "0", { size: 10 }), Buffer.alloc(512)]);
+  const end = Buffer.alloc(1024);
+  const single = (...parts: Buffer[]) => read(Buffer.concat(parts), { single: true });
+  assert.equal((await single(member, member, end)).length, 2);
+  assert.equal((await single(member, end, Buffer.alloc(8192))).length, 1, "a record is padded");
+  for (const parts of [[], [end], [member], [member, end.subarray(512)], [member, end, member, end], [member, end.subarray(512), member, end]]) {
+    await assert.rejects(single(...parts), { code: "corrupt" }, String(parts.map((p) => p.length)));
+  }
+});
+
 test("S7: archives with bytes of any value anywhere are read or refused", async (t) => {
   const { root, names } = oddTree(t);
   const seeds = [["tar"], ["tar", "--format=posix"], ["tar", "--sparse", "--format=oldgnu"]].map((command) => systemTar(root, command, ["--", ...names, "link", "second"]));
