@@ -290,6 +290,25 @@ for (const [call, n, edited] of [
   });
 }
 
+test("a classic push that dies half way makes nothing look deleted", async (t) => {
+  const p = new Pair(t);
+  Object.assign(p.options, { dialect: "classic" });
+  for (let i = 0; i < 30; i++) p.here(`f${i}`, "1");
+  await p.push();
+  const plain = p.client;
+  p.client = new Proxy(plain, {
+    get: (target, name: keyof typeof plain) => (name === "run" ? dies : target[name].bind(target)),
+  });
+  const dies = async () => {
+    for (let i = 20; i < 30; i++) remove(p.sandbox, `f${i}`); // what its tar had not unpacked yet
+    throw new Error("killed");
+  };
+  assert.equal((await p.run("push")).error?.code, "client_failed");
+  p.client = plain;
+  await p.pull();
+  assert.equal(Object.keys(listing(p.local)).length, 30);
+});
+
 test("D13: a change in the sandbox between survey and apply is seen", async (t) => {
   const p = new Pair(t);
   p.here("a", "1");
