@@ -1,0 +1,44 @@
+//go:build unix
+
+package hostgo
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core/merge"
+)
+
+// A directory that is displaced comes out of a mount whole, without the sockets and FIFOs in it, or stays.
+func TestD6_ADirectoryIsCopiedOutOfAMount(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		w := newWorld(t)
+		w.put("m/d/f", "mine")
+		w.put("m/d/sub/g", "mine too")
+		require.NoError(t, os.Symlink("f", filepath.Join(w.root, "m/d/l")))
+		require.NoError(t, syscall.Mkfifo(filepath.Join(w.root, "m/d/fifo"), 0o600))
+		req := w.mount(w.request([]merge.Decision{{Path: "m/d", Action: merge.Write, Displace: true, Expect: dirEntry("m/d"), Want: w.body("m/d", "theirs")}}), mounts{"m"})
+		req.Fault = func(point string) error {
+			if full && point == "carried n0" {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		results, err := Apply(t.Context(), req)
+		require.NoError(t, err)
+		if full {
+			require.Equal(t, merge.Failed, results[0].Status)
+			require.NoError(t, os.Remove(filepath.Join(w.root, "m/d/fifo")))
+			require.Empty(t, cmp.Diff(map[string]string{"m": "dir", "m/d": "dir", "m/d/f": "mine", "m/d/sub": "dir", "m/d/sub/g": "mine too", "m/d/l": "link f"}, w.tree()))
+			continue
+		}
+		require.Equal(t, merge.Done, results[0].Status, "%+v", results[0].Note)
+		require.Empty(t, cmp.Diff(map[string]string{"m": "dir", "m/d": "theirs", "kept mine": "mine", "kept mine too": "mine too", "kept link f": "link f"}, w.tree()))
+		w.staysClean()
+	}
+}
