@@ -238,3 +238,29 @@ func TestR1_WhatIsTooLongIsReported(t *testing.T) {
 	require.NotNil(t, s.Snapshot.Entries.Find(top+"/"+deep))
 	require.NotNil(t, s.Snapshot.Entries.Find("long"))
 }
+
+// TestAReadOnlyDirectoryHereIsNoneThere: with its permissions, as those of Go's module cache, no later push of an
+// ordinary user could change anything in it, nor anything else.
+func TestAReadOnlyDirectoryHereIsNoneThere(t *testing.T) {
+	asOrdinaryUser(t, func(t *testing.T) {
+		b := newPair(t)
+		chmod := func(mode os.FileMode) {
+			for _, name := range []string{"cache", "locked"} {
+				require.NoError(t, os.Chmod(filepath.Join(b.local, name), mode))
+			}
+		}
+		t.Cleanup(func() { chmod(0o755) })
+		write(t, b.local, "cache/f", "1")
+		write(t, b.local, "cache/gone", "1")
+		write(t, b.local, "locked/f", "1")
+		chmod(0o555)
+		require.NoError(t, os.Chmod(filepath.Join(b.local, "locked"), 0))
+		b.push()
+		chmod(0o755)
+		write(t, b.local, "cache/f", "2")
+		require.NoError(t, os.Remove(filepath.Join(b.local, "cache/gone")))
+		chmod(0o555)
+		require.Equal(t, plan.StatusOK, b.push().Status)
+		require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)))
+	})
+}

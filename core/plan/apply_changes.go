@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -93,7 +92,7 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 		b.WriteString(relink + links.String())
 	}
 	b.WriteString("cd \"$W\"\n")
-	s.chmod(p, bad)
+	s.chmod(p)
 }
 
 // replaces reports whether an entry of a kind takes the place of one of that kind.
@@ -102,13 +101,9 @@ func replaces(d *merge.Decision, k core.Kind) bool {
 }
 
 // chmod sets what could not travel with the entries: the executable bit of
-// files whose content stays, and the permissions of directories that their
-// owner may not write, which the archive carries writable so that they can be
-// filled and moved.
-func (s *applyScript) chmod(p *Plan, bad map[int]bool) {
+// files whose content stays.
+func (s *applyScript) chmod(p *Plan) {
 	var on, off []string
-	modes := map[uint16][]string{}
-	var order []uint16
 	decisions := p.Decisions.Reader()
 	for i := decisions.Len() - 1; i >= 0; i-- {
 		d := decisions.At(i)
@@ -117,18 +112,10 @@ func (s *applyScript) chmod(p *Plan, bad map[int]bool) {
 			on = append(on, at(d.Path))
 		case d.Action == merge.Chmod:
 			off = append(off, at(d.Path))
-		case d.Action == merge.Write && d.Want.Kind == core.KindDir && d.Want.Mode&0o700 != 0o700 && !bad[i]:
-			if modes[d.Want.Mode] == nil {
-				order = append(order, d.Want.Mode)
-			}
-			modes[d.Want.Mode] = append(modes[d.Want.Mode], at(d.Path))
 		}
 	}
 	commands(&s.changes, "chmod +x --", on, "")
 	commands(&s.changes, "chmod a-x --", off, "")
-	for _, m := range order {
-		commands(&s.changes, "chmod 0"+strconv.FormatInt(int64(m), 8)+" --", modes[m], "")
-	}
 }
 
 // displace moves what stands at path to where the next pull looks for it. The

@@ -8,8 +8,7 @@ import (
 )
 
 // Upload is one member of the push archive. A host writes a directory with its
-// mode and 0700, so that it can be filled and moved; the apply script sets the
-// mode it shall have.
+// mode and 0700, so that it can be filled and moved, now and by later pushes.
 type Upload struct {
 	Number int // among the uploads
 	// From is where the content lies in the sandbox already. Such a member is not

@@ -224,7 +224,7 @@ class Send {
   /** What travels. What the sandbox has already is noted on the way. */
   private *members(): Generator<Member> {
     for (const { name, path, kind, mode, size, target, travels } of this.s.core.uploads()) {
-      // A directory is filled and moved; the apply script gives it the mode it shall have.
+      // A directory is filled and moved, by later pushes too.
       if (travels) yield { name, entry: { path, kind, mode: kind === "dir" ? mode | 0o700 : mode, size, target } };
       else {
         if (kind === "file") this.reused.push(path);
