@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -365,7 +366,9 @@ func TestDownloadsThatWereCutOffDoNotPileUp(t *testing.T) {
 	}
 	b.opts.Client = &cutting{client, 100_000}
 	for i := range 4 {
-		write(t, b.sandbox, fmt.Sprint("f", i), strings.Repeat(fmt.Sprint(i), 1<<20))
+		data := make([]byte, 1<<20) // that no compression shortens
+		rand.NewChaCha8([32]byte{byte(i)}).Read(data)
+		write(t, b.sandbox, fmt.Sprint("f", i), string(data))
 		_, err := hostgo.Pull(t.Context(), b.opts)
 		require.ErrorIs(t, err, errCut)
 		require.LessOrEqual(t, len(left()), 2, "of the last run alone: %v", left())
