@@ -9,6 +9,7 @@ export class PartWriter {
   private full: Buffer[] = [];
   private sending: Promise<void> | undefined;
   private failed: unknown;
+  private taken = 0; // bytes in all
 
   /** limit is the length of a part in bytes; 0 is no bound. */
   constructor(
@@ -22,8 +23,14 @@ export class PartWriter {
     return this.full.length > 0;
   }
 
+  /** How many bytes it was given. */
+  get bytes(): number {
+    return this.taken;
+  }
+
   /** Takes a copy of data. */
   write(data: Uint8Array): void {
+    this.taken += data.length;
     for (let at = 0; at < data.length; ) {
       if (this.limit > 0 && this.used === this.limit) this.cut();
       const buffer = this.room(data.length - at);
@@ -46,6 +53,7 @@ export class PartWriter {
   /** Takes the n bytes of a place that was filled. */
   take(n: number): void {
     this.used += n;
+    this.taken += n;
   }
 
   /** The buffer of this part, where it has no bound with room for n more bytes. */

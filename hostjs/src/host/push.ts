@@ -105,7 +105,6 @@ class Send {
   private known: Outcome | undefined;
   /** Files that did not travel because the sandbox had them. */
   private readonly reused: string[] = [];
-  private bytes = 0;
 
   constructor(
     private readonly s: Session,
@@ -179,7 +178,7 @@ class Send {
   private async send(command: string, asset: string | undefined): Promise<void> {
     const running = this.s.sandbox.send(command, this.s.options.timeoutMs);
     try {
-      await this.pack(new PartWriter(pieceSize, (piece) => running.give(piece)), asset);
+      await this.pack(pieceSize, (piece) => running.give(piece), asset);
       await running.close();
     } catch (error) {
       await running.fail(error).catch(async (cause: unknown) => {
@@ -193,12 +192,20 @@ class Send {
   private async upload(path: string, asset: string | undefined): Promise<void> {
     const { s } = this;
     let n = 0;
-    await this.pack(new PartWriter(s.classic ? 0 : s.options.part, (part) => s.sandbox.writeFile(s.core.partPath(path, n++), part)), asset);
+    await this.pack(s.classic ? 0 : s.options.part, (part) => s.sandbox.writeFile(s.core.partPath(path, n++), part), asset);
   }
 
   /** Writes the archive of the workspace, or of one asset. */
-  private async pack(out: PartWriter, asset: string | undefined): Promise<void> {
+  private async pack(limit: number, send: (part: Buffer) => Promise<Buffer | void>, asset: string | undefined): Promise<void> {
     const { s } = this;
+    let files = 0;
+    const out: PartWriter = new PartWriter(limit, (part) => {
+      s.show(files, out.bytes); // of a large file, too
+      return send(part);
+    });
+    const over = () => {
+      if (++files % 64 === 0) s.show(files, out.bytes);
+    };
     const archive = new ArchiveWriter(out, s.stop, s.classic);
     if (asset !== undefined) {
       this.problems.push(...(await writeAsset(s, archive, asset)));
@@ -206,16 +213,15 @@ class Send {
     }
     // In classic nothing of one that was cut off can be used.
     if (!this.dropsBase) s.state.noteSending(s.request.run);
-    await this.workspace(archive);
+    await this.workspace(archive, over);
   }
 
-  private async workspace(archive: ArchiveWriter): Promise<void> {
+  private async workspace(archive: ArchiveWriter, over: () => void): Promise<void> {
     const { s } = this;
     const keep = (digest: string, data: Buffer) => this.contents.add(digest, data);
-    let n = 0;
     await archive.addAll(s.root, this.members(), keep, (member, sent) => {
       this.note(member, sent);
-      if (++n % 64 === 0) s.show(n, this.bytes);
+      over();
     });
     for (const m of s.core.seal(s.request, this.sent)) archive.addBytes(m.name, 0o600, m.data);
     await archive.close();
@@ -242,7 +248,6 @@ class Send {
     // Sent all the same, so base speaks of what was sent.
     if (problem) this.problems.push({ path: entry.path, code: problem, detail });
     if (s.first && !problem && bytes && info && !s.local!.ofRepos.has(entry.path)) this.read.add(entry.path, info, bytes);
-    this.bytes += size ?? 0;
     s.counts.uploadedFiles++;
   }
 

@@ -12,6 +12,9 @@ import { unzipped } from "./unzipped.js";
 /** Bounds the text of a download, in bytes: some 200 for each of the entries that a tree may have. */
 const maxSurveyText = 2 ** 31;
 
+/** How many bytes pass before they are shown, also within one file. */
+const showEvery = 4 << 20;
+
 /** Bounds what is kept in memory of a download's members, as maxKept bounds each. */
 const maxKeptInAll = 128 << 20;
 
@@ -89,8 +92,14 @@ async function receiveFrom(s: Session, command: string, data: string | undefined
   const running = s.sandbox.receive(command, data, s.options.timeoutMs);
   await meanwhile(running.ended, () => s.scan());
   s.enter("surveying");
+  let begun = false;
   try {
-    await read(() => running.take());
+    await read(async () => {
+      const piece = await running.take();
+      if (!begun) s.enter("receiving");
+      begun = true;
+      return piece;
+    });
   } catch (error) {
     await running.fail(error);
   }
@@ -146,8 +155,8 @@ interface Download {
 async function receive(s: Session, next: NextPiece, stage: Stage | undefined): Promise<Download> {
   const { survey_tail, survey_text, survey_unpacked } = s.core.about;
   const tail = new Tail(survey_tail, unzipped(next, survey_unpacked));
-  const source = new Source(() => tail.read());
   const collector = new Collector(s, stage);
+  const source = new Source(collector.metered(() => tail.read()));
   await readArchives(source, { text: survey_text }, (member) => collector.member(member), s.stop);
   const text = await rest(source);
   return { members: collector.members, text: Buffer.concat([text, tail.bytes]), digest: tail.digest() };
@@ -158,7 +167,7 @@ const noDigest = "0".repeat(64);
 /** Reads the one archive of the whole workspace. */
 async function receiveClassic(s: Session, next: NextPiece, stage: Stage | undefined): Promise<void> {
   const collector = new Collector(s, stage);
-  await readArchives(new Source(next), { single: true }, (member) => collector.member(member), s.stop);
+  await readArchives(new Source(collector.metered(next)), { single: true }, (member) => collector.member(member), s.stop);
   s.core.readSurvey(s.request, collector.members, Buffer.alloc(0), noDigest);
 }
 
@@ -203,12 +212,28 @@ export class Collector {
   private readonly files = new Map<string, SurveyMember>(); // by the bytes of the name, for hard links
   private count = 0;
   private bytes = 0;
+  private shown = 0; // of these
   private kept = 0; // bytes of members that are kept in memory
 
   constructor(
     private readonly session: Session,
     private readonly stage: Stage | undefined, // undefined: bodies are hashed and dropped
   ) {}
+
+  /** The pieces of a download as they pass: a large file does not look like a standstill. */
+  metered(next: NextPiece): NextPiece {
+    return async () => {
+      const piece = await next();
+      this.bytes += piece?.length ?? 0;
+      if (this.bytes - this.shown >= showEvery) this.show();
+      return piece;
+    };
+  }
+
+  private show(): void {
+    this.shown = this.bytes;
+    this.session.show(this.count, this.bytes);
+  }
 
   member(raw: RawMember): BodySink | undefined {
     const m: SurveyMember = { name: raw.name, kind: "none", mode: raw.mode, size: raw.size };
@@ -255,8 +280,7 @@ export class Collector {
       m.digest = digest;
       this.files.set(raw.name.toString("latin1"), m);
       if (staged) this.session.counts.downloadedFiles++;
-      this.bytes += raw.size;
-      if (++this.count % 64 === 0) this.session.show(this.count, this.bytes);
+      if (++this.count % 64 === 0) this.show();
     };
     if (!this.session.core.keepsData(raw.name)) {
       return this.stage ? this.stage.put(raw.size, (digest) => this.localHas(raw.name, digest), done) : new HashedBody(done);

@@ -278,3 +278,18 @@ test("a channel hands on every byte in order, and each side learns of the other'
   await assert.rejects(failing.give(Uint8Array.of(2)), why);
   await assert.rejects(failing.next(), why);
 });
+
+for (const streams of [false, true]) {
+  test(`a large file on its way is told of, ${streams ? "with" : "without"} streams`, async (t) => {
+    const p = new Pair(t);
+    if (streams) p.stream();
+    p.options.part = 4 << 20;
+    const most = new Map<string, number>();
+    const onProgress = ({ stage, bytes }: { stage: string; bytes: number }) => void most.set(stage, Math.max(most.get(stage) ?? 0, bytes));
+    p.here("large", Buffer.alloc(20 << 20, "large"));
+    assert.equal((await p.run("push", { onProgress })).error, undefined);
+    p.there("large", Buffer.alloc(20 << 20, "other"));
+    assert.equal((await p.run("pull", { onProgress })).error, undefined);
+    for (const stage of ["sending", "receiving"]) assert.ok(most.get(stage)! >= 16 << 20, `${stage}: ${most.get(stage)} bytes`);
+  });
+}
