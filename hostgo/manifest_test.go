@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ func TestAListingThatIsNotWhatItWasIsNotTrusted(t *testing.T) {
 	replace := func(old, with string) func(string) string {
 		return func(text string) string { return strings.Replace(text, old, with, 1) }
 	}
+	var now string // the line of file1
 	never := func(string) string { return "" }
 	for name, c := range map[string]struct {
 		listing, clock func(string) string // "" removes it
@@ -31,8 +34,18 @@ func TestAListingThatIsNotWhatItWasIsNotTrusted(t *testing.T) {
 		"without its clock":       {clock: never},
 		"truncated":               {listing: func(s string) string { return s[:len(s)/2] }},
 		"edited":                  {listing: replace(" ./file3", " ./other")},
-		"of a later time":         {clock: func(s string) string { _, rest, _ := strings.Cut(s, "\n"); return "9999999999.0000000000\n" + rest }},
-		"forged":                  {listing: replace(" ./file3", " ./other"), forged: true},
+		"made to hide an edit": {listing: func(s string) string { // by the line that the file has by now
+			lines := strings.Split(s, "\n")
+			for i, line := range lines {
+				if strings.HasSuffix(line, " ./file1") {
+					lines[i] = now
+				}
+			}
+			slices.Sort(lines[:len(lines)-1])
+			return strings.Join(lines, "\n")
+		}},
+		"of a later time": {clock: func(s string) string { _, rest, _ := strings.Cut(s, "\n"); return "9999999999.0000000000\n" + rest }},
+		"forged":          {listing: replace(" ./file3", " ./other"), forged: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newPair(t)
@@ -45,6 +58,9 @@ func TestAListingThatIsNotWhatItWasIsNotTrusted(t *testing.T) {
 			remove(t, b.sandbox, "file2")
 			write(t, b.sandbox, "new", "new")
 
+			line, err := exec.Command("find", filepath.Join(b.sandbox, "file1"), "-printf", "%T@ %C@ %i %s %y%m ./%f").Output()
+			require.NoError(t, err)
+			now = string(line)
 			clocks, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner", "seen-*.clock"))
 			require.NoError(t, err)
 			require.Len(t, clocks, 1)
