@@ -1,6 +1,7 @@
 // The promises about data, DESIGN section 6. D11, D12 and D14 are tested with apply,
 // where a run can be stopped at each point.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -322,6 +323,37 @@ test("D13: a change in the sandbox between survey and apply is seen", async (t) 
   r = await p.pull();
   assert.deepEqual(conflictsOf(r), ["a set_aside"]);
   assert.equal(read(p.local, r.conflicts![0]!.copy!), "3");
+});
+
+test("D13: a push into a sandbox that changes each time is refused, and the next one completes", async (t) => {
+  const p = new Pair(t);
+  p.here("f", "1");
+  await p.push();
+  const plain = p.client;
+  p.here("f", "2");
+  for (let n = 1; n <= 10; n++) p.hook("writeFile", n, () => p.there("f", `agent ${n}`));
+  const { report, error } = await p.run("push");
+  assert.equal(error?.code, "stale_plan");
+  assert.equal(report?.status, "refused");
+  p.client = plain;
+  await p.push();
+  await p.pull();
+  const kept = Object.values(listing(p.local));
+  assert.ok(kept.includes("644 2") && kept.some((is) => is.startsWith("644 agent")), String(kept));
+});
+
+test("a pull that was cut off fetches nothing twice", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  p.there("large", randomBytes(1 << 20));
+  const abort = new AbortController();
+  const { error } = await p.run("pull", { signal: abort.signal, onProgress: ({ stage }) => stage === "applying" && abort.abort() });
+  assert.equal(error?.code, "cancelled");
+  assert.deepEqual(listing(p.local), { a: "644 1" });
+  const r = await p.pull();
+  assert.ok(r.downloadedBytes < 100_000, String(r.downloadedBytes));
+  assert.deepEqual(listing(p.local), listing(p.sandbox));
 });
 
 test("a push that plans again after it kept contents leaves no file open", async (t) => {
