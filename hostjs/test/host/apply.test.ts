@@ -10,6 +10,7 @@ import { apply } from "../../src/host/apply.js";
 import { journalPath } from "../../src/host/journal.js";
 import { recover } from "../../src/host/recover.js";
 import { Stop } from "../../src/host/stop.js";
+import { Dir } from "../../src/host/tree.js";
 import { everything, everythingApplied, everythingIn, file, folder, link, remaining, sha256, tempDir, World, type Decision } from "./world.js";
 
 const rules = { validPath: () => true, display: String };
@@ -74,6 +75,45 @@ for (const mounts of layouts) {
       assert.equal(error, undefined);
       assert.deepEqual(w.tree(), everythingApplied, name);
     }
+  });
+}
+
+test("D11: what comes in place is on disk before the first change, and the folders are before the run is over", (t) => {
+  const w = new World(tempDir(t));
+  const decisions = everything(w);
+  const log: string[] = [];
+  const flush = fs.fsyncSync;
+  t.mock.method(fs, "fsyncSync", (fd: number) => {
+    log.push("flush " + path.relative(w.top, fs.readlinkSync(`/proc/self/fd/${fd}`)).replace(/\.new-.*/, "journal"));
+    flush(fd);
+  });
+  apply(w.request(decisions, { run: "run00001", fault: (point) => log.push(point) }));
+  const at = (entry: string) => log.indexOf(entry);
+  const first = log.findIndex((entry) => entry.startsWith("rename"));
+  decisions.forEach((d, i) => {
+    if (d.want?.kind !== "file" || d.action === "chmod") return;
+    const staged = at(`flush root/.paperclip-runtime/staging/run00001/n${i}`);
+    assert.ok(staged >= 0 && staged < log.lastIndexOf("flush state/journal"), d.path);
+  });
+  assert.ok(log.lastIndexOf("flush state/journal") < first, "the journal is there before the first change");
+  for (const folder of ["root", "root/made", "root/to-dir"]) assert.ok(at(`flush ${folder}`) > at("settled"), folder);
+});
+
+for (const able of [true, false]) {
+  test(`D11: many files are on disk before the first change, ${able ? "flushed with their file system" : "each where that can't be flushed"}`, (t) => {
+    const w = new World(tempDir(t));
+    const log: string[] = [];
+    const flush = fs.fsyncSync;
+    t.mock.method(fs, "fsyncSync", (fd: number) => {
+      log.push(path.basename(fs.readlinkSync(`/proc/self/fd/${fd}`)));
+      flush(fd);
+    });
+    t.mock.method(Dir.prototype, "syncFileSystem", () => (log.push("all"), able));
+    const decisions = Array.from({ length: 70 }, (_, i) => ({ path: `f${i}`, action: "write" as const, want: w.body(`${i}`) }));
+    apply(w.request(decisions, { fault: (point) => log.push(point) }));
+    const before = log.slice(0, log.indexOf("staged"));
+    assert.ok(before.includes("all"));
+    assert.equal(before.filter((name) => /^n\d+$/.test(name)).length, able ? 0 : 70);
   });
 }
 
