@@ -329,6 +329,17 @@ test("D14: a full disk changes nothing", (t) => {
   assert.deepEqual(w.tree(), everythingApplied);
 });
 
+test("D16: a content that is not what was planned any more is written nowhere", (t) => {
+  const w = new World(tempDir(t));
+  w.put("f", "old");
+  const want = w.body("new");
+  fs.writeFileSync(path.join(w.bodies, want.digest!), "not");
+  const { results } = apply(w.request([{ path: "f", action: "write", expect: file("old"), want }, { path: "g", action: "write", want: w.body("other") }]));
+  assert.deepEqual(results!.map((r) => r.status), ["failed", "done"]);
+  assert.match(results![0]!.detail!, /not what was planned/);
+  assert.deepEqual(w.tree(), { f: "old", g: "other" });
+});
+
 test("D14: one path that fails stops no other", (t) => {
   const w = new World(tempDir(t));
   const decisions = everything(w);
