@@ -340,6 +340,21 @@ test("D16: a content that is not what was planned any more is written nowhere", 
   assert.deepEqual(w.tree(), { f: "old", g: "other" });
 });
 
+test("D3: a file that is replaced keeps its permissions, but for the executable bit", (t) => {
+  const w = new World(tempDir(t));
+  const cases = { secret: [0o600, 0o644, 0o600], tool: [0o640, 0o755, 0o750], plain: [0o755, 0o600, 0o644] } as const;
+  const decisions = Object.entries(cases).map(([name, [old, want]]) => {
+    w.put(name, "old");
+    fs.chmodSync(path.join(w.root, name), old);
+    return { path: name, action: "write" as const, expect: file("old", old), want: w.body(`new ${name}`, want) };
+  });
+  apply(w.request(decisions));
+  for (const [name, [, , mode]] of Object.entries(cases)) {
+    assert.equal(fs.readFileSync(path.join(w.root, name), "utf8"), `new ${name}`);
+    assert.equal((fs.statSync(path.join(w.root, name)).mode & 0o777).toString(8), mode.toString(8), name);
+  }
+});
+
 test("D14: one path that fails stops no other", (t) => {
   const w = new World(tempDir(t));
   const decisions = everything(w);
