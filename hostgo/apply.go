@@ -13,24 +13,24 @@ import (
 	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
-// Bodies finds the content with a digest. What it hands out is checked against
+// bodySource finds the content with a digest. What it hands out is checked against
 // the digest as it is copied.
-type Bodies interface {
+type bodySource interface {
 	Open(d core.Digest) (io.ReadCloser, error)
 }
 
-// ApplyRequest is what one run changes in the workspace.
-type ApplyRequest struct {
-	Root      string           // real path of the workspace
-	Run       string           // names the run's folders; see plan.Request
-	StateDir  string           // where the journal lies
-	Decisions []merge.Decision // of a plan, in its order
-	Bodies    Bodies           // what the decisions write
-	// NoExchange takes the road of file systems that can't exchange two names.
-	NoExchange bool
-	// Fault is called at each point at which a run may be killed or fail, for
+// applyRequest is what one run changes in the workspace.
+type applyRequest struct {
+	root      string           // real path of the workspace
+	run       string           // names the run's folders; see plan.Request
+	stateDir  string           // where the journal lies
+	decisions []merge.Decision // of a plan, in its order
+	bodies    bodySource       // what the decisions write
+	// noExchange takes the road of file systems that can't exchange two names.
+	noExchange bool
+	// fault is called at each point at which a run may be killed or fail, for
 	// tests: an error is taken for one of the file system, a panic for a crash.
-	Fault func(point string) error
+	fault func(point string) error
 	// crosses is asked whether a rename leads to another file system, for tests.
 	crosses func(from, to *tree.Dir) bool
 }
@@ -39,7 +39,7 @@ type ApplyRequest struct {
 // index of their decision, versions moved out of the way o<i>.
 type applier struct {
 	ctx     context.Context
-	req     *ApplyRequest
+	req     *applyRequest
 	root    *tree.Dir
 	home    *tree.Dir          // staging of the workspace's own file system
 	volumes map[string]*volume // those of others, by their paths
@@ -62,12 +62,12 @@ type old struct {
 	expect   *core.Entry
 }
 
-// Apply makes the decided changes in the workspace. At every instant each path
+// apply makes the decided changes in the workspace. At every instant each path
 // is old or new (promise D11); what it displaces is checked to be what the plan
 // saw, and an edit that slipped in is kept (promises D12, D16). It returns one
 // result a decision. A nil list with an error means that nothing was changed.
-func Apply(ctx context.Context, req ApplyRequest) ([]merge.Result, error) {
-	a := &applier{ctx: ctx, req: &req, journal: &journal{Run: req.Run}, results: make([]merge.Result, len(req.Decisions)),
+func apply(ctx context.Context, req applyRequest) ([]merge.Result, error) {
+	a := &applier{ctx: ctx, req: &req, journal: &journal{Run: req.run}, results: make([]merge.Result, len(req.decisions)),
 		volumes: map[string]*volume{}, touched: map[string]bool{}}
 	if !a.changes() {
 		for i := range a.results {
@@ -76,8 +76,8 @@ func Apply(ctx context.Context, req ApplyRequest) ([]merge.Result, error) {
 		return a.results, nil
 	}
 	var err error
-	if a.root, err = tree.Open(req.Root); err != nil {
-		return nil, ioError("the workspace can't be opened", req.Root, err)
+	if a.root, err = tree.Open(req.root); err != nil {
+		return nil, ioError("the workspace can't be opened", req.root, err)
 	}
 	defer a.root.Close()
 	defer a.close()
@@ -94,8 +94,8 @@ func Apply(ctx context.Context, req ApplyRequest) ([]merge.Result, error) {
 
 // changes reports whether anything is to be done on disk.
 func (a *applier) changes() bool {
-	for i := range a.req.Decisions {
-		if a.req.Decisions[i].Action != merge.Keep {
+	for i := range a.req.decisions {
+		if a.req.decisions[i].Action != merge.Keep {
 			return true
 		}
 	}
@@ -105,7 +105,7 @@ func (a *applier) changes() bool {
 // prepare stages all new entries, flushes them and writes the journal, before
 // the first change.
 func (a *applier) prepare() error {
-	if err := writeJournal(a.req.StateDir, a.journal); err != nil {
+	if err := writeJournal(a.req.stateDir, a.journal); err != nil {
 		return err
 	}
 	rt, err := a.runtimeDir("staging")
@@ -113,10 +113,10 @@ func (a *applier) prepare() error {
 		return err
 	}
 	defer rt.Close()
-	if err := rt.Mkdir(a.req.Run, 0o700); err != nil {
+	if err := rt.Mkdir(a.req.run, 0o700); err != nil {
 		return ioError("the staging folder can't be made", core.RuntimeDir, err)
 	}
-	if a.home, err = rt.OpenDir(a.req.Run); err != nil {
+	if a.home, err = rt.OpenDir(a.req.run); err != nil {
 		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
 	}
 	if err := a.stageAll(); err != nil {
@@ -125,8 +125,8 @@ func (a *applier) prepare() error {
 	if err := a.fault("staged"); err != nil {
 		return ioError("staging failed", "", err)
 	}
-	a.journal.record(a.req.Decisions)
-	if err := writeJournal(a.req.StateDir, a.journal); err != nil {
+	a.journal.record(a.req.decisions)
+	if err := writeJournal(a.req.stateDir, a.journal); err != nil {
 		return err
 	}
 	return a.fault("journal")
@@ -160,16 +160,16 @@ func makeDirs(d *tree.Dir, path string) (*tree.Dir, error) {
 }
 
 func (a *applier) fault(point string) error {
-	if a.req.Fault == nil {
+	if a.req.fault == nil {
 		return nil
 	}
-	return a.req.Fault(point)
+	return a.req.fault(point)
 }
 
 // changeAll makes the changes: deletes deepest first, writes in path order, then
 // the rest. It goes on after a failure, which concerns one path.
 func (a *applier) changeAll() {
-	list := a.req.Decisions
+	list := a.req.decisions
 	for i := len(list) - 1; i >= 0; i-- {
 		if list[i].Action == merge.Delete {
 			a.change(i, a.delete)

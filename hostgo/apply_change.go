@@ -23,7 +23,7 @@ var done = merge.Result{Status: merge.Done}
 // delete takes a path out of the tree, and puts it back if it is not what the
 // plan saw.
 func (a *applier) delete(i int) (merge.Result, error) {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	dir, name, err := a.enter(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return done, nil
@@ -66,7 +66,7 @@ func (a *applier) delete(i int) (merge.Result, error) {
 
 // putBack returns a version to its path; where that is taken again, beside it.
 func (a *applier) putBack(i int, moved string) error {
-	dir, name, err := a.enter(a.req.Decisions[i].Dest)
+	dir, name, err := a.enter(a.req.decisions[i].Dest)
 	if err == nil {
 		err = a.rename(a.staging(i), moved, dir, name)
 	}
@@ -80,7 +80,7 @@ func (a *applier) putBack(i int, moved string) error {
 
 // write makes Dest be Want.
 func (a *applier) write(i int) (merge.Result, error) {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	dir, name, err := a.enter(d.Dest)
 	if err != nil {
 		return merge.Result{}, err
@@ -113,7 +113,7 @@ func (a *applier) makeDir(dir *tree.Dir, name string, d *merge.Decision) (merge.
 func (a *applier) create(i int, dir *tree.Dir, name string) (merge.Result, error) {
 	err := a.rename(a.staging(i), stagedName(i), dir, name)
 	if errors.Is(err, fs.ErrExist) {
-		same, err := holds(dir, name, a.req.Decisions[i].Want)
+		same, err := holds(dir, name, a.req.decisions[i].Want)
 		if err != nil || same {
 			return done, err
 		}
@@ -124,8 +124,8 @@ func (a *applier) create(i int, dir *tree.Dir, name string) (merge.Result, error
 
 // replace puts a staged entry in the place of what stands there.
 func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, error) {
-	d, staged, staging := &a.req.Decisions[i], stagedName(i), a.staging(i)
-	if a.req.NoExchange {
+	d, staged, staging := &a.req.decisions[i], stagedName(i), a.staging(i)
+	if a.req.noExchange {
 		return a.replaceByMoves(i, dir, name)
 	}
 	err := a.exchange(staging, staged, dir, name)
@@ -161,7 +161,7 @@ func (a *applier) replace(i int, dir *tree.Dir, name string) (merge.Result, erro
 // exchangeBack undoes an exchange that displaced an edit. If the path does not
 // hold the new entry any more, somebody saved there once more, and that stays.
 func (a *applier) exchangeBack(i int, dir *tree.Dir, name string) (merge.Result, error) {
-	d, staged, staging := &a.req.Decisions[i], stagedName(i), a.staging(i)
+	d, staged, staging := &a.req.decisions[i], stagedName(i), a.staging(i)
 	switch back, err := a.swapBack(i, dir, name); {
 	case err != nil:
 		return merge.Result{}, err
@@ -187,7 +187,7 @@ func (a *applier) exchangeBack(i int, dir *tree.Dir, name string) (merge.Result,
 
 // swapBack exchanges once more, and reports whether staging holds the new entry again.
 func (a *applier) swapBack(i int, dir *tree.Dir, name string) (bool, error) {
-	d, staged, staging := &a.req.Decisions[i], stagedName(i), a.staging(i)
+	d, staged, staging := &a.req.decisions[i], stagedName(i), a.staging(i)
 	if ours, err := holds(dir, name, d.Want); err != nil || !ours {
 		return false, nil
 	}
@@ -221,7 +221,7 @@ func (a *applier) displaceSwapped(i int, dir *tree.Dir, name string) (merge.Resu
 // anything. Between the two calls the path is absent; the journal tells the
 // next run where the old one lies.
 func (a *applier) replaceByMoves(i int, dir *tree.Dir, name string) (merge.Result, error) {
-	d, moved := &a.req.Decisions[i], movedName(i)
+	d, moved := &a.req.decisions[i], movedName(i)
 	if err := a.moveAside(i, dir, name, moved); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return a.create(i, dir, name)
@@ -272,7 +272,7 @@ func (a *applier) replaceByMoves(i int, dir *tree.Dir, name string) (merge.Resul
 
 // chmod gives a file the executable bit of Want.
 func (a *applier) chmod(i int) (merge.Result, error) {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	dir, name, err := a.enter(d.Dest)
 	if err != nil {
 		return merge.Result{}, err
@@ -293,7 +293,7 @@ func (a *applier) chmod(i int) (merge.Result, error) {
 
 // copy writes Want at Dest, beside what stays at Path.
 func (a *applier) copy(i int) (merge.Result, error) {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	dir, name, err := a.enter(d.Dest)
 	if err != nil {
 		return merge.Result{}, err
@@ -316,7 +316,7 @@ func (a *applier) copy(i int) (merge.Result, error) {
 // copyBeside writes the staged version of decision i beside its path, because
 // an edit stands there that the plan did not know.
 func (a *applier) copyBeside(i int) (merge.Result, error) {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	digest := d.Want.Digest
 	if d.Want.Kind == core.KindLink {
 		digest = core.Sum(d.Want.Target)
@@ -343,7 +343,7 @@ func (a *applier) copyBeside(i int) (merge.Result, error) {
 
 // aside keeps Want where displaced versions go.
 func (a *applier) aside(i int) (merge.Result, error) {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	if d.Want.Kind == core.KindDir {
 		dir, dest, err := a.displacedDir(core.Join(d.Dest, "x"))
 		if err != nil {

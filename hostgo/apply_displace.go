@@ -15,19 +15,19 @@ import (
 func (a *applier) displace(i int, staged string) (merge.Result, error) {
 	res, err := a.displaceTo(i, staged)
 	if err != nil {
-		a.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", a.req.Decisions[i].Dest, err)
+		a.stuck = ioError("a displaced version can't be kept; it lies in the staging folder", a.req.decisions[i].Dest, err)
 	}
 	return res, err
 }
 
 func (a *applier) displacedPath(path string) string {
-	return core.RuntimeDir + "/displaced/" + a.req.Run + "/" + path
+	return core.RuntimeDir + "/displaced/" + a.req.run + "/" + path
 }
 
 // displaceTo moves a version of decision i from staging to where displaced versions go, or
 // copies it out of a volume.
 func (a *applier) displaceTo(i int, staged string) (merge.Result, error) {
-	dir, dest, err := a.displacedDir(a.req.Decisions[i].Dest)
+	dir, dest, err := a.displacedDir(a.req.decisions[i].Dest)
 	if err != nil {
 		return merge.Result{}, err
 	}
@@ -61,7 +61,7 @@ func (a *applier) displaceTo(i int, staged string) (merge.Result, error) {
 // displacedDir opens the folder in which a displaced path lies. Where an
 // ancestor was displaced itself, as a file, the path goes beside it.
 func (a *applier) displacedDir(path string) (*tree.Dir, string, error) {
-	dir, err := makeDirs(a.root, core.RuntimeDir+"/displaced/"+a.req.Run)
+	dir, err := makeDirs(a.root, core.RuntimeDir+"/displaced/"+a.req.run)
 	dest := ""
 	for _, name := range segments(core.Parent(path)) {
 		if err != nil {

@@ -68,8 +68,8 @@ func (a *applier) drop() error {
 		return err
 	}
 	a.close()
-	if err := dropStaging(a.root, a.req.Run); err != nil {
+	if err := dropStaging(a.root, a.req.run); err != nil {
 		return ioError("the staging folder can't be removed", core.RuntimeDir, err)
 	}
-	return removeJournal(a.req.StateDir)
+	return removeJournal(a.req.stateDir)
 }

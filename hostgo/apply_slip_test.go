@@ -142,9 +142,9 @@ func (s *slip) test(t *testing.T) {
 		decisions = append(decisions, merge.Decision{Path: p, Action: c.action, Expect: w.entry(p, c.old), Want: w.entry(p, c.want), Displace: c.displace})
 	}
 	req := w.mount(w.request(decisions), s.mounts)
-	req.NoExchange = s.noExchange
+	req.noExchange = s.noExchange
 	blocker := filepath.Join(w.root, core.RuntimeDir, "displaced")
-	req.Fault = func(point string) error {
+	req.fault = func(point string) error {
 		if s.blocked && point == "journal" {
 			require.NoError(t, os.WriteFile(blocker, nil, 0o600))
 		}
@@ -159,19 +159,19 @@ func (s *slip) test(t *testing.T) {
 		}
 		return nil
 	}
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.NotNil(t, results)
 	if s.blocked {
 		// What can't be copied out of a mount goes back.
 		require.True(t, errors.Is(err, core.CodeIO) || err == nil && s.mounts != nil, "%v", err)
 		require.NoError(t, os.Remove(blocker))
-		_, err = Recover(t.Context(), w.root, w.state)
+		_, err = recoverWorkspace(t.Context(), w.root, w.state)
 	}
 	require.NoError(t, err)
 	for i, c := range changes {
 		s.check(w, i, c.of(i), results[i])
 	}
-	again, err := Recover(t.Context(), w.root, w.state)
+	again, err := recoverWorkspace(t.Context(), w.root, w.state)
 	require.NoError(t, err)
 	require.Empty(t, again.Problems)
 	w.staysClean()
@@ -252,15 +252,15 @@ func TestD12_AWriteThroughAnOldHandleIsKept(t *testing.T) {
 			d.Action, d.Want = merge.Write, w.body("f", "agent")
 		}
 		req := w.request([]merge.Decision{d})
-		req.NoExchange = point == "moved f"
-		req.Fault = func(p string) error {
+		req.noExchange = point == "moved f"
+		req.fault = func(p string) error {
 			if p == point {
 				_, err := f.WriteString(" and more")
 				return err
 			}
 			return nil
 		}
-		results, err := Apply(t.Context(), req)
+		results, err := apply(t.Context(), req)
 		require.NoError(t, err)
 		require.Equal(t, merge.Slipped, results[0].Status, at)
 		have := contentsOf(w.tree())
@@ -277,13 +277,13 @@ func TestD12_ASecondSaveDuringADeleteIsFound(t *testing.T) {
 	w := newWorld(t)
 	w.put("f", "saved once")
 	req := w.request([]merge.Decision{{Path: "f", Action: merge.Delete, Expect: fileEntry("f", "base")}})
-	req.Fault = func(point string) error {
+	req.fault = func(point string) error {
 		if point == "moved f" {
 			w.put("f", "saved twice")
 		}
 		return nil
 	}
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.NoError(t, err)
 	require.Equal(t, merge.Slipped, results[0].Status)
 	require.Equal(t, "saved twice", w.tree()["f"])
@@ -301,7 +301,7 @@ func TestD11_RecoveryKeepsWhateverLiesThere(t *testing.T) {
 
 func recoversWhatever(t *testing.T, m mounts) {
 	w := newWorld(t)
-	req := w.mount(ApplyRequest{Root: w.root, StateDir: w.state}, m)
+	req := w.mount(applyRequest{root: w.root, stateDir: w.state}, m)
 	staging := core.RuntimeDir + "/staging/run/"
 	j := &journal{Run: "run"}
 	if m != nil {
@@ -358,7 +358,7 @@ func recoversWhatever(t *testing.T, m mounts) {
 			require.Equal(t, l.moved, now[p], "%d: %+v", i, l)
 		}
 	}
-	again, err := Recover(t.Context(), w.root, w.state)
+	again, err := recoverWorkspace(t.Context(), w.root, w.state)
 	require.NoError(t, err)
 	require.Empty(t, again.Problems)
 	require.NoFileExists(t, journalPath(w.state))
@@ -390,7 +390,7 @@ func TestD6_ACopyTakesTheFirstFreeName(t *testing.T) {
 					if action == merge.Copy {
 						d.Dest, d.Expect = names[0], nil
 					}
-					results, err := Apply(t.Context(), w.request([]merge.Decision{d}))
+					results, err := apply(t.Context(), w.request([]merge.Decision{d}))
 					require.NoError(t, err)
 					copied, status := names[taken], merge.Slipped
 					if action == merge.Copy {
@@ -423,11 +423,11 @@ func TestD6_DisplacedVersionsFindRoom(t *testing.T) {
 		decisions = append(decisions, merge.Decision{Path: path, Action: merge.Aside, Want: e})
 	}
 	req := w.request(decisions)
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.NoError(t, err)
 	for i, name := range []string{"a", "a.2", "a.d/b", "a.d/b.d/c", "a.d/d"} {
 		require.Equal(t, merge.Done, results[i].Status)
-		require.Equal(t, core.RuntimeDir+"/displaced/"+req.Run+"/"+name, results[i].Noted().Copy)
+		require.Equal(t, core.RuntimeDir+"/displaced/"+req.run+"/"+name, results[i].Noted().Copy)
 		require.True(t, name == "a.d/d" || w.tree()["kept "+strconv.Itoa(i)] != "")
 		_, err := os.Stat(filepath.Join(w.root, results[i].Noted().Copy))
 		require.NoError(t, err)

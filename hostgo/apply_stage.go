@@ -22,19 +22,19 @@ const maxSingleSyncs = 64
 func (a *applier) stageAll() error {
 	defer a.goBack()
 	count := 0
-	for i := range a.req.Decisions {
-		if a.staged(i) && a.req.Decisions[i].Want.Kind == core.KindFile {
+	for i := range a.req.decisions {
+		if a.staged(i) && a.req.decisions[i].Want.Kind == core.KindFile {
 			count++
 		}
 	}
-	for i := range a.req.Decisions {
+	for i := range a.req.decisions {
 		if !a.moves(i) {
 			continue
 		}
 		if err := a.ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped before anything was changed", Err: err}
 		}
-		d := &a.req.Decisions[i]
+		d := &a.req.decisions[i]
 		var err error
 		if d.Action != merge.Aside {
 			err = a.reach(core.Parent(d.Dest)).err
@@ -57,14 +57,14 @@ func (a *applier) stageAll() error {
 
 // moves reports whether decision i moves something from or into staging.
 func (a *applier) moves(i int) bool {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	return a.staged(i) || d.Action == merge.Delete && d.Expect.Kind != core.KindDir
 }
 
 // staged reports whether decision i needs an entry in staging. A new directory
 // or link is made in place, in one step.
 func (a *applier) staged(i int) bool {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	switch d.Action {
 	case merge.Write:
 		return d.Want.Kind == core.KindFile || d.Expect != nil && d.Expect.Kind != d.Want.Kind || d.Want.Kind == core.KindLink
@@ -76,7 +76,7 @@ func (a *applier) staged(i int) bool {
 
 // stageOne makes one new entry under a name in staging.
 func (a *applier) stageOne(i int, name string, flush bool) error {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	if err := a.fault("stage " + d.Path); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (a *applier) stageFile(staging *tree.Dir, d *merge.Decision, name string, f
 var errWrongBody = errors.New("the content is not what was planned any more")
 
 func (a *applier) copyBody(w io.Writer, d core.Digest) error {
-	body, err := a.req.Bodies.Open(d)
+	body, err := a.req.bodies.Open(d)
 	if err != nil {
 		return err
 	}

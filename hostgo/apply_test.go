@@ -56,11 +56,11 @@ func TestApplyDoesEverything(t *testing.T) {
 		for _, m := range layouts {
 			w := newWorld(t)
 			req := w.mount(w.request(everything(w)), m)
-			req.NoExchange = noExchange
-			results, err := Apply(t.Context(), req)
+			req.noExchange = noExchange
+			results, err := apply(t.Context(), req)
 			require.NoError(t, err)
 			for i := range results {
-				require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.Decisions[i].Path, results[i])
+				require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.decisions[i].Path, results[i])
 			}
 			require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
 			w.staysClean()
@@ -71,7 +71,7 @@ func TestApplyDoesEverything(t *testing.T) {
 // crash is what a test panics with at the point where the process "dies".
 type crash struct{}
 
-func crashing(ctx context.Context, req ApplyRequest, at int) (points int, crashed bool, err error) {
+func crashing(ctx context.Context, req applyRequest, at int) (points int, crashed bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			if _, ok := r.(crash); !ok {
@@ -80,13 +80,13 @@ func crashing(ctx context.Context, req ApplyRequest, at int) (points int, crashe
 			crashed = true
 		}
 	}()
-	req.Fault = func(string) error {
+	req.fault = func(string) error {
 		if points++; points == at {
 			panic(crash{})
 		}
 		return nil
 	}
-	_, err = Apply(ctx, req)
+	_, err = apply(ctx, req)
 	return points, false, err
 }
 
@@ -136,7 +136,7 @@ func TestD11_ACrashLeavesEachPathOldOrNewAndTheNextRunRecovers(t *testing.T) {
 			for at := 1; ; at++ {
 				w := newWorld(t)
 				req := w.mount(w.request(everything(w)), m)
-				req.NoExchange = noExchange
+				req.noExchange = noExchange
 				before := w.tree()
 				_, crashed, err := crashing(t.Context(), req, at)
 				require.NoError(t, err)
@@ -151,12 +151,12 @@ func TestD11_ACrashLeavesEachPathOldOrNewAndTheNextRunRecovers(t *testing.T) {
 }
 
 // recovers makes sure that the run after one that was killed finds and leaves what it should.
-func (w *world) recovers(name string, req ApplyRequest, m mounts, before map[string]string) {
+func (w *world) recovers(name string, req applyRequest, m mounts, before map[string]string) {
 	w.t.Helper()
-	if !req.NoExchange {
+	if !req.noExchange {
 		w.oldOrNew(name, before, w.tree())
 	}
-	req.Fault = nil
+	req.fault = nil
 	r, err := recoverIn(w.t.Context(), req)
 	require.NoError(w.t, err, name)
 	w.oldOrNew(name, before, w.tree())
@@ -167,7 +167,7 @@ func (w *world) recovers(name string, req ApplyRequest, m mounts, before map[str
 	require.NoError(w.t, err)
 	require.Empty(w.t, again.Problems, "%s: after %v", name, r.Problems)
 	w.staysClean()
-	_, err = Apply(w.t.Context(), w.mount(w.request(w.remaining(req.Decisions)), m))
+	_, err = apply(w.t.Context(), w.mount(w.request(w.remaining(req.decisions)), m))
 	require.NoError(w.t, err, name)
 	require.Empty(w.t, cmp.Diff(everythingApplied, w.tree()), name)
 }
@@ -214,8 +214,8 @@ func TestD11_ADamagedJournalLosesNothing(t *testing.T) {
 	} {
 		w := newWorld(t)
 		req := w.request(everything(w))
-		req.NoExchange = true
-		req.Fault = func(point string) error {
+		req.noExchange = true
+		req.fault = func(point string) error {
 			if point == "moved replace" {
 				panic(crash{})
 			}
@@ -223,19 +223,19 @@ func TestD11_ADamagedJournalLosesNothing(t *testing.T) {
 		}
 		func() {
 			defer func() { require.Equal(t, crash{}, recover()) }()
-			_, _ = Apply(t.Context(), req)
+			_, _ = apply(t.Context(), req)
 		}()
 		data, err := os.ReadFile(journalPath(w.state))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(journalPath(w.state), damage(data), 0o600))
-		r, err := Recover(t.Context(), w.root, w.state)
+		r, err := recoverWorkspace(t.Context(), w.root, w.state)
 		require.NoError(t, err, name)
 		require.Len(t, r.Problems, 1, name)
-		staged, err := filepath.Glob(filepath.Join(w.root, core.RuntimeDir, "staging", req.Run, "o*"))
+		staged, err := filepath.Glob(filepath.Join(w.root, core.RuntimeDir, "staging", req.run, "o*"))
 		require.NoError(t, err)
 		require.NotEmpty(t, staged, "%s: the old version still lies there", name)
 		require.FileExists(t, journalPath(w.state)+".damaged", name)
-		r, err = Recover(t.Context(), w.root, w.state)
+		r, err = recoverWorkspace(t.Context(), w.root, w.state)
 		require.NoError(t, err)
 		require.Equal(t, core.ProblemStaleStaging, r.Problems[0].Code)
 	}
@@ -249,7 +249,7 @@ func TestD12_ASaveDuringApplyIsNeverLost(t *testing.T) {
 		w.put("f", "base")
 		want := w.body("f", fmt.Sprintf("agent %d", round))
 		req := w.request([]merge.Decision{{Path: "f", Action: merge.Write, Expect: fileEntry("f", "base"), Want: want}})
-		req.NoExchange = round%2 == 1
+		req.noExchange = round%2 == 1
 		last := ""
 		start := make(chan struct{})
 		var wait sync.WaitGroup
@@ -263,7 +263,7 @@ func TestD12_ASaveDuringApplyIsNeverLost(t *testing.T) {
 			}
 		})
 		close(start)
-		_, err := Apply(t.Context(), req)
+		_, err := apply(t.Context(), req)
 		wait.Wait()
 		require.NoError(t, err)
 		have := contentsOf(w.tree())
@@ -285,19 +285,19 @@ func TestD14_AFullDiskChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	req := w.request(everything(w))
 	before := w.tree()
-	req.Fault = func(point string) error {
+	req.fault = func(point string) error {
 		if point == "stage replace" {
 			return syscall.ENOSPC
 		}
 		return nil
 	}
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.ErrorIs(t, err, core.CodeNoSpace)
 	require.Nil(t, results)
 	require.Empty(t, cmp.Diff(before, w.tree()))
 	require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir))
-	req.Fault = nil
-	_, err = Apply(t.Context(), req)
+	req.fault = nil
+	_, err = apply(t.Context(), req)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
 }
@@ -305,13 +305,13 @@ func TestD14_AFullDiskChangesNothing(t *testing.T) {
 func TestD14_OnePathThatFailsStopsNoOther(t *testing.T) {
 	w := newWorld(t)
 	req := w.request(everything(w))
-	req.Fault = func(point string) error {
+	req.fault = func(point string) error {
 		if point == "stage replace" || point == "exchanged to-link" {
 			return syscall.EACCES
 		}
 		return nil
 	}
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.NoError(t, err)
 	failed := 0
 	for i := range results {
@@ -321,8 +321,8 @@ func TestD14_OnePathThatFailsStopsNoOther(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, failed)
-	req = w.request(w.remaining(req.Decisions))
-	_, err = Apply(t.Context(), req)
+	req = w.request(w.remaining(req.decisions))
+	_, err = apply(t.Context(), req)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
 }
@@ -343,12 +343,12 @@ func TestD14_ARunThatCanNotBeginChangesNothing(t *testing.T) {
 	} {
 		w := newWorld(t)
 		req := w.request(everything(w))
-		require.NoError(t, obstruct(w, req.Run))
+		require.NoError(t, obstruct(w, req.run))
 		var before map[string]string
 		if name != "no workspace" {
 			before = w.tree()
 		}
-		results, err := Apply(t.Context(), req)
+		results, err := apply(t.Context(), req)
 		require.ErrorIs(t, err, core.CodeIO, name)
 		require.Nil(t, results, name)
 		if before != nil {
@@ -366,7 +366,7 @@ func TestR6_AStopLeavesTheRestAsItIs(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		points, done := 0, 0
-		req.Fault = func(point string) error {
+		req.fault = func(point string) error {
 			if points++; points == at {
 				cancel()
 			}
@@ -375,9 +375,9 @@ func TestR6_AStopLeavesTheRestAsItIs(t *testing.T) {
 			}
 			return nil
 		}
-		results, err := Apply(ctx, req)
+		results, err := apply(ctx, req)
 		if points < at {
-			require.Equal(t, len(req.Decisions), done)
+			require.Equal(t, len(req.decisions), done)
 			return
 		}
 		require.NoDirExists(t, filepath.Join(w.root, core.RuntimeDir, "staging"))
@@ -397,7 +397,7 @@ func TestR6_AStopLeavesTheRestAsItIs(t *testing.T) {
 			}
 		}
 		require.Equal(t, done, reached)
-		_, err = Apply(t.Context(), w.request(w.remaining(req.Decisions)))
+		_, err = apply(t.Context(), w.request(w.remaining(req.decisions)))
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(everythingApplied, w.tree()))
 	}
@@ -419,7 +419,7 @@ func TestS1_NothingPassesThroughALink(t *testing.T) {
 		require.NoError(t, os.Symlink(other, filepath.Join(w.root, "d")))
 		x := fileEntry("d/bit", "old")
 		x.Mode = 0o755
-		results, err := Apply(t.Context(), w.request([]merge.Decision{
+		results, err := apply(t.Context(), w.request([]merge.Decision{
 			{Path: "d/bit", Action: merge.Chmod, Expect: fileEntry("d/bit", "old"), Want: x},
 			{Path: "d/copy", Action: merge.Copy, Want: w.body("d/copy", "evil")},
 			{Path: "d/delete", Action: merge.Delete, Expect: fileEntry("d/delete", "old")},
@@ -451,7 +451,7 @@ func TestS1_AChmodOfALinkIsRefused(t *testing.T) {
 	require.NoError(t, os.Symlink("target", filepath.Join(w.root, "l")))
 	x := fileEntry("l", "old")
 	x.Mode = 0o755
-	results, err := Apply(t.Context(), w.request([]merge.Decision{{Path: "l", Action: merge.Chmod, Expect: fileEntry("l", "old"), Want: x}}))
+	results, err := apply(t.Context(), w.request([]merge.Decision{{Path: "l", Action: merge.Chmod, Expect: fileEntry("l", "old"), Want: x}}))
 	require.NoError(t, err)
 	require.Equal(t, merge.Failed, results[0].Status)
 	require.Equal(t, "old", w.tree()["target"])
@@ -469,8 +469,8 @@ func TestD14_ADirectoryThatCanNotBeRenamedIsReplaced(t *testing.T) {
 			{Path: "d", Action: merge.Write, Expect: dirEntry("d"), Want: w.body("d", "theirs"), Displace: true},
 			{Path: "empty", Action: merge.Write, Expect: dirEntry("empty"), Want: linkEntry("empty", "d")},
 		})
-		req.NoExchange = true
-		req.Fault = func(point string) error {
+		req.noExchange = true
+		req.fault = func(point string) error {
 			switch {
 			case point == "rename d", point == "rename sub", point == "rename empty":
 				return syscall.EXDEV
@@ -481,7 +481,7 @@ func TestD14_ADirectoryThatCanNotBeRenamedIsReplaced(t *testing.T) {
 			return nil
 		}
 		failed := full
-		results, err := Apply(t.Context(), req)
+		results, err := apply(t.Context(), req)
 		require.NoError(t, err)
 		require.Equal(t, merge.Done, results[1].Status, "%+v", results[1])
 		want := map[string]string{"d": "theirs", "empty": "link d", "kept mine": "mine", "kept mine too": "mine too"}

@@ -98,16 +98,16 @@ func (a *applier) makeVolume(path string, dir *tree.Dir) (*tree.Dir, error) {
 		return nil, err
 	}
 	a.journal.Volumes = append(a.journal.Volumes, path)
-	if err := writeJournal(a.req.StateDir, a.journal); err != nil {
+	if err := writeJournal(a.req.stateDir, a.journal); err != nil {
 		return nil, err
 	}
 	if err := a.fault("volume " + path); err != nil {
 		return nil, err
 	}
-	if err := dir.Mkdir(volumeStaging(a.req.Run), 0o700); err != nil {
+	if err := dir.Mkdir(volumeStaging(a.req.run), 0o700); err != nil {
 		return nil, err
 	}
-	v, err := openVolume(a.root, path, a.req.Run)
+	v, err := openVolume(a.root, path, a.req.run)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func openVolume(root *tree.Dir, path, run string) (*volume, error) {
 
 // staging returns the folder in which the entries of decision i lie.
 func (a *applier) staging(i int) *tree.Dir {
-	d := &a.req.Decisions[i]
+	d := &a.req.decisions[i]
 	if len(a.volumes) == 0 || d.Action == merge.Aside {
 		return a.home
 	}
@@ -156,7 +156,7 @@ func (a *applier) stagings() []*tree.Dir {
 // dropVolumes removes their staging folders.
 func (a *applier) dropVolumes() error {
 	for path, v := range a.volumes {
-		if err := v.top.RemoveAll(volumeStaging(a.req.Run)); err != nil {
+		if err := v.top.RemoveAll(volumeStaging(a.req.run)); err != nil {
 			return ioError("the staging folder can't be removed", path, err)
 		}
 		v.close()

@@ -30,10 +30,10 @@ func FuzzReadArchives(f *testing.F) {
 		f.Add(b.Bytes())
 		f.Add(append(bytes.Clone(b.Bytes()), "syncplan-survey 2 pull run\n"...))
 	}
-	limits := ArchiveLimits{Members: 100, Bytes: 1 << 20, Path: 300, Names: 2000, Text: "syncplan-survey "}
+	limits := archiveLimits{Members: 100, Bytes: 1 << 20, Path: 300, Names: 2000, Text: "syncplan-survey "}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		members, size := 0, int64(0)
-		_, err := ReadArchives(t.Context(), bytes.NewReader(data), limits, func(m RawMember, body io.Reader) error {
+		_, err := readArchives(t.Context(), bytes.NewReader(data), limits, func(m rawMember, body io.Reader) error {
 			n, err := io.Copy(io.Discard, body)
 			members, size = members+1, size+n
 			if m.Fault == "" {

@@ -13,30 +13,30 @@ import (
 	"github.com/paperclipai/syncplan/core"
 )
 
-// RawKind is what an archive says that a member is.
-type RawKind uint8
+// rawKind is what an archive says that a member is.
+type rawKind uint8
 
 // The kinds that can be told apart. Anything else has a fault.
 const (
-	RawFile RawKind = iota + 1
-	RawDir
-	RawLink
-	RawHardlink
+	rawFile rawKind = iota + 1
+	rawDir
+	rawLink
+	rawHardlink
 )
 
-// RawMember is one member of an archive that a sandbox made. Nothing in it is
+// rawMember is one member of an archive that a sandbox made. Nothing in it is
 // to be trusted; it names where a body belongs, never where it is put.
-type RawMember struct {
+type rawMember struct {
 	Name   string  // without a leading "./" and a trailing "/"; may hold any bytes
-	Kind   RawKind // what it wants to become
+	Kind   rawKind // what it wants to become
 	Mode   uint16  // permission bits alone: set-user-id and the like are dropped (promise S7)
 	Size   int64   // bytes, of a file
 	Target string  // of a link; of a hard link the name of the first one
 	Fault  string  // why it is refused; "" is good
 }
 
-// ArchiveLimits bound an archive from a sandbox. Zero values are the defaults.
-type ArchiveLimits struct {
+// archiveLimits bound an archive from a sandbox. Zero values are the defaults.
+type archiveLimits struct {
 	Members int    // default [core.MaxEntries] and some lists
 	Bytes   int64  // of all bodies; default 16 TiB
 	Path    int    // bytes of a name; default 32 KiB: longer ones can't be made by any tool
@@ -45,7 +45,7 @@ type ArchiveLimits struct {
 	Single  bool   // one archive with its end record and nothing after it but zeros
 }
 
-func (l *ArchiveLimits) defaults() {
+func (l *archiveLimits) defaults() {
 	if l.Members == 0 {
 		l.Members = core.MaxEntries + 64
 	}
@@ -60,13 +60,13 @@ func (l *ArchiveLimits) defaults() {
 	}
 }
 
-// ReadArchives calls fn for each member of one or more tar archives, one after
+// readArchives calls fn for each member of one or more tar archives, one after
 // another in r, as find makes them with "-exec tar -cf - {} +". body is valid
 // during the call. It returns what follows the archives, which is nothing unless
 // limits.Text allows it. Bytes that are no archive are an error of [core.CodeCorrupt],
 // too many of them one of [core.CodeLimit]; errors of r and fn come back as they
 // are.
-func ReadArchives(ctx context.Context, r io.Reader, limits ArchiveLimits, fn func(m RawMember, body io.Reader) error) (io.Reader, error) {
+func readArchives(ctx context.Context, r io.Reader, limits archiveLimits, fn func(m rawMember, body io.Reader) error) (io.Reader, error) {
 	limits.defaults()
 	src := &source{r: r}
 	br := bufio.NewReaderSize(src, 256<<10)
@@ -138,7 +138,7 @@ func skipZeros(br *bufio.Reader, text string) (bool, error) {
 	return false, brokenArchive(errors.New("its padding has no end"))
 }
 
-func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, fn func(RawMember, io.Reader) error) error {
+func readArchive(ctx context.Context, br *bufio.Reader, limits *archiveLimits, fn func(rawMember, io.Reader) error) error {
 	last := &lastBlock{r: br}
 	t := tar.NewReader(last)
 	for {
@@ -172,7 +172,7 @@ func readArchive(ctx context.Context, br *bufio.Reader, limits *ArchiveLimits, f
 				Message: "the sandbox's archive has a name of more than " + strconv.Itoa(limits.Path) + " bytes"}
 		}
 		body := &bodyReader{r: t}
-		if err := fn(rawMember(h), body); err != nil {
+		if err := fn(memberOf(h), body); err != nil {
 			if body.err != nil {
 				return brokenArchive(body.err)
 			}
@@ -232,21 +232,21 @@ func brokenArchive(err error) error {
 		Hint: "nothing was written; run it again", Err: err}
 }
 
-func rawMember(h *tar.Header) RawMember {
-	m := RawMember{Name: cleanName(h.Name), Mode: uint16(h.Mode) & core.MaxMode, Target: h.Linkname}
+func memberOf(h *tar.Header) rawMember {
+	m := rawMember{Name: cleanName(h.Name), Mode: uint16(h.Mode) & core.MaxMode, Target: h.Linkname}
 	kind := h.Typeflag
 	if hasHoles(h) {
 		kind = tar.TypeGNUSparse
 	}
 	switch kind {
 	case tar.TypeReg:
-		m.Kind, m.Size = RawFile, h.Size
+		m.Kind, m.Size = rawFile, h.Size
 	case tar.TypeDir:
-		m.Kind = RawDir
+		m.Kind = rawDir
 	case tar.TypeSymlink:
-		m.Kind = RawLink
+		m.Kind = rawLink
 	case tar.TypeLink:
-		m.Kind, m.Target = RawHardlink, cleanName(h.Linkname)
+		m.Kind, m.Target = rawHardlink, cleanName(h.Linkname)
 	default:
 		m.Fault = "a device, FIFO or something unknown"
 	}

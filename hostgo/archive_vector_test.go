@@ -46,7 +46,7 @@ func TestArchiveVector(t *testing.T) {
 	var v archiveVector
 	require.NoError(t, json.Unmarshal(data, &v))
 	root := t.TempDir()
-	var members []Member
+	var members []member
 	for i, m := range v.Members {
 		e := core.Entry{Path: strconv.Itoa(i), Kind: m.kind(), Mode: m.Mode, Target: m.Target}
 		if e.Kind == core.KindFile {
@@ -56,17 +56,17 @@ func TestArchiveVector(t *testing.T) {
 			require.NoError(t, os.Chtimes(p, time.Unix(m.MTime, 0), time.Unix(m.MTime, 0)))
 			e.Size = int64(len(content))
 		}
-		members = append(members, Member{Name: m.Name, Entry: e})
+		members = append(members, member{Name: m.Name, Entry: e})
 	}
 	var archive bytes.Buffer
-	a := NewArchiveWriter(&archive)
-	require.NoError(t, a.AddAll(t.Context(), root, slices.All(members), nil, func(_ int, _ *Member, s Sent) { require.Empty(t, s.Problem) }))
+	a := newArchiveWriter(&archive)
+	require.NoError(t, a.AddAll(t.Context(), root, slices.All(members), nil, func(_ int, _ *member, s sentMember) { require.Empty(t, s.Problem) }))
 	require.NoError(t, a.AddBytes("last", 0o600, []byte("the end")))
 	require.NoError(t, a.Close())
 	require.Equal(t, v.Archive, core.Sum(archive.String()).String())
 	var blocks bytes.Buffer
 	for _, h := range v.Headers {
-		require.NoError(t, NewArchiveWriter(&blocks).header(h.Name, h.kind(), h.Mode, h.Size, h.Target, h.MTime*1e9))
+		require.NoError(t, newArchiveWriter(&blocks).header(h.Name, h.kind(), h.Mode, h.Size, h.Target, h.MTime*1e9))
 	}
 	require.Equal(t, v.HeaderBlocks, core.Sum(blocks.String()).String())
 }

@@ -15,14 +15,14 @@ import (
 	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
-// Member is one entry under the name that it has in an archive.
-type Member struct {
+// member is one entry under the name that it has in an archive.
+type member struct {
 	Name  string     // relative, "/"-separated
 	Entry core.Entry // Path is where it is read from, relative to the root
 }
 
-// Sent says what an archive really holds of a member.
-type Sent struct {
+// sentMember says what an archive really holds of a member.
+type sentMember struct {
 	Name    string           // of the good copy; another than the member's where that one is torn
 	Digest  core.Digest      // of the bytes that were sent; zero for what is no file
 	Size    int64            // of the content, in bytes
@@ -31,10 +31,10 @@ type Sent struct {
 	info    tree.Info        // of the file as it was read
 }
 
-// ArchiveWriter writes a tar archive of exactly the members it is told: no "."
+// archiveWriter writes a tar archive of exactly the members it is told: no "."
 // member, no owners, no extended attributes, whole seconds. The GNU form of
 // long names is used because busybox and toybox read it too.
-type ArchiveWriter struct {
+type archiveWriter struct {
 	// Overwrite gives a file that is read again, because it changed, the same name
 	// again: whoever unpacks the archive as it is keeps the last.
 	Overwrite bool
@@ -48,19 +48,19 @@ type ArchiveWriter struct {
 // streamBuffer is what is read of a large file at a time, in bytes.
 const streamBuffer = 256 << 10
 
-// NewArchiveWriter returns a writer to w. Close ends the archive.
-func NewArchiveWriter(w io.Writer) *ArchiveWriter { return &ArchiveWriter{w: tar.NewWriter(w)} }
+// newArchiveWriter returns a writer to w. Close ends the archive.
+func newArchiveWriter(w io.Writer) *archiveWriter { return &archiveWriter{w: tar.NewWriter(w)} }
 
 // Close writes the end of the archive.
-func (a *ArchiveWriter) Close() error { return archiveError(a.w.Close()) }
+func (a *archiveWriter) Close() error { return archiveError(a.w.Close()) }
 
 // AddAll adds members of a tree in order, each with a number of the caller's.
 // done reports each; a member that can't be read or keeps changing is reported,
 // not an error. keep, if not nil, is given the content of each small file; like
 // the member given to done it holds only until the call returns.
 // members is used from another goroutine while AddAll runs.
-func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, Member],
-	keep func(core.Digest, []byte) error, done func(i int, m *Member, s Sent)) error {
+func (a *archiveWriter) AddAll(ctx context.Context, root string, members iter.Seq2[int, member],
+	keep func(core.Digest, []byte) error, done func(i int, m *member, s sentMember)) error {
 	top, err := tree.Open(root)
 	if err != nil {
 		return ioError("the folder can't be read", root, err)
@@ -89,12 +89,12 @@ func (a *ArchiveWriter) AddAll(ctx context.Context, root string, members iter.Se
 
 // AddFrom adds one member from a path of its own, links in it resolved by the
 // caller.
-func (a *ArchiveWriter) AddFrom(ctx context.Context, source string, m Member) (Sent, error) {
+func (a *archiveWriter) AddFrom(ctx context.Context, source string, m member) (sentMember, error) {
 	return a.add(ctx, &m, nil, func() (*tree.File, error) { return tree.OpenFile(source) })
 }
 
 // AddBytes adds a file with the given content.
-func (a *ArchiveWriter) AddBytes(name string, mode uint16, data []byte) error {
+func (a *archiveWriter) AddBytes(name string, mode uint16, data []byte) error {
 	if err := a.header(name, core.KindFile, mode, int64(len(data)), "", 0); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *ArchiveWriter) AddBytes(name string, mode uint16, data []byte) error {
 	return archiveError(err)
 }
 
-func (a *ArchiveWriter) header(name string, kind core.Kind, mode uint16, size int64, target string, mtimeNs int64) error {
+func (a *archiveWriter) header(name string, kind core.Kind, mode uint16, size int64, target string, mtimeNs int64) error {
 	h := &tar.Header{Name: name, Mode: int64(mode), Size: size, Linkname: target, Typeflag: tar.TypeReg,
 		ModTime: time.Unix(max(0, mtimeNs/1e9), 0), Format: tar.FormatGNU}
 	switch kind {
@@ -122,22 +122,22 @@ func archiveError(err error) error {
 	return &core.Error{Code: core.CodeIO, Message: "the archive can't be written", Err: err}
 }
 
-func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, open func() (*tree.File, error)) (Sent, error) {
+func (a *archiveWriter) add(ctx context.Context, m *member, ahead *readFile, open func() (*tree.File, error)) (sentMember, error) {
 	e := &m.Entry
 	if e.Kind != core.KindFile {
-		return Sent{}, a.header(m.Name, e.Kind, e.Mode, 0, e.Target, 0)
+		return sentMember{}, a.header(m.Name, e.Kind, e.Mode, 0, e.Target, 0)
 	}
 	if ahead != nil && ahead.err != nil {
 		return failedRead(e.Path, ahead.err)
 	}
 	if ahead != nil && ahead.data != nil {
 		if err := a.header(m.Name, core.KindFile, e.Mode, int64(len(ahead.data)), "", ahead.mtimeNs); err != nil {
-			return Sent{}, err
+			return sentMember{}, err
 		}
 		_, err := a.w.Write(ahead.data)
-		return Sent{Digest: ahead.digest, Size: int64(len(ahead.data)), info: ahead.info}, archiveError(err)
+		return sentMember{Digest: ahead.digest, Size: int64(len(ahead.data)), info: ahead.info}, archiveError(err)
 	}
-	name, last := m.Name, Sent{}
+	name, last := m.Name, sentMember{}
 	for range maxReads {
 		sent, steady, err := a.stream(ctx, name, e, open)
 		if err != nil || steady || sent.Problem != "" {
@@ -159,7 +159,7 @@ func (a *ArchiveWriter) add(ctx context.Context, m *Member, ahead *readFile, ope
 
 // stream adds one large file. A member has the size that its header gives, so a
 // file that shrank meanwhile is filled up with zeros, and is not steady.
-func (a *ArchiveWriter) stream(ctx context.Context, name string, e *core.Entry, open func() (*tree.File, error)) (Sent, bool, error) {
+func (a *archiveWriter) stream(ctx context.Context, name string, e *core.Entry, open func() (*tree.File, error)) (sentMember, bool, error) {
 	f, err := open()
 	if err != nil {
 		sent, err := failedRead(e.Path, err)
@@ -175,7 +175,7 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, e *core.Entry, 
 		return sent, false, err
 	}
 	if err := a.header(name, core.KindFile, e.Mode, before.Size, "", before.MtimeNs); err != nil {
-		return Sent{}, false, err
+		return sentMember{}, false, err
 	}
 	if a.buf == nil {
 		a.buf = make([]byte, streamBuffer)
@@ -183,7 +183,7 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, e *core.Entry, 
 	h, left, torn := sha256.New(), before.Size, false
 	for left > 0 {
 		if err := ctx.Err(); err != nil {
-			return Sent{}, false, &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
+			return sentMember{}, false, &core.Error{Code: core.CodeCancelled, Message: "stopped while the archive was made", Err: err}
 		}
 		part, start := a.buf[:min(left, int64(len(a.buf)))], time.Now()
 		n, err := io.ReadFull(f, part)
@@ -194,24 +194,24 @@ func (a *ArchiveWriter) stream(ctx context.Context, name string, e *core.Entry, 
 		h.Write(part)
 		a.hashing.since(start)
 		if _, err := a.w.Write(part); err != nil {
-			return Sent{}, false, archiveError(err)
+			return sentMember{}, false, archiveError(err)
 		}
 		left -= int64(len(part))
 	}
 	after, err := f.Stat()
-	return Sent{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before}, err == nil && !torn && before.Same(after), nil
+	return sentMember{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before}, err == nil && !torn && before.Same(after), nil
 }
 
 // failedRead says why a file was not sent. That no more files can be opened says nothing of it, and ends
 // the archive.
-func failedRead(path string, err error) (Sent, error) {
+func failedRead(path string, err error) (sentMember, error) {
 	switch {
 	case isSpent(err):
-		return Sent{}, ioError("the workspace can't be read", path, err)
+		return sentMember{}, ioError("the workspace can't be read", path, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, tree.ErrNotFile), errors.Is(err, tree.ErrNotDir), errors.Is(err, errChanging):
-		return Sent{Problem: core.ProblemChanging, Detail: "it changed while it was sent; the next push sends it"}, nil
+		return sentMember{Problem: core.ProblemChanging, Detail: "it changed while it was sent; the next push sends it"}, nil
 	}
-	return Sent{Problem: core.ProblemUnreadable, Detail: reason(err)}, nil
+	return sentMember{Problem: core.ProblemUnreadable, Detail: reason(err)}, nil
 }
 
 // openIn opens the file at a path below top without following links.

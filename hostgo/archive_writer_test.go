@@ -86,15 +86,15 @@ func TestD9_AnArchiveHoldsWhatIsSaidOfIt(t *testing.T) {
 				root := t.TempDir()
 				closesAll(t, root)
 				olds := []string{"first", string(text('x'-'a', size)), string(text('y'-'a', size)), "last"}
-				var members []Member
+				var members []member
 				for i, content := range olds {
 					name := strconv.Itoa(i)
 					p := filepath.Join(root, name)
 					require.NoError(t, os.WriteFile(p, []byte(content), 0o644))
 					require.NoError(t, os.Chtimes(p, time.Unix(1, 0), time.Unix(1, 0))) // no edit is made in this tick
-					members = append(members, Member{Name: name, Entry: *fileEntry(name, content)})
+					members = append(members, member{Name: name, Entry: *fileEntry(name, content)})
 				}
-				edits, sent := 0, make([]Sent, len(members))
+				edits, sent := 0, make([]sentMember, len(members))
 				archive := &editing{often: often, done: map[string]bool{}, edit: func(member string) {
 					edits++
 					require.NoError(t, os.RemoveAll(filepath.Join(root, member+".new")))
@@ -103,9 +103,9 @@ func TestD9_AnArchiveHoldsWhatIsSaidOfIt(t *testing.T) {
 					when := time.Unix(int64(1+edits), 0) // two edits in one tick of the clock would look like one
 					_ = os.Chtimes(path, when, when)     // it may be gone
 				}}
-				a := NewArchiveWriter(archive)
+				a := newArchiveWriter(archive)
 				a.Overwrite = overwrite
-				require.NoError(t, a.AddAll(t.Context(), root, slices.All(members), nil, func(i int, _ *Member, s Sent) { sent[i] = s }))
+				require.NoError(t, a.AddAll(t.Context(), root, slices.All(members), nil, func(i int, _ *member, s sentMember) { sent[i] = s }))
 				require.NoError(t, a.Close())
 				require.GreaterOrEqual(t, edits, 2, "the test has its point")
 
@@ -135,9 +135,9 @@ func TestD9_AnArchiveHoldsWhatIsSaidOfIt(t *testing.T) {
 func TestNoMoreOpenFilesEndTheArchive(t *testing.T) {
 	for _, spent := range []error{syscall.EMFILE, syscall.ENFILE} {
 		err := &fs.PathError{Op: "open", Path: "f", Err: spent}
-		m := &Member{Name: "f", Entry: core.Entry{Path: "d/f", Kind: core.KindFile}}
+		m := &member{Name: "f", Entry: core.Entry{Path: "d/f", Kind: core.KindFile}}
 		for _, ahead := range []*readFile{{err: err}, nil} {
-			_, got := NewArchiveWriter(io.Discard).add(t.Context(), m, ahead, func() (*tree.File, error) { return nil, err })
+			_, got := newArchiveWriter(io.Discard).add(t.Context(), m, ahead, func() (*tree.File, error) { return nil, err })
 			require.ErrorContains(t, got, "the workspace can't be read (d/f)")
 			require.Contains(t, got.(*core.Error).Hint, "ulimit -n")
 		}

@@ -24,7 +24,7 @@ type assetWalk struct {
 }
 
 type assetMember struct {
-	Member
+	member
 	source string // the file itself, links resolved
 }
 
@@ -46,10 +46,10 @@ func writeAsset(ctx context.Context, w io.Writer, s *session, key string) ([]cor
 	if err := walk.dir(real, ""); err != nil {
 		return nil, err
 	}
-	a := NewArchiveWriter(w)
+	a := newArchiveWriter(w)
 	for i := range walk.members {
 		m := &walk.members[i]
-		sent, err := a.AddFrom(ctx, m.source, m.Member)
+		sent, err := a.AddFrom(ctx, m.source, m.member)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +137,7 @@ func (a *assetWalk) entry(path, rel string) error {
 		return nil
 	case info.IsDir():
 		e.Kind, e.Mode = core.KindDir, e.Mode|0o700
-		a.members = append(a.members, assetMember{Member{Name: rel, Entry: e}, path})
+		a.members = append(a.members, assetMember{member{Name: rel, Entry: e}, path})
 		return a.dir(path, rel)
 	case info.Mode().IsRegular():
 		e.Kind, e.Size = core.KindFile, info.Size()
@@ -151,7 +151,7 @@ func (a *assetWalk) entry(path, rel string) error {
 		a.problem(rel, core.ProblemSpecial, "")
 		return nil
 	}
-	a.members = append(a.members, assetMember{Member{Name: rel, Entry: e}, path})
+	a.members = append(a.members, assetMember{member{Name: rel, Entry: e}, path})
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
-// ScanCache remembers the digests of an earlier scan of one tree, so that a file
+// scanCache remembers the digests of an earlier scan of one tree, so that a file
 // that did not change since need not be read. One is trusted only if size, mtime,
 // ctime, inode and device are the same, and both times were older by a margin than
 // the clock was before any file was read: what is younger may have changed again
@@ -31,7 +31,7 @@ import (
 //	root (4 bytes of length, then text), clock (8)
 //	for each folder, once or more: path (as root), device (8), bytes of records (4)
 //	for each file in it, by name: name (2 bytes of length, then text), size, mtime, ctime, inode (8 each), digest (32)
-type ScanCache struct {
+type scanCache struct {
 	root  string
 	clock int64 // of the host, in nanoseconds, before the first of the files was read
 	files int
@@ -83,7 +83,7 @@ type cachedFolder struct {
 
 // folder takes what is known of a folder out of the cache. now is when this scan
 // began: a clock that was set back proves nothing.
-func (c *ScanCache) folder(path string, now int64) *cachedFolder {
+func (c *scanCache) folder(path string, now int64) *cachedFolder {
 	if c == nil || now < c.clock {
 		return nil
 	}
@@ -138,14 +138,14 @@ func (s *state) cachePath() string { return filepath.Join(s.dir, "scan") }
 
 // loadCache returns the stored cache of a tree. One that is missing, damaged,
 // newer or about another tree is empty: it is never trusted and soon replaced.
-func (s *state) loadCache(root string) *ScanCache {
+func (s *state) loadCache(root string) *scanCache {
 	if got, ok := s.storedCache(); ok && got.root == root {
 		return got
 	}
-	return &ScanCache{root: root, clock: math.MaxInt64}
+	return &scanCache{root: root, clock: math.MaxInt64}
 }
 
-func (s *state) storedCache() (*ScanCache, bool) {
+func (s *state) storedCache() (*scanCache, bool) {
 	f, err := os.Open(s.cachePath())
 	if err != nil {
 		return nil, false
@@ -160,13 +160,13 @@ func (s *state) storedCache() (*ScanCache, bool) {
 
 // readCache reads a cache of so many bytes, and reports false for anything but a whole
 // one of this version.
-func readCache(f io.Reader, size int64) (*ScanCache, bool) {
+func readCache(f io.Reader, size int64) (*scanCache, bool) {
 	head, sum := make([]byte, len(cacheHead)+2*sha256.Size+1), sha256.New()
 	if _, err := io.ReadFull(f, head); err != nil {
 		return nil, false
 	}
 	r := cacheReader{r: bufio.NewReaderSize(io.TeeReader(f, sum), 64<<10), left: size - int64(len(head))}
-	c := &ScanCache{root: string(r.text()), clock: int64(r.number(8)), folders: map[string][]records{}}
+	c := &scanCache{root: string(r.text()), clock: int64(r.number(8)), folders: map[string][]records{}}
 	for r.left > 0 && !r.short {
 		path, of := string(r.text()), records{dev: r.number(8), data: r.text()}
 		n, ok := countRecords(of.data)

@@ -18,7 +18,7 @@ import (
 )
 
 // warmTree is a scanned tree whose times are old, so that its cache is trusted.
-func warmTree(t *testing.T) (root string, s *state, c *ScanCache) {
+func warmTree(t *testing.T) (root string, s *state, c *scanCache) {
 	t.Helper()
 	root = t.TempDir()
 	for i := range 20 {
@@ -32,9 +32,9 @@ func warmTree(t *testing.T) (root string, s *state, c *ScanCache) {
 
 // rescan scans with the stored cache and stores the next one, as if the scan
 // began later than it does.
-func rescan(t *testing.T, root string, s *state, later time.Duration) *ScanCache {
+func rescan(t *testing.T, root string, s *state, later time.Duration) *scanCache {
 	t.Helper()
-	_, err := Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root), NextCache: s.cachePath()})
+	_, err := Scan(t.Context(), root, ScanOptions{cache: s.loadCache(root), nextCache: s.cachePath()})
 	require.NoError(t, err)
 	c := s.loadCache(root)
 	c.clock += int64(later)
@@ -43,7 +43,7 @@ func rescan(t *testing.T, root string, s *state, later time.Duration) *ScanCache
 }
 
 // store replaces the stored cache.
-func (s *state) store(t *testing.T, c *ScanCache) {
+func (s *state) store(t *testing.T, c *scanCache) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(s.cachePath(), stored(c.bytes()), 0o600))
 }
@@ -54,7 +54,7 @@ func stored(body []byte) []byte {
 }
 
 // bytes are what stands in the file behind its first line, but for the order of folders.
-func (c *ScanCache) bytes() []byte {
+func (c *scanCache) bytes() []byte {
 	b := binary.LittleEndian.AppendUint64(appendText(nil, c.root), uint64(c.clock))
 	for path, list := range c.folders {
 		for _, r := range list {
@@ -83,13 +83,13 @@ func poison(t *testing.T, root string, s *state) {
 }
 
 // decode reads a cache as it is stored.
-func decode(data []byte) (*ScanCache, bool) {
+func decode(data []byte) (*scanCache, bool) {
 	return readCache(bytes.NewReader(data), int64(len(data)))
 }
 
-func entriesWith(t *testing.T, root string, c *ScanCache) []core.Entry {
+func entriesWith(t *testing.T, root string, c *scanCache) []core.Entry {
 	t.Helper()
-	scanned, err := Scan(t.Context(), root, ScanOptions{Cache: c})
+	scanned, err := Scan(t.Context(), root, ScanOptions{cache: c})
 	require.NoError(t, err)
 	return scanned.Snapshot.Entries.List()
 }
@@ -105,7 +105,7 @@ func TestCacheIsUsedForWhatDidNotChange(t *testing.T) {
 	rescan(t, root, s, 0)
 	before, err := os.Stat(s.cachePath())
 	require.NoError(t, err)
-	_, err = Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root), NextCache: s.cachePath()})
+	_, err = Scan(t.Context(), root, ScanOptions{cache: s.loadCache(root), nextCache: s.cachePath()})
 	require.NoError(t, err)
 	after, err := os.Stat(s.cachePath())
 	require.NoError(t, err)
@@ -232,7 +232,7 @@ func TestCacheEqualsFullScan(t *testing.T) {
 			require.NoError(t, os.WriteFile(p, []byte{byte(rng.IntN(3))}, 0o644))
 		}
 		want := entriesWith(t, root, nil)
-		scanned, err := Scan(t.Context(), root, ScanOptions{Cache: s.loadCache(root), NextCache: s.cachePath()})
+		scanned, err := Scan(t.Context(), root, ScanOptions{cache: s.loadCache(root), nextCache: s.cachePath()})
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(want, scanned.Snapshot.Entries.List()))
 	}

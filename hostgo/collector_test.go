@@ -12,7 +12,7 @@ import (
 func TestS7_ManyRepositoryFilesAreNotHeld(t *testing.T) {
 	c := &collector{first: map[string]int{}, kept: maxKept - 5}
 	for _, name := range []string{"a", "b"} {
-		require.NoError(t, c.member(RawMember{Name: ".git/refs/heads/" + name, Kind: RawFile, Size: 3}, strings.NewReader("abc")))
+		require.NoError(t, c.member(rawMember{Name: ".git/refs/heads/" + name, Kind: rawFile, Size: 3}, strings.NewReader("abc")))
 	}
 	require.Equal(t, "abc", string(c.members[0].Data))
 	require.Empty(t, c.members[0].Fault)
@@ -23,9 +23,9 @@ func TestS7_ManyRepositoryFilesAreNotHeld(t *testing.T) {
 // TestS7_HardLinksShareAContent finds it by the first name, which may come again.
 func TestS7_HardLinksShareAContent(t *testing.T) {
 	c := &collector{first: map[string]int{}}
-	require.NoError(t, c.member(RawMember{Name: ".git/HEAD", Kind: RawFile, Size: 3}, strings.NewReader("abc")))
-	require.NoError(t, c.member(RawMember{Name: "link", Kind: RawHardlink, Target: ".git/HEAD"}, nil))
-	require.NoError(t, c.member(RawMember{Name: "none", Kind: RawHardlink, Target: "link"}, nil))
+	require.NoError(t, c.member(rawMember{Name: ".git/HEAD", Kind: rawFile, Size: 3}, strings.NewReader("abc")))
+	require.NoError(t, c.member(rawMember{Name: "link", Kind: rawHardlink, Target: ".git/HEAD"}, nil))
+	require.NoError(t, c.member(rawMember{Name: "none", Kind: rawHardlink, Target: "link"}, nil))
 	require.Equal(t, c.members[0].Digest, c.members[1].Digest)
 	require.Equal(t, int64(3), c.members[1].Size)
 	require.NotEmpty(t, c.members[2].Fault)

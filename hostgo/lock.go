@@ -12,13 +12,13 @@ import (
 // maxWait bounds how long a sync waits for another one of the same workspace.
 const maxWait = 10 * time.Minute
 
-// AcquireLock takes the lock of one workspace, named by its real path, and
+// acquireLock takes the lock of one workspace, named by its real path, and
 // waits while another process holds it: at most ten minutes, or until ctx ends.
 // waiting, if not nil, is told once who holds it. The kernel ends the lock with
 // the process, so a dead holder blocks nobody (promise R5).
 //
 // The error is of [core.CodeBusy] or [core.CodeCancelled].
-func AcquireLock(ctx context.Context, realPath string, waiting func(holder string)) (release func() error, err error) {
+func acquireLock(ctx context.Context, realPath string, waiting func(holder string)) (release func() error, err error) {
 	bounded, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	if waiting == nil {

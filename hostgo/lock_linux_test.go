@@ -18,12 +18,12 @@ import (
 // and has it in its turn.
 func TestR5_OneHoldsALockAndTheOthersWait(t *testing.T) {
 	path := t.TempDir()
-	release, err := AcquireLock(t.Context(), path, nil)
+	release, err := acquireLock(t.Context(), path, nil)
 	require.NoError(t, err)
 	told, got := make(chan string, 10), make(chan func() error, 2)
 	for range 2 {
 		go func() {
-			release, err := AcquireLock(t.Context(), path, func(holder string) { told <- holder })
+			release, err := acquireLock(t.Context(), path, func(holder string) { told <- holder })
 			if err != nil {
 				panic(err)
 			}
@@ -45,12 +45,12 @@ func TestR5_OneHoldsALockAndTheOthersWait(t *testing.T) {
 // TestR5_WaitingForALockEndsWithItsContext is about a wait that was told of, and one that begins too late.
 func TestR5_WaitingForALockEndsWithItsContext(t *testing.T) {
 	path := t.TempDir()
-	release, err := AcquireLock(t.Context(), path, nil)
+	release, err := acquireLock(t.Context(), path, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for range 2 {
-		_, err = AcquireLock(ctx, path, func(string) { cancel() })
+		_, err = acquireLock(ctx, path, func(string) { cancel() })
 		require.ErrorIs(t, err, core.CodeCancelled)
 	}
 	require.NoError(t, release())
@@ -60,7 +60,7 @@ func TestR5_WaitingForALockEndsWithItsContext(t *testing.T) {
 
 func TestR5_ConnectionsToALockAreBounded(t *testing.T) {
 	path := t.TempDir()
-	release, err := AcquireLock(t.Context(), path, nil)
+	release, err := acquireLock(t.Context(), path, nil)
 	require.NoError(t, err)
 	var all []net.Conn
 	for range maxFollowers + 10 {
@@ -89,7 +89,7 @@ func TestR5_WhoeverHoldsTheNameOfALockDoesNotChooseWhatIsSaid(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	_, err = AcquireLock(ctx, path, func(holder string) {
+	_, err = acquireLock(ctx, path, func(holder string) {
 		require.Equal(t, "another process", holder)
 		cancel()
 	})

@@ -24,7 +24,7 @@ type mounts []string
 var layouts = []mounts{nil, {core.RuntimeDir}}
 
 // mount has a request fail where it renames something from one file system into another.
-func (w *world) mount(req ApplyRequest, m mounts) ApplyRequest {
+func (w *world) mount(req applyRequest, m mounts) applyRequest {
 	tops := map[uint64]string{}
 	for _, p := range append(m, "") {
 		full := filepath.Join(w.root, p)
@@ -90,11 +90,11 @@ func TestApplyDoesEverythingWhereSomethingIsMounted(t *testing.T) {
 				want[p] = "dir"
 			}
 			req := w.mount(w.request(list), m)
-			req.NoExchange = noExchange
-			results, err := Apply(t.Context(), req)
+			req.noExchange = noExchange
+			results, err := apply(t.Context(), req)
 			require.NoError(t, err)
 			for i := range results {
-				require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.Decisions[i].Path, results[i].Note)
+				require.Equal(t, merge.Done, results[i].Status, "%s: %+v", req.decisions[i].Path, results[i].Note)
 			}
 			require.Empty(t, cmp.Diff(want, w.tree()))
 			w.staysClean()
@@ -121,13 +121,13 @@ func TestD14_AMountThatTakesNothingStopsNoOther(t *testing.T) {
 	before := w.tree()
 	list = append(list, merge.Decision{Path: "x", Action: merge.Write, Want: w.body("x", "comes")})
 	req := w.mount(w.request(list), mounts{"m"})
-	req.Fault = func(point string) error {
+	req.fault = func(point string) error {
 		if strings.HasPrefix(point, "volume m") {
 			return syscall.EROFS
 		}
 		return nil
 	}
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.NoError(t, err)
 	for i, d := range list {
 		if results[i].Status == merge.Failed {
@@ -151,14 +151,14 @@ func TestAMountedDirectoryStays(t *testing.T) {
 	w := newWorld(t)
 	w.put("f", "mine")
 	req := w.request([]merge.Decision{{Path: "f", Action: merge.Write, Expect: fileEntry("f", "mine"), Want: w.body("f", "theirs")}})
-	req.NoExchange = true
-	req.Fault = func(point string) error {
+	req.noExchange = true
+	req.fault = func(point string) error {
 		if point == "rename f" {
 			return syscall.EBUSY
 		}
 		return nil
 	}
-	results, err := Apply(t.Context(), req)
+	results, err := apply(t.Context(), req)
 	require.NoError(t, err)
 	require.Equal(t, merge.Failed, results[0].Status)
 	require.Contains(t, results[0].Note.Detail, "another file system is mounted there")
@@ -174,14 +174,14 @@ func TestD12_AWriteIntoWhatWasCopiedOutOfAMountIsKept(t *testing.T) {
 		require.NoError(t, err)
 		defer f.Close()
 		req := w.mount(w.request([]merge.Decision{{Path: "m/f", Action: merge.Write, Displace: true, Expect: fileEntry("m/f", "mine"), Want: w.body("m/f", "theirs")}}), mounts{"m"})
-		req.Fault = func(p string) error {
+		req.fault = func(p string) error {
 			if p == point {
 				_, err := f.WriteString(" and more")
 				return err
 			}
 			return nil
 		}
-		results, err := Apply(t.Context(), req)
+		results, err := apply(t.Context(), req)
 		require.NoError(t, err)
 		require.Contains(t, contentsOf(w.tree()), "mine and more", point)
 		require.Equal(t, "theirs", w.tree()["m/f"])

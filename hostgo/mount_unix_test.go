@@ -23,13 +23,13 @@ func TestD6_ADirectoryIsCopiedOutOfAMount(t *testing.T) {
 		require.NoError(t, os.Symlink("f", filepath.Join(w.root, "m/d/l")))
 		require.NoError(t, syscall.Mkfifo(filepath.Join(w.root, "m/d/fifo"), 0o600))
 		req := w.mount(w.request([]merge.Decision{{Path: "m/d", Action: merge.Write, Displace: true, Expect: dirEntry("m/d"), Want: w.body("m/d", "theirs")}}), mounts{"m"})
-		req.Fault = func(point string) error {
+		req.fault = func(point string) error {
 			if full && point == "carried n0" {
 				return syscall.ENOSPC
 			}
 			return nil
 		}
-		results, err := Apply(t.Context(), req)
+		results, err := apply(t.Context(), req)
 		require.NoError(t, err)
 		if full {
 			require.Equal(t, merge.Failed, results[0].Status)

@@ -8,7 +8,7 @@ import (
 )
 
 // Preview says what a push and a pull would do now. It changes no file in
-// either tree, but finishes what an interrupted run left, as [Recover] does.
+// either tree, but finishes what an interrupted run left.
 func Preview(ctx context.Context, opts Options) (push, pull *Report, err error) {
 	opts.DryRun = true
 	if err := opts.checkAssets(); err != nil {

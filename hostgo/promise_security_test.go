@@ -1,11 +1,8 @@
 package hostgo_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,23 +24,6 @@ func link(t *testing.T, target, root, path string) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
 	require.NoError(t, os.Symlink(target, filepath.Join(root, path)))
-}
-
-// TestS1_AFileThatBecameALinkIsNotRead would send what lies outside.
-func TestS1_AFileThatBecameALinkIsNotRead(t *testing.T) {
-	b := newPair(t)
-	write(t, filepath.Dir(b.local), "outside", "secret")
-	require.NoError(t, os.Symlink("../outside", filepath.Join(b.local, "small")))
-	member := func(yield func(int, hostgo.Member) bool) {
-		yield(0, hostgo.Member{Name: "f", Entry: core.Entry{Path: "small", Kind: core.KindFile}})
-	}
-	var archive bytes.Buffer
-	a := hostgo.NewArchiveWriter(&archive)
-	require.NoError(t, a.AddAll(t.Context(), b.local, member, nil, func(_ int, _ *hostgo.Member, s hostgo.Sent) {
-		require.Equal(t, core.ProblemChanging, s.Problem)
-	}))
-	require.NoError(t, a.Close())
-	require.NotContains(t, archive.String(), "secret")
 }
 
 func TestS2_LinksThatLeadOutAreRefused(t *testing.T) {
@@ -224,82 +204,6 @@ func TestS6_ErrorsAreShortAndHoldNoPayload(t *testing.T) {
 	var exit *hostgo.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 3, exit.Status)
-}
-
-func TestS7_HostileMembersAreRefused(t *testing.T) {
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	for _, h := range []tar.Header{
-		{Name: "/etc/passwd", Typeflag: tar.TypeReg},
-		{Name: "../up", Typeflag: tar.TypeReg},
-		{Name: "a/../../up", Typeflag: tar.TypeReg},
-		{Name: "dev", Typeflag: tar.TypeChar},
-		{Name: "fifo", Typeflag: tar.TypeFifo},
-		{Name: "suid", Typeflag: tar.TypeReg, Mode: 0o4755},
-	} {
-		require.NoError(t, w.WriteHeader(&h))
-	}
-	require.NoError(t, w.Close())
-	var faults []string
-	_, err := hostgo.ReadArchives(t.Context(), &archive, hostgo.ArchiveLimits{}, func(m hostgo.RawMember, _ io.Reader) error {
-		if m.Fault != "" {
-			faults = append(faults, m.Name)
-		} else {
-			require.Equal(t, uint16(0o755), m.Mode)
-		}
-		return nil
-	})
-	require.NoError(t, err)
-	require.Equal(t, []string{"/etc/passwd", "../up", "a/../../up", "dev", "fifo"}, faults)
-}
-
-func TestS7_BoundsAreKept(t *testing.T) {
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	for range 3 {
-		require.NoError(t, w.WriteHeader(&tar.Header{Name: "name", Size: 10}))
-		_, err := w.Write(make([]byte, 10))
-		require.NoError(t, err)
-	}
-	require.NoError(t, w.Close())
-	none := func(hostgo.RawMember, io.Reader) error { return nil }
-	for _, l := range []hostgo.ArchiveLimits{{Members: 2}, {Bytes: 25}, {Path: 3}, {Names: 11}} {
-		_, err := hostgo.ReadArchives(t.Context(), bytes.NewReader(archive.Bytes()), l, none)
-		require.ErrorIs(t, err, core.CodeLimit, "%+v", l)
-	}
-	padded := func(n int64) io.Reader {
-		return io.MultiReader(bytes.NewReader(archive.Bytes()), bytes.NewReader(make([]byte, n)))
-	}
-	_, err := hostgo.ReadArchives(t.Context(), padded(1<<20), hostgo.ArchiveLimits{}, none)
-	require.NoError(t, err)
-	_, err = hostgo.ReadArchives(t.Context(), padded(32<<20), hostgo.ArchiveLimits{}, none)
-	require.ErrorIs(t, err, core.CodeCorrupt, "padding without end would never end")
-}
-
-// TestS7_AFileWithHolesIsRefused: a few bytes of an archive may stand for a file that no disk
-// holds. The scripts never ask for such members.
-func TestS7_AFileWithHolesIsRefused(t *testing.T) {
-	for _, format := range []string{"oldgnu", "pax"} {
-		dir := t.TempDir()
-		write(t, dir, "plain", "1")
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "holes"), nil, 0o644))
-		require.NoError(t, os.Truncate(filepath.Join(dir, "holes"), 1<<40))
-		var archive bytes.Buffer
-		for range 2 {
-			tar := exec.Command("tar", "--sparse", "--format="+format, "-C", dir, "-cf", "-", "holes", "plain")
-			out, err := tar.Output()
-			require.NoError(t, err)
-			archive.Write(out)
-		}
-		var got []string
-		_, err := hostgo.ReadArchives(t.Context(), &archive, hostgo.ArchiveLimits{Bytes: 1 << 30}, func(m hostgo.RawMember, body io.Reader) error {
-			got = append(got, m.Name+": "+m.Fault)
-			return nil
-		})
-		require.NoError(t, err)
-		require.Equal(t, []string{"holes: a device, FIFO or something unknown", "plain: "}, got[:2])
-		require.Len(t, got, 4)
-	}
 }
 
 // TestS7_AHardLinkToOutsideIsNoFile has tar itself make the member.

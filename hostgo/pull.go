@@ -42,8 +42,8 @@ func (s *session) pull(ctx context.Context) error {
 	}
 	s.enter(StageApply)
 	s.request.Remote = nil // a tree that nothing asks for again, as is the workspace's once all is applied
-	results, applyErr := Apply(ctx, ApplyRequest{Root: s.root, Run: s.run, StateDir: s.state.dir, Decisions: p.Decisions.List(),
-		Bodies: &bodies{stage: stage, root: s.root, local: &s.request.Local}})
+	results, applyErr := apply(ctx, applyRequest{root: s.root, run: s.run, stateDir: s.state.dir, decisions: p.Decisions.List(),
+		bodies: &bodies{stage: stage, root: s.root, local: &s.request.Local}})
 	s.request.Local = core.Snapshot{}
 	if results == nil && applyErr != nil {
 		return applyErr
@@ -66,7 +66,7 @@ func (s *session) pull(ctx context.Context) error {
 }
 
 // planPull surveys the sandbox and asks the core until it knows what to do.
-func (s *session) planPull(ctx context.Context, stage *Stage, contents *contents) (*plan.Plan, error) {
+func (s *session) planPull(ctx context.Context, stage *stage, contents *contents) (*plan.Plan, error) {
 	var err error
 	s.request.Fetched = stage.Digests()
 	if s.request.Remote, err = s.survey(ctx, stage); err != nil {
@@ -88,7 +88,7 @@ func (s *session) planPull(ctx context.Context, stage *Stage, contents *contents
 
 // gather answers the needs of text merges. Whatever can't be had, or is not the
 // bytes that were asked for any more, is missing, and the merge a conflict.
-func (s *session) gather(needs []merge.Need, stage *Stage, contents *contents) []plan.Content {
+func (s *session) gather(needs []merge.Need, stage *stage, contents *contents) []plan.Content {
 	out := make([]plan.Content, 0, 3*len(needs))
 	for _, n := range needs {
 		out = append(out, answer(n.Base, contents.get(n.Base)))
@@ -137,7 +137,7 @@ func openBelow(root, path string) (*tree.File, error) {
 // bodies finds a content in the stage, or in a workspace file that had it when
 // it was scanned. Apply checks the digest of what it copies.
 type bodies struct {
-	stage *Stage
+	stage *stage
 	root  string
 	local *core.Snapshot
 	paths map[core.Digest]string
@@ -165,7 +165,7 @@ func (b *bodies) Open(d core.Digest) (io.ReadCloser, error) {
 
 // keepPulled stores the contents that base now speaks of, for text merges to
 // come.
-func (s *session) keepPulled(p *plan.Plan, results []merge.Result, stage *Stage, contents *contents, base *core.Base) error {
+func (s *session) keepPulled(p *plan.Plan, results []merge.Result, stage *stage, contents *contents, base *core.Base) error {
 	decisions := p.Decisions.Reader()
 	for i := range decisions.Len() {
 		d := decisions.At(i)
@@ -188,7 +188,7 @@ func (s *session) keepPulled(p *plan.Plan, results []merge.Result, stage *Stage,
 // openStage opens the folder for downloaded bodies. Those that a pull fetched
 // before it was cut off are still there, and need not be fetched again; cleanup
 // keeps them until a pull is done. A dry run has a folder of its own.
-func (s *session) openStage() (stage *Stage, cleanup func(done bool), err error) {
+func (s *session) openStage() (stage *stage, cleanup func(done bool), err error) {
 	if s.opts.DryRun {
 		dir, err := os.MkdirTemp("", "syncplan-")
 		if err != nil {
@@ -198,14 +198,14 @@ func (s *session) openStage() (stage *Stage, cleanup func(done bool), err error)
 			}
 			return nil, nil, e
 		}
-		stage, err = NewStage(dir)
+		stage, err = newStage(dir)
 		return stage, func(bool) { os.RemoveAll(dir) }, err
 	}
 	dir := filepath.Join(s.state.dir, "bodies")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, ioError("no folder for downloads can be made", dir, err)
 	}
-	stage, err = NewStage(dir)
+	stage, err = newStage(dir)
 	return stage, func(done bool) {
 		if done || len(stage.sizes) == 0 {
 			os.RemoveAll(dir)

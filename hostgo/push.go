@@ -228,7 +228,7 @@ func (u *upload) send(ctx context.Context, asset string, take func(io.Reader) er
 }
 
 // members yields what travels, with the index of its upload.
-func (u *upload) members(yield func(int, Member) bool) {
+func (u *upload) members(yield func(int, member) bool) {
 	uploads := u.plan.UploadReader()
 	for i := range uploads.Len() {
 		up := uploads.At(i)
@@ -240,7 +240,7 @@ func (u *upload) members(yield func(int, Member) bool) {
 		if e.Kind == core.KindDir {
 			e.Mode |= 0o700
 		}
-		if !yield(up.Number, Member{Name: up.Name(), Entry: e}) {
+		if !yield(up.Number, member{Name: up.Name(), Entry: e}) {
 			return
 		}
 	}
@@ -255,9 +255,9 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 	}
 	s := u.session
 	m := &meter{session: s}
-	a := NewArchiveWriter(meteredWriter{w, m})
+	a := newArchiveWriter(meteredWriter{w, m})
 	a.Overwrite = s.opts.Dialect == plan.Classic
-	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, member *Member, got Sent) {
+	err := a.AddAll(ctx, s.root, u.members, u.contents.add, func(i int, member *member, got sentMember) {
 		u.note(i, member, got)
 		m.over()
 	})
@@ -284,7 +284,7 @@ func (u *upload) write(ctx context.Context, w io.Writer, asset string) error {
 }
 
 // note takes down what was sent of an upload.
-func (u *upload) note(i int, m *Member, got Sent) {
+func (u *upload) note(i int, m *member, got sentMember) {
 	s, e := u.session, &m.Entry
 	u.sent.Add(i, got.Digest, got.Size)
 	if got.Problem != "" || got.Name != "" {

@@ -40,7 +40,7 @@ var errChanging = errors.New("it changed each time it was read")
 // aheadJob is a member on its way through readAhead, with a number of the caller's.
 type aheadJob struct {
 	number int
-	member Member
+	member member
 	file   readFile
 }
 
@@ -55,7 +55,7 @@ type batch struct {
 func (b *batch) full() bool { return len(b.jobs) == batchMembers || b.bytes >= batchBytes }
 
 // add appends a member, which is read ahead if it is a small file.
-func (b *batch) add(number int, m *Member) {
+func (b *batch) add(number int, m *member) {
 	b.jobs = append(b.jobs, aheadJob{number: number, member: *m})
 	if readsAhead(&m.Entry) {
 		b.bytes += m.Entry.Size
@@ -86,7 +86,7 @@ type ahead struct {
 // readAhead yields each member and the file that was read for it, while the next
 // ones are being read. What is yielded holds until the next one is asked for. It
 // ends early when ctx does.
-func readAhead(ctx context.Context, top *tree.Dir, members iter.Seq2[int, Member], hashing *stopwatch) iter.Seq[*aheadJob] {
+func readAhead(ctx context.Context, top *tree.Dir, members iter.Seq2[int, member], hashing *stopwatch) iter.Seq[*aheadJob] {
 	return func(yield func(*aheadJob) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var wait sync.WaitGroup
@@ -114,7 +114,7 @@ func readAhead(ctx context.Context, top *tree.Dir, members iter.Seq2[int, Member
 }
 
 // fill makes batches of the members until they or ctx end.
-func (a *ahead) fill(ctx context.Context, members iter.Seq2[int, Member]) {
+func (a *ahead) fill(ctx context.Context, members iter.Seq2[int, member]) {
 	defer close(a.order)
 	defer close(a.jobs)
 	b := a.empty()

@@ -12,31 +12,31 @@ import (
 	"github.com/paperclipai/syncplan/hostgo/internal/tree"
 )
 
-// Recovered is what finishing an interrupted run found.
-type Recovered struct{ Problems []core.Problem }
+// recovered is what finishing an interrupted run found.
+type recovered struct{ Problems []core.Problem }
 
-// Recover finishes what a killed run left: it puts back what lies under a
+// recoverWorkspace finishes what a killed run left: it puts back what lies under a
 // journalled name while its path is absent, keeps edits that were displaced, and
 // removes the rest of the run's staging. It may be interrupted itself and run
 // again. A staging folder that no journal here speaks of is left and reported.
 // The caller holds the workspace's lock.
-func Recover(ctx context.Context, root, stateDir string) (*Recovered, error) {
-	return recoverIn(ctx, ApplyRequest{Root: root, StateDir: stateDir})
+func recoverWorkspace(ctx context.Context, root, stateDir string) (*recovered, error) {
+	return recoverIn(ctx, applyRequest{root: root, stateDir: stateDir})
 }
 
-func recoverIn(ctx context.Context, req ApplyRequest) (*Recovered, error) {
-	out := &Recovered{}
-	top, err := tree.Open(req.Root)
+func recoverIn(ctx context.Context, req applyRequest) (*recovered, error) {
+	out := &recovered{}
+	top, err := tree.Open(req.root)
 	if err != nil {
-		return nil, ioError("the workspace can't be opened", req.Root, err)
+		return nil, ioError("the workspace can't be opened", req.root, err)
 	}
 	defer top.Close()
-	j, err := readJournal(req.StateDir)
+	j, err := readJournal(req.stateDir)
 	if errors.Is(err, core.CodeCorrupt) {
 		// Nothing in staging is touched: it may hold the only copy of something.
 		out.add(core.RuntimeDir+"/staging", "the journal of an interrupted run is damaged; versions of your files may lie here")
-		if err := os.Rename(journalPath(req.StateDir), journalPath(req.StateDir)+".damaged"); err != nil {
-			return nil, ioError("the damaged journal can't be put aside", req.StateDir, err)
+		if err := os.Rename(journalPath(req.stateDir), journalPath(req.stateDir)+".damaged"); err != nil {
+			return nil, ioError("the damaged journal can't be put aside", req.stateDir, err)
 		}
 		return out, nil
 	}
@@ -51,14 +51,14 @@ func recoverIn(ctx context.Context, req ApplyRequest) (*Recovered, error) {
 	return out, out.findStale(top)
 }
 
-func (r *Recovered) add(path, detail string) {
+func (r *recovered) add(path, detail string) {
 	r.Problems = append(r.Problems, core.Problem{Path: path, Code: core.ProblemStaleStaging, Detail: detail})
 }
 
 const staleDetail = "left by a run with another state folder; versions of your files may lie here"
 
 // findStale reports staging folders of other state folders.
-func (r *Recovered) findStale(top *tree.Dir) error {
+func (r *recovered) findStale(top *tree.Dir) error {
 	dir, err := top.Walk(core.RuntimeDir + "/staging")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrNotDir) {
 		return nil
@@ -78,15 +78,15 @@ func (r *Recovered) findStale(top *tree.Dir) error {
 	return nil
 }
 
-func recoverRun(ctx context.Context, top *tree.Dir, j *journal, req ApplyRequest, out *Recovered) error {
-	req.Run = j.Run
+func recoverRun(ctx context.Context, top *tree.Dir, j *journal, req applyRequest, out *recovered) error {
+	req.run = j.Run
 	a := &applier{ctx: ctx, req: &req, journal: j, root: top, volumes: map[string]*volume{}, touched: map[string]bool{}}
 	defer a.close()
 	if err := a.reopen(); err != nil {
 		return err
 	}
 	if a.home == nil {
-		return removeJournal(req.StateDir)
+		return removeJournal(req.stateDir)
 	}
 	for i := range j.Records {
 		if err := ctx.Err(); err != nil {
@@ -103,21 +103,21 @@ func recoverRun(ctx context.Context, top *tree.Dir, j *journal, req ApplyRequest
 // others are there it is made again.
 func (a *applier) reopen() error {
 	for _, path := range a.journal.Volumes {
-		switch v, err := openVolume(a.root, path, a.req.Run); {
+		switch v, err := openVolume(a.root, path, a.req.run); {
 		case err == nil:
 			a.volumes[path] = v
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, tree.ErrNotDir):
 			return ioError("the staging folder can't be opened", path, err)
 		}
 	}
-	home, err := a.root.Walk(core.RuntimeDir + "/staging/" + a.req.Run)
+	home, err := a.root.Walk(core.RuntimeDir + "/staging/" + a.req.run)
 	switch {
 	case err == nil:
 		a.home = home
 	case !errors.Is(err, fs.ErrNotExist):
 		return ioError("the staging folder can't be opened", core.RuntimeDir, err)
 	case len(a.volumes) > 0:
-		a.home, err = a.runtimeDir("staging/" + a.req.Run)
+		a.home, err = a.runtimeDir("staging/" + a.req.run)
 		return err
 	}
 	return nil
@@ -125,9 +125,9 @@ func (a *applier) reopen() error {
 
 // recoverOne decides by what lies in staging: under n<i> the new entry, or after
 // an exchange the old one; under o<i> an old one that was moved.
-func (a *applier) recoverOne(r *journalRecord, out *Recovered) error {
+func (a *applier) recoverOne(r *journalRecord, out *recovered) error {
 	was, now := r.Old.entry(), r.New.entry()
-	a.req.Decisions = []merge.Decision{{Path: r.Path, Dest: r.Path}}
+	a.req.decisions = []merge.Decision{{Path: r.Path, Dest: r.Path}}
 	staging, moved := a.staging(0), movedName(r.Index)
 	if _, err := staging.Lstat(moved); err == nil {
 		dir, name, err := a.enter(r.Path)
@@ -158,7 +158,7 @@ func (a *applier) isOld(name string, was *core.Entry) bool {
 
 // keep moves an old version to where displaced ones go, unless it is the one
 // that the plan meant to drop.
-func (a *applier) keep(r *journalRecord, name string, was *core.Entry, out *Recovered) error {
+func (a *applier) keep(r *journalRecord, name string, was *core.Entry, out *recovered) error {
 	if !r.Displace && a.isOld(name, was) {
 		return nil
 	}

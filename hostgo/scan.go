@@ -25,15 +25,15 @@ type ScanOptions struct {
 	Rules    *core.Rules                  // what is left out; nil is no more than always
 	Workers  int                          // directories and files read at a time; 0 is one a processor, at most 8
 	Progress func(files int, bytes int64) // called from one goroutine at a time; may be nil
-	Cache    *ScanCache                   // digests of an earlier scan; may be nil
-	// NextCache is a file that a cache for the next scan is written to, unless the
+	cache    *scanCache                   // digests of an earlier scan; may be nil
+	// nextCache is a file that a cache for the next scan is written to, unless the
 	// one given is as good; "" is none.
-	NextCache string
-	// NoDigests leaves files unread, for a first push, which hashes what it sends.
-	NoDigests bool
-	// Like returns a tree of which the snapshot shares what is the same, such as
+	nextCache string
+	// noDigests leaves files unread, for a first push, which hashes what it sends.
+	noDigests bool
+	// like returns a tree of which the snapshot shares what is the same, such as
 	// base. It is asked once all is read; nil is none.
-	Like func() core.Tree
+	like func() core.Tree
 }
 
 // Scanned is a tree and the states of the repositories in it.
@@ -136,7 +136,7 @@ func newReader() *reader { return &reader{sha256.New(), make([]byte, 128<<10)} }
 // dir scans the directory d, which it closes, at path.
 func (s *scanner) dir(d *tree.Dir, path string, r *reader) *folder {
 	defer d.Close()
-	f, at := &folder{path: path}, &place{d, path, s.opts.Cache.folder(path, s.clock)}
+	f, at := &folder{path: path}, &place{d, path, s.opts.cache.folder(path, s.clock)}
 	names, err := d.Names()
 	if err != nil {
 		s.incompleteDir(path, err)
@@ -281,7 +281,7 @@ func (s *scanner) file(at *place, name string, e core.Entry, info tree.Info, r *
 			return e, info, true
 		}
 		s.fresh.Add(1)
-		if s.opts.NoDigests {
+		if s.opts.noDigests {
 			e.Size = info.Size
 			s.count(e.Size)
 			return e, tree.Info{}, true
@@ -404,10 +404,10 @@ func (s *scanner) occupy(path string) {
 }
 
 func (s *scanner) result(top *folder) *Scanned {
-	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.NoDigests}}
+	out := &Scanned{Snapshot: core.Snapshot{Unread: s.opts.noDigests}}
 	var tree core.TreeBuilder
-	if s.opts.Like != nil {
-		tree.Like = s.opts.Like()
+	if s.opts.like != nil {
+		tree.Like = s.opts.like()
 	}
 	top.addTo(&tree)
 	out.Snapshot.Entries = tree.Tree()
@@ -435,12 +435,12 @@ func (f *folder) addTo(tree *core.TreeBuilder) {
 // saveCache writes what the next scan may rely on, unless that is what this one
 // was given, which is let go: it is as large as the snapshot.
 func (s *scanner) saveCache(root string, top *folder) error {
-	old := s.opts.Cache
-	s.opts.Cache = nil
-	if s.opts.NextCache == "" || s.opts.NoDigests || old != nil && s.fresh.Load() == 0 && s.reused.Load() == int64(old.files) {
+	old := s.opts.cache
+	s.opts.cache = nil
+	if s.opts.nextCache == "" || s.opts.noDigests || old != nil && s.fresh.Load() == 0 && s.reused.Load() == int64(old.files) {
 		return nil
 	}
-	c, err := newCacheWriter(s.opts.NextCache, root, s.clock)
+	c, err := newCacheWriter(s.opts.nextCache, root, s.clock)
 	if err != nil {
 		return err
 	}

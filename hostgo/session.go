@@ -52,7 +52,7 @@ func open(ctx context.Context, op merge.Direction, opts Options) (*session, erro
 		return nil, err
 	}
 	s.enter(StageLock)
-	release, err := AcquireLock(ctx, s.root, s.opts.Waiting)
+	release, err := acquireLock(ctx, s.root, s.opts.Waiting)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (s *session) resolve() error {
 }
 
 func (s *session) begin(ctx context.Context) error {
-	recovered, err := Recover(ctx, s.root, s.state.dir)
+	recovered, err := recoverWorkspace(ctx, s.root, s.state.dir)
 	if err != nil {
 		return err
 	}
@@ -199,8 +199,8 @@ type scanResult struct {
 // nothing of the session: the request is in use meanwhile. base returns the tree
 // that most of the workspace is like.
 func (s *session) scanWorkspace(ctx context.Context, base func() core.Tree) scanResult {
-	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Workers: s.scanWorkers(), NoDigests: s.first, Like: base,
-		Cache: s.state.loadCache(s.root), NextCache: s.state.cachePath(),
+	scanned, err := Scan(ctx, s.root, ScanOptions{Rules: s.rules, Workers: s.scanWorkers(), noDigests: s.first, like: base,
+		cache: s.state.loadCache(s.root), nextCache: s.state.cachePath(),
 		Progress: func(files int, bytes int64) { s.show(StageScan, files, bytes) }})
 	return scanResult{scanned, err}
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/paperclipai/syncplan/core"
 )
 
-// Stage keeps bodies from a sandbox under their digests, so that no name from
+// stage keeps bodies from a sandbox under their digests, so that no name from
 // there ever touches the disk (promise S7).
-type Stage struct {
+type stage struct {
 	dir   string
 	sizes map[core.Digest]int64
 }
 
-// NewStage returns a stage in a folder that belongs to it alone, with what an
+// newStage returns a stage in a folder that belongs to it alone, with what an
 // earlier one kept there.
-func NewStage(dir string) (*Stage, error) {
+func newStage(dir string) (*stage, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, ioError("the folder for downloads can't be used", dir, err)
@@ -27,7 +27,7 @@ func NewStage(dir string) (*Stage, error) {
 	if !info.IsDir() {
 		return nil, &core.Error{Code: core.CodeIO, Path: dir, Message: "the folder for downloads is no folder"}
 	}
-	s := &Stage{dir, map[core.Digest]int64{}}
+	s := &stage{dir, map[core.Digest]int64{}}
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, ioError("the folder for downloads can't be used", dir, err)
@@ -45,7 +45,7 @@ func NewStage(dir string) (*Stage, error) {
 
 // intact reports whether a kept content is what its name says: the run that
 // wrote it may have died half way.
-func (s *Stage) intact(d core.Digest) bool {
+func (s *stage) intact(d core.Digest) bool {
 	f, err := os.Open(s.path(d))
 	if err != nil {
 		return false
@@ -57,7 +57,7 @@ func (s *Stage) intact(d core.Digest) bool {
 }
 
 // Digests lists the contents that are here, in no order.
-func (s *Stage) Digests() []core.Digest {
+func (s *stage) Digests() []core.Digest {
 	out := make([]core.Digest, 0, len(s.sizes))
 	for d := range s.sizes {
 		out = append(out, d)
@@ -67,7 +67,7 @@ func (s *Stage) Digests() []core.Digest {
 
 // PutUnless reads a body of the given size, in bytes, and keeps it unless known
 // says that its content is not needed. A body that ends early is an error.
-func (s *Stage) PutUnless(r io.Reader, size int64, known func(core.Digest) bool) (d core.Digest, staged bool, err error) {
+func (s *stage) PutUnless(r io.Reader, size int64, known func(core.Digest) bool) (d core.Digest, staged bool, err error) {
 	if size <= smallFile {
 		return s.putSmall(r, size, known)
 	}
@@ -99,7 +99,7 @@ func (s *Stage) PutUnless(r io.Reader, size int64, known func(core.Digest) bool)
 	return d, true, nil
 }
 
-func (s *Stage) putSmall(r io.Reader, size int64, known func(core.Digest) bool) (core.Digest, bool, error) {
+func (s *stage) putSmall(r io.Reader, size int64, known func(core.Digest) bool) (core.Digest, bool, error) {
 	var b bytes.Buffer
 	if _, err := io.Copy(&b, io.LimitReader(r, size)); err != nil {
 		return core.Digest{}, false, err
@@ -129,16 +129,16 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *Stage) path(d core.Digest) string { return filepath.Join(s.dir, d.String()) }
+func (s *stage) path(d core.Digest) string { return filepath.Join(s.dir, d.String()) }
 
 // Has reports whether the content is here.
-func (s *Stage) Has(d core.Digest) bool {
+func (s *stage) Has(d core.Digest) bool {
 	_, ok := s.sizes[d]
 	return ok
 }
 
 // Open opens a content.
-func (s *Stage) Open(d core.Digest) (io.ReadCloser, error) {
+func (s *stage) Open(d core.Digest) (io.ReadCloser, error) {
 	f, err := os.Open(s.path(d))
 	if err != nil {
 		return nil, ioError("a download can't be read again", s.dir, err)
@@ -147,7 +147,7 @@ func (s *Stage) Open(d core.Digest) (io.ReadCloser, error) {
 }
 
 // Bytes returns a content of at most max bytes.
-func (s *Stage) Bytes(d core.Digest, max int64) ([]byte, error) {
+func (s *stage) Bytes(d core.Digest, max int64) ([]byte, error) {
 	size, ok := s.sizes[d]
 	if !ok || size > max {
 		return nil, &core.Error{Code: core.CodeLimit, Message: "the content is not staged or too large"}

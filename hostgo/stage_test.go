@@ -25,7 +25,7 @@ func TestD5_AStageKeepsWhatIsWholeAlone(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "new-1"), []byte("whole"), 0o600))
 	require.NoError(t, os.MkdirAll(name("a folder")+"/in", 0o700))
 	require.NoError(t, os.Symlink(name("whole"), name("a link")))
-	s, err := NewStage(dir)
+	s, err := newStage(dir)
 	require.NoError(t, err)
 	require.Equal(t, []core.Digest{core.Sum("whole")}, s.Digests())
 	left, err := os.ReadDir(dir)
@@ -41,7 +41,7 @@ func TestD5_AStageKeepsWhatIsWholeAlone(t *testing.T) {
 		_, err := s.Bytes(core.Sum(tt.content), tt.max)
 		require.ErrorIs(t, err, core.CodeLimit)
 	}
-	_, err = NewStage(name("whole"))
+	_, err = newStage(name("whole"))
 	require.ErrorIs(t, err, core.CodeIO, "no folder")
 }
 
@@ -50,7 +50,7 @@ func TestD5_AStageTakesABodyOnce(t *testing.T) {
 	for _, size := range []int{0, smallFile, smallFile + 1} {
 		dir := t.TempDir()
 		closesAll(t, dir)
-		s, err := NewStage(dir)
+		s, err := newStage(dir)
 		require.NoError(t, err)
 		content := strings.Repeat("x", size)
 		d := core.Sum(content)

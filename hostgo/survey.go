@@ -29,7 +29,7 @@ const maxSurveyText = 2 << 30
 // answer can't be relied on, because the script or the listing that an earlier
 // run left there is gone, altered or contradicts what was told then, it asks
 // again for everything.
-func (s *session) survey(ctx context.Context, stage *Stage) (*plan.Remote, error) {
+func (s *session) survey(ctx context.Context, stage *stage) (*plan.Remote, error) {
 	for {
 		p, err := plan.Next(s.request)
 		if err != nil {
@@ -118,7 +118,7 @@ func (s *session) look(ctx context.Context, p *plan.Plan, read func(give func(io
 }
 
 // fetch brings the contents that a survey did not.
-func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
+func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *stage) error {
 	for _, f := range p.Fetch {
 		s.request.Fetched = append(s.request.Fetched, f.Digest)
 	}
@@ -137,7 +137,7 @@ func (s *session) fetch(ctx context.Context, p *plan.Plan, stage *Stage) error {
 }
 
 // download reads one survey from the sandbox.
-func (s *session) download(ctx context.Context, give func(io.Writer) error, stage *Stage) (*plan.Remote, error) {
+func (s *session) download(ctx context.Context, give func(io.Writer) error, stage *stage) (*plan.Remote, error) {
 	if s.opts.Dialect == plan.Classic {
 		return s.downloadClassic(ctx, give, stage)
 	}
@@ -149,14 +149,14 @@ func (s *session) download(ctx context.Context, give func(io.Writer) error, stag
 }
 
 // downloadClassic reads the one archive of the whole workspace.
-func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) error, stage *Stage) (*plan.Remote, error) {
+func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) error, stage *stage) (*plan.Remote, error) {
 	if err := s.scanned(); err != nil {
 		return nil, err
 	}
 	s.enter(StageReceive)
 	src, finish := s.openRemote(ctx, give)
 	c := newCollector(s, stage)
-	_, err := ReadArchives(ctx, src, ArchiveLimits{Single: true}, c.member)
+	_, err := readArchives(ctx, src, archiveLimits{Single: true}, c.member)
 	if err := finish(err); err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (s *session) downloadClassic(ctx context.Context, give func(io.Writer) erro
 
 // receive reads one download: the members of its archives, the text after them,
 // and the digest of all but the tail.
-func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage *Stage) ([]plan.SurveyMember, string, core.Digest, error) {
+func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage *stage) ([]plan.SurveyMember, string, core.Digest, error) {
 	src, finish := s.openRemote(ctx, give)
 	begun := bufio.NewReaderSize(src, 4096)
 	_, _ = begun.Peek(1) // waits; an error comes again with the next read
@@ -176,7 +176,7 @@ func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage
 	s.enter(StageReceive)
 	tail := newTailReader(unzipped(begun), plan.SurveyTail)
 	c := newCollector(s, stage)
-	rest, err := ReadArchives(ctx, tail, ArchiveLimits{Text: plan.SurveyText}, c.member)
+	rest, err := readArchives(ctx, tail, archiveLimits{Text: plan.SurveyText}, c.member)
 	var text strings.Builder
 	if err == nil {
 		_, err = io.Copy(&text, io.LimitReader(rest, maxSurveyText))
@@ -213,29 +213,29 @@ func (s *session) openRemote(ctx context.Context, give func(io.Writer) error) (i
 // collector turns archive members into survey members.
 type collector struct {
 	session *session
-	stage   *Stage // nil: bodies are hashed and dropped
+	stage   *stage // nil: bodies are hashed and dropped
 	members []plan.SurveyMember
 	first   map[string]int // the members that are files by name, for hard links
 	kept    int64          // bytes of members that are kept in memory
 	meter   meter
 }
 
-func newCollector(s *session, stage *Stage) *collector {
+func newCollector(s *session, stage *stage) *collector {
 	return &collector{session: s, stage: stage, first: map[string]int{}, meter: meter{session: s}}
 }
 
-func (c *collector) member(raw RawMember, body io.Reader) error {
+func (c *collector) member(raw rawMember, body io.Reader) error {
 	m := plan.SurveyMember{Name: raw.Name, Mode: raw.Mode, Size: raw.Size, Target: raw.Target, Fault: raw.Fault}
 	var err error
 	switch {
 	case raw.Fault != "":
-	case raw.Kind == RawDir:
+	case raw.Kind == rawDir:
 		m.Kind = core.KindDir
-	case raw.Kind == RawLink:
+	case raw.Kind == rawLink:
 		m.Kind = core.KindLink
-	case raw.Kind == RawHardlink:
+	case raw.Kind == rawHardlink:
 		err = c.hardlink(&m, raw)
-	case raw.Kind == RawFile:
+	case raw.Kind == rawFile:
 		m.Kind = core.KindFile
 		err = c.file(&m, body)
 	}
@@ -244,7 +244,7 @@ func (c *collector) member(raw RawMember, body io.Reader) error {
 }
 
 // hardlink gives a second name of a file the content of the first, which is staged now if it was only kept in memory.
-func (c *collector) hardlink(m *plan.SurveyMember, raw RawMember) (err error) {
+func (c *collector) hardlink(m *plan.SurveyMember, raw rawMember) (err error) {
 	i, ok := c.first[raw.Target]
 	if !ok {
 		m.Fault = "a hard link to something outside the workspace"

@@ -84,14 +84,14 @@ func (w *world) body(path, content string) *core.Entry {
 	return e
 }
 
-func (w *world) request(decisions []merge.Decision) ApplyRequest {
+func (w *world) request(decisions []merge.Decision) applyRequest {
 	w.runs++
 	for i := range decisions {
 		if decisions[i].Dest == "" {
 			decisions[i].Dest = decisions[i].Path
 		}
 	}
-	return ApplyRequest{Root: w.root, Run: fmt.Sprintf("run%05d", w.runs), StateDir: w.state, Decisions: decisions, Bodies: w.bodies}
+	return applyRequest{root: w.root, run: fmt.Sprintf("run%05d", w.runs), stateDir: w.state, decisions: decisions, bodies: w.bodies}
 }
 
 // tree maps each path to what it is; what is kept in displaced counts by its
