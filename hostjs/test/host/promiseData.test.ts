@@ -109,6 +109,9 @@ test("a preview changes nothing", async (t) => {
   assert.deepEqual(listing(p.sandbox), { b: "644 2" });
 });
 
+/** The length of what a compressed download begins with: a time and such, of which nothing depends on. */
+const zipHeader = 10;
+
 test("D5: a damaged download writes nothing", async (t) => {
   const p = new Pair(t);
   for (let i = 0; i < 20; i++) p.here(`d/f${i}`, "content\n".repeat(i));
@@ -126,9 +129,8 @@ test("D5: a damaged download writes nothing", async (t) => {
       ...methodsOf(plain),
       readFile: async (name) => {
         const data = Buffer.from((await plain.readFile(name)) as Buffer);
-        const at = random(data.length);
-        if (i % 2 === 0) return data.subarray(0, at);
-        data[at]! ^= 1 << random(8);
+        if (i % 2 === 0) return data.subarray(0, random(data.length));
+        data[zipHeader + random(data.length - zipHeader)]! ^= 1 << random(8);
         return data;
       },
     };
