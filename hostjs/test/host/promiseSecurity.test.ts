@@ -163,6 +163,13 @@ test("S7: a hard link is a file of the sandbox", async (t) => {
   assert.equal(read(p.local, "h2"), "outside");
 });
 
+test("S7: a hard link to what the archive does not hold is refused", () => {
+  const collector = new Collector({ core: { keepsData: () => false } } as unknown as Session, undefined);
+  collector.member({ name: Buffer.from("h"), kind: "hardlink", mode: 0o644, size: 0, target: Buffer.from("etc/passwd"), fault: "" });
+  const [{ kind, fault, digest } = {}] = collector.members;
+  assert.deepEqual({ kind, fault, digest }, { kind: "none", fault: "a hard link to something outside the workspace", digest: undefined });
+});
+
 test("S7: many repository files are not held in memory", () => {
   const collector = new Collector({ core: { keepsData: () => true } } as unknown as Session, undefined);
   for (let n = 0; n < 3; n++) {
