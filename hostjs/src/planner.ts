@@ -361,14 +361,19 @@ class Attachments {
   }
 
   request(r: Request): object {
-    const { local, remote, contents, ...rest } = r;
+    const { base, local, remote, contents, ...rest } = r;
     return {
       format_version: 1,
       ...rest,
+      ...(base && { base: this.base(base) }),
       ...(local && { local: this.snapshot(local) }),
       ...(remote && { remote: this.remote(remote) }),
       ...(contents && { contents: contents.map((c: Content) => (c.data ? { ...c, data: this.add(c.data) } : c)) }),
     };
+  }
+
+  private base(b: NonNullable<PlanRequest["base"]>): Base | Kept | object {
+    return "entries" in b && b.entries instanceof Uint8Array ? { ...b, entries: this.add(b.entries) } : b;
   }
 
   private remote(r: NonNullable<PlanRequest["remote"]>): Remote | Kept | object {

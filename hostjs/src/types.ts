@@ -198,8 +198,8 @@ export interface PlanRequest {
   preview?: boolean;
   /** 32 lower-case hexadecimal digits, fresh and random; for a sandbox that has none. */
   marker: string;
-  /** Absent before the first sync. */
-  base?: Base | Kept;
+  /** Absent before the first sync. Its entries may be those of a snapshot in binary form. */
+  base?: Base | (Omit<Base, "entries"> & { entries: Uint8Array }) | Kept;
   /** The workspace now. */
   local?: SnapshotInput;
   local_repos?: readonly Repo[];

@@ -22,7 +22,7 @@ export interface DirectorySnapshot {
 }
 
 /**
- * Reads a directory. Excluded are exact relative paths from its root, with all below
+ * Reads a directory; one that is not there is empty. Excluded are exact relative paths from its root, with all below
  * them. It rejects with a PlannerError where anything else can't be read; FIFOs,
  * sockets and devices are left out.
  */
@@ -30,6 +30,7 @@ export async function captureDirectorySnapshot(root: string, options: { exclude?
   assertKind(root, "root", "a string");
   assertFields(options, "options", {}, { exclude: "a list of strings", signal: "an AbortSignal" });
   const exclude = [...new Set(options.exclude ?? [])];
+  if (!(await exists(root))) return { exclude, entries: new Map() };
   const outcome = await inWorker({ task: "capture", capture: { root: await realPath(root), exclude } }, undefined, options);
   if (outcome.error) throw outcome.error;
   return { exclude, entries: outcome.entries };
@@ -40,8 +41,9 @@ export interface DirectoryMerge {
   /** What both were when they agreed last. What it excludes is left alone. */
   baseline: DirectorySnapshot;
   sourceDir: string;
+  /** It is made where it is not there. */
   targetDir: string;
-  /** Called when it is known what is going to change, before the first change. */
+  /** Called once the source was read, before the target is: what it changes there is merged. */
   beforeApply?: () => void | Promise<void>;
   /** The default, "keep-both", writes the source's version beside the target's. */
   conflictPolicy?: ConflictPolicy;
@@ -66,15 +68,33 @@ async function merge(input: DirectoryMerge): Promise<RuntimeReport> {
   const optional = { beforeApply: "a function", conflictPolicy: "a string", signal: "an AbortSignal", stateDir: "a string" } as const;
   assertFields(input, "input", { baseline: "an object", sourceDir: "a string", targetDir: "a string" }, optional);
   assertFields(input.baseline, "input.baseline", { exclude: "a list of strings", entries: "a Map" });
-  return underLock(input.targetDir, () => mergeLocked(input), input.signal);
+  const sourceDir = await realPath(input.sourceDir); // before anything is made
+  if (!(await exists(input.targetDir))) await makeDir(input.targetDir);
+  return underLock(input.targetDir, () => mergeLocked(input, sourceDir), input.signal);
 }
 
-async function mergeLocked(input: DirectoryMerge): Promise<RuntimeReport> {
+/** Whether anything is at a path. What can't be told is there: whoever uses it says why it can't. */
+async function exists(dir: string): Promise<boolean> {
+  return fs.lstat(dir).then(
+    () => true,
+    (error: unknown) => codeOf(error) !== "ENOENT",
+  );
+}
+
+async function makeDir(dir: string): Promise<void> {
+  try {
+    await fs.mkdir(dir, { recursive: true });
+  } catch (error) {
+    throw ioError("the directory can't be made", dir, error);
+  }
+}
+
+async function mergeLocked(input: DirectoryMerge, sourceDir: string): Promise<RuntimeReport> {
   const { baseline, signal, beforeApply } = input;
   const merge = {
     exclude: [...baseline.exclude], // a Proxy can't be sent to a thread
     count: baseline.entries.size,
-    sourceDir: await realPath(input.sourceDir),
+    sourceDir,
     targetDir: await realPath(input.targetDir),
     stateDir: path.resolve(input.stateDir || defaultStateDir()),
     policy: input.conflictPolicy ?? ("keep-both" as const),

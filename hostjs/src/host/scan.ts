@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import fs from "node:fs";
 
 import { staleDetail, volumeStaging } from "./applyVolume.js";
 import { maxReads } from "./archiveWriter.js";
 import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
+import { sha256 } from "./digest.js";
 import { codeOf, ioError, isSpent, reason } from "./errors.js";
 import { comparePaths } from "../order.js";
 import { Verdict } from "../planner.js";
@@ -333,22 +334,21 @@ class Scanner {
     const { fd, info: before } = dir.openKnown(name);
     try {
       const parts: Buffer[] | undefined = inRepo && before.size <= maxKept ? [] : undefined;
-      const hash = createHash("sha256");
+      let hash: Hash | undefined;
+      let digest: Uint8Array | undefined; // of a file that comes in one piece: a Hash for each keeps the collector busy
       let size = 0;
-      for (;;) {
-        const n = fs.readSync(fd, this.buffer, 0, this.buffer.length, null);
-        if (n > 0) {
-          const bytes = this.buffer.subarray(0, n);
-          hash.update(bytes);
-          parts?.push(Buffer.from(bytes));
-        }
-        size += n;
-        if (n === 0 || (n < this.buffer.length && size === before.size)) break;
+      for (let last = false; !last; ) {
+        const bytes = this.buffer.subarray(0, fs.readSync(fd, this.buffer, 0, this.buffer.length, null));
+        last = bytes.length === 0 || (bytes.length < this.buffer.length && size + bytes.length === before.size);
+        if (last && size === 0) digest = Buffer.from(sha256(bytes), "hex");
+        else (hash ??= createHash("sha256")).update(bytes);
+        if (parts && bytes.length > 0) parts.push(Buffer.from(bytes));
+        size += bytes.length;
         this.options.stop.throwIfStopped("stopped while scanning");
       }
       const after = fstat(fd);
       if (size !== before.size || !same(before, after)) return "changed";
-      return { info: after, digest: hash.digest(), data: parts && Buffer.concat(parts) };
+      return { info: after, digest: digest ?? hash!.digest(), data: parts && Buffer.concat(parts) };
     } finally {
       fs.closeSync(fd);
     }

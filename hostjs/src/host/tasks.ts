@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { kept, Verdict, type Planner } from "../planner.js";
 import { comparePaths } from "../order.js";
+import { SnapshotBuilder } from "../snapshotBuilder.js";
 import type { ConflictPolicy, Entry } from "../types.js";
 import { apply } from "./apply.js";
 import { displacedBy } from "./applyRun.js";
@@ -112,11 +113,12 @@ export async function merge(
   const { exclude } = task;
   const state = new State(task.stateDir, task.targetDir, "directory", "merge");
   const recovered = recover(task.targetDir, state.dir, core, stop);
-  const local = scanDirectory(task.targetDir, exclude, core, stop);
-  local.problems.push(...recovered);
   const source = scanDirectory(task.sourceDir, exclude, core, stop);
+  await beforeApply(); // of a server that brings commits home, which are in the target then
   const run = randomBytes(8).toString("hex");
   const marker = "0".repeat(32);
+  const local = scanDirectory(task.targetDir, exclude, core, stop);
+  local.problems.push(...recovered);
   const plan = planner.planPull(
     {
       run,
@@ -135,7 +137,6 @@ export async function merge(
     ...planner.summarise(kept("plan"), results), ...noTraffic, displaced: displacedBy(run, task.targetDir),
   });
   if (plan.phase !== "apply") return { report: report() };
-  await beforeApply();
   const { results, error } = apply({
     root: task.targetDir,
     run,
@@ -153,24 +154,32 @@ const noTraffic = {
   uploadedFiles: 0, uploadedBytes: 0, downloadedFiles: 0, downloadedBytes: 0, clientCalls: 0, stages: [],
 } satisfies Partial<SyncReport>;
 
-function baseEntries(entries: readonly [string, SnapshotEntry][]): Entry[] {
-  const list = entries.map(([name, e]): Entry => {
+/** The entries of a base in binary form. */
+function baseEntries(entries: readonly [string, SnapshotEntry][]): Uint8Array {
+  const builder = new SnapshotBuilder();
+  for (const [name, e] of [...entries].sort(([a], [b]) => comparePaths(a, b))) {
     switch (e.kind) {
       case "dir":
-        return { path: name, kind: "dir" };
+        builder.add(name, "dir", 0);
+        break;
       case "file":
-        return { path: name, kind: "file", mode: e.mode & 0o777, digest: e.hash };
+        builder.add(name, "file", e.mode & 0o777, 0, Buffer.from(String(e.hash), "hex"));
+        break;
       case "symlink":
-        return { path: name, kind: "link", target: e.target };
+        builder.add(name, "link", 0, 0, undefined, e.target);
+        break;
+      default: // from a caller's own code
+        throw hostError("invalid_request", "the baseline holds an entry of an unknown kind", { path: name, field: "input.baseline.entries" });
     }
-  });
-  return list.sort((a, b) => comparePaths(a.path, b.path));
+  }
+  return builder.finish();
 }
 
 /** Opens a content of the source by its digest. */
 function bodiesIn(root: string, source: Scanned): (digest: string) => number {
-  const paths = new Map(source.entries.flatMap((e) => (e.digest ? [[hex(e.digest), e.path]] : [])));
+  let paths: Map<string, string> | undefined; // a merge may need none
   return (digest) => {
+    paths ??= new Map(source.entries.flatMap((e) => (e.digest ? [[hex(e.digest), e.path]] : [])));
     const found = paths.get(digest);
     if (found === undefined) throw hostError("corrupt", "a content that the merge needs is not there");
     const top = Dir.open(root);

@@ -50,7 +50,6 @@ test("a snapshot is a real Map of what is there", async (t) => {
     skipped: { kind: "file", mode: 0o644, hash: sha256("3") },
   });
   assert.ok(!(await captureDirectorySnapshot(target, { exclude: ["./skip/"] })).entries.has("skip/x"));
-  await assert.rejects(captureDirectorySnapshot(path.join(target, "missing")), { code: "unsafe_root" });
 });
 
 test("a directory of which something can't be read has no snapshot: what it lacks would look deleted to a merge", async (t) => {
@@ -95,6 +94,36 @@ test("a merge takes what changed in the source, and keeps both versions of what 
     same: "644 base", changed: "644 source", added: "dir", "added/x": "644 source", both: "644 target", "edited-deleted": "644 target",
     mine: "644 target", skip: "dir", "skip/x": "644 base",
   });
+});
+
+test("what beforeApply makes of the target is merged, as a server expects that brings commits home there", async (t) => {
+  const { source, target, merge } = folders(t);
+  for (const name of ["brought", "both", "gone"]) put(target, name, "base");
+  const input = await merge();
+  for (const name of ["brought", "both", "added"]) put(source, name, "source");
+  remove(source, "gone");
+  const beforeApply = () => {
+    for (const name of ["brought", "added"]) put(target, name, "source");
+    put(target, "both", "another");
+    remove(target, "gone");
+  };
+  const { conflicts } = await mergeDirectoryWithBaseline({ ...input, beforeApply });
+  assert.deepEqual(conflicts.map((c) => `${c.path} ${c.kind}`), ["both content"]);
+  assert.deepEqual(listing(target), {
+    added: "644 source", both: "644 another", brought: "644 source", [conflicts[0]!.copy!]: "644 source",
+  });
+});
+
+test("a folder that is not there is captured as an empty one, and merged into as one; a source must be there", async (t) => {
+  const { source, target, merge } = folders(t);
+  const none = path.join(target, "not", "there");
+  assert.deepEqual(await captureDirectorySnapshot(none), { exclude: [], entries: new Map() });
+  const input = await merge();
+  put(source, "d/a", "1");
+  await assert.rejects(mergeDirectoryWithBaseline({ ...input, sourceDir: none, targetDir: none }), { code: "unsafe_root", path: none });
+  assert.ok(!fs.existsSync(none));
+  await mergeDirectoryWithBaseline({ ...input, targetDir: none });
+  assert.deepEqual(listing(none), { d: "dir", "d/a": "644 1" });
 });
 
 test("S3: a merge writes no repository, and names one whose commits stayed in the source", async (t) => {
@@ -314,7 +343,7 @@ test("an input of the wrong type is refused, with its field", async (t) => {
   await assert.rejects(mergeDirectoryWithBaseline({ ...input, baseline: { exclude: [], entries } }), refused("input.baseline.entries"));
   for (const entry of [null, "dir", {}]) {
     const odd = new Map([["a", entry]]) as unknown as DirectoryMerge["baseline"]["entries"];
-    await assert.rejects(mergeDirectoryWithBaseline({ ...input, baseline: { exclude: [], entries: odd } }), refused("request.base.entries[0]"));
+    await assert.rejects(mergeDirectoryWithBaseline({ ...input, baseline: { exclude: [], entries: odd } }), { ...refused("input.baseline.entries"), path: "a" });
   }
 });
 
