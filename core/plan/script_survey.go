@@ -11,7 +11,7 @@ import "github.com/paperclipai/syncplan/core"
 // kind, each name ended by NUL, go into the archive as members. lacking packs those of them
 // whose content RT/sums does not have.
 //
-// arrived unpacks the uploads that were cut off, and hashes what came of them.
+// arrived unpacks the uploads that were cut off, as what applies them does, and hashes what came of them.
 const packing = `wanted() {
   set --
   while IFS= read -r p; do
@@ -49,7 +49,7 @@ arrived() {
   for o in $OLD; do
     if [ -f "$R/up-$o.tar" ]; then
       rm -rf "$R/in-$o" && mkdir "$R/in-$o" || exit 1
-      cat "$R/up-$o.tar" "$R/up-$o.tar".* 2>/dev/null | tar -xof - -C "$R/in-$o" 2>/dev/null
+      cat "$R/up-$o.tar" "$R/up-$o.tar".* 2>/dev/null | (umask 022; tar -xof - -C "$R/in-$o" 2>/dev/null)
       rm -f "$R/up-$o.tar" "$R/up-$o.tar".*
     fi
     [ ! -d "$R/in-$o" ] || find "./` + core.RuntimeDir + `/$A/in-$o" ! -path "*$NL*" -type f -exec sha256sum {} + >>"$D.sums" 2>/dev/null
