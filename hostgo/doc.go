@@ -35,7 +35,8 @@
 //
 // Base, scan cache and journal are in Options.StateDir, by the workspace's real
 // path, the sandbox's identity and the adapter. Staging is in
-// WORKSPACE/.paperclip-runtime, gone after each run; local versions that a pull
+// WORKSPACE/.paperclip-runtime, and on file systems that are mounted in the workspace
+// in ._paperclip-runtime.RUN there, gone after each run; local versions that a pull
 // displaced stay there, and Report.Displaced says where. A run that was killed is
 // completed or undone by the next, which reads its journal.
 package hostgo

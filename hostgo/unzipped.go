@@ -13,7 +13,7 @@ import (
 // unzipped is a download as it was before the sandbox compressed it, if it did. More than the
 // bound is cut off, and then it has no end record.
 func unzipped(r *bufio.Reader) io.Reader {
-	if head, _ := r.Peek(2); string(head) != "\x1f\x8b" {
+	if head, _ := r.Peek(2); string(head) != "\x1f\x8b" { // the next read has the error again
 		return r
 	}
 	return io.LimitReader(&unzipper{packed: r}, plan.SurveyUnpacked)

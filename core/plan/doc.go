@@ -14,9 +14,10 @@
 // On [PhaseSurvey] it executes the steps in order. It reads the downloaded
 // archives and the text after them, all of which may be compressed
 // ([SurveyUnpacked]), stages each body under its digest and never under its name,
-// gives members and text to [ReadSurvey], and puts the result into Request.Remote. Nothing local is written before the download has proven
-// complete. Where the command leaves "script" in [WhyFile], or ReadSurvey names
-// [FieldSeen], it sets Request.Forget and asks again.
+// gives members and text to [ReadSurvey], and puts the result into Request.Remote.
+// Nothing local is written before the download has proven complete. Where the command
+// leaves "script" in [WhyFile], or ReadSurvey names [FieldSeen], it sets Request.Forget
+// and asks again.
 //
 // On [PhaseFetch] it does the same with [ReadFetch], and adds the digests in
 // Fetch to Request.Fetched.
