@@ -331,9 +331,13 @@ func TestD9_ALargeFileThatChangesWhileItIsSent(t *testing.T) {
 		plain, edits := b.opts.Client, 0
 		b.opts.Client = &trickle{plain, func() {
 			if edits++; edits == 1 || often {
-				write(t, b.local, "large", text(string(rune('q'+edits%9))))
+				// In place: a file cut short first is, for a moment, a steady empty one, and may be sent as that.
+				f, err := os.OpenFile(filepath.Join(b.local, "large"), os.O_WRONLY, 0)
+				require.NoError(t, err)
+				_, err = f.WriteString(text(string(rune('q' + edits%9))))
+				require.NoError(t, errors.Join(err, f.Close()))
 				when := time.Unix(int64(edits), 0) // two edits in one tick of the clock would look like one
-				require.NoError(t, os.Chtimes(filepath.Join(b.local, "large"), when, when))
+				require.NoError(t, os.Chtimes(f.Name(), when, when))
 			}
 		}}
 		r := b.push()
