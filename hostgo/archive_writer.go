@@ -29,6 +29,7 @@ type sentMember struct {
 	Problem core.ProblemCode // "" is success; else the archive has no good copy, or with a Digest a torn one
 	Detail  string           // one sentence for people about Problem; may be empty
 	info    tree.Info        // of the file as it was read
+	settled bool             // whether a cache may hold it
 }
 
 // archiveWriter writes a tar archive of exactly the members it is told: no "."
@@ -135,7 +136,7 @@ func (a *archiveWriter) add(ctx context.Context, m *member, ahead *readFile, ope
 			return sentMember{}, err
 		}
 		_, err := a.w.Write(ahead.data)
-		return sentMember{Digest: ahead.digest, Size: int64(len(ahead.data)), info: ahead.info}, archiveError(err)
+		return sentMember{Digest: ahead.digest, Size: int64(len(ahead.data)), info: ahead.info, settled: ahead.settled}, archiveError(err)
 	}
 	name, last := m.Name, sentMember{}
 	for range maxReads {
@@ -166,6 +167,7 @@ func (a *archiveWriter) stream(ctx context.Context, name string, e *core.Entry, 
 		return sent, false, err
 	}
 	defer f.Close()
+	start := time.Now().UnixNano()
 	before, err := f.Stat()
 	if err == nil && before.Kind != core.KindFile {
 		err = tree.ErrNotFile
@@ -199,7 +201,7 @@ func (a *archiveWriter) stream(ctx context.Context, name string, e *core.Entry, 
 		left -= int64(len(part))
 	}
 	after, err := f.Stat()
-	return sentMember{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before}, err == nil && !torn && before.Same(after), nil
+	return sentMember{Digest: core.Digest(h.Sum(nil)), Size: before.Size, info: before, settled: stampOf(before).settled(start)}, err == nil && !torn && before.Same(after), nil
 }
 
 // failedRead says why a file was not sent. That no more files can be opened says nothing of it, and ends

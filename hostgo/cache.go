@@ -18,9 +18,8 @@ import (
 
 // scanCache remembers the digests of an earlier scan of one tree, so that a file
 // that did not change since need not be read. One is trusted only if size, mtime,
-// ctime, inode and device are the same, and both times were older by a margin than
-// the clock was before any file was read: what is younger may have changed again
-// in the same tick of the clock.
+// ctime, inode and device are the same. It holds only files that were settled when they were
+// read: what is younger may have changed again in the same tick of the clock.
 //
 // It serves one scan, and lets go of each folder that was handed out: whole it is
 // as large as the snapshot that grows meanwhile.
@@ -33,7 +32,7 @@ import (
 //	for each file in it, by name: name (2 bytes of length, then text), size, mtime, ctime, inode (8 each), digest (32)
 type scanCache struct {
 	root  string
-	clock int64 // of the host, in nanoseconds, before the first of the files was read
+	clock int64 // of the host, in nanoseconds, when the last scan began
 	files int
 
 	mu      sync.Mutex
@@ -55,17 +54,18 @@ type stamp struct {
 func stampOf(i tree.Info) stamp { return stamp{i.Size, i.MtimeNs, i.CtimeNs, i.Ino} }
 
 const (
-	cacheHead   = "syncplan-scan 2 "
+	cacheHead   = "syncplan-scan 3 "
 	cacheRecord = 2 + 4*8 + 32 // without the name
 )
 
 // The margins of the racily-clean rule: a tick of a kernel is at most 10 ms, but
 // some file systems keep times of one or two seconds.
 const (
-	fineMargin   = 100 * int64(time.Millisecond)
+	fineMargin   = 20 * int64(time.Millisecond)
 	coarseMargin = 2 * int64(time.Second)
 )
 
+// settled reports whether a file that was not read before a clock gets another stamp with its next change.
 func (s stamp) settled(clock int64) bool {
 	margin := fineMargin
 	if s.mtimeNs%1e9 == 0 && s.ctimeNs%1e9 == 0 {
@@ -77,8 +77,7 @@ func (s stamp) settled(clock int64) bool {
 // cachedFolder hands out what a cache knows of the files of one folder, which
 // are asked for in the order of their names.
 type cachedFolder struct {
-	clock int64
-	list  []records // without what was passed
+	list []records // without what was passed
 }
 
 // folder takes what is known of a folder out of the cache. now is when this scan
@@ -91,7 +90,7 @@ func (c *scanCache) folder(path string, now int64) *cachedFolder {
 	defer c.mu.Unlock()
 	list := c.folders[path]
 	delete(c.folders, path)
-	return &cachedFolder{c.clock, list}
+	return &cachedFolder{list}
 }
 
 // find returns the digest of an unchanged file.
@@ -108,7 +107,7 @@ func (f *cachedFolder) find(name string, dev uint64, now stamp) (core.Digest, bo
 		}
 		r.data = rest
 		if string(was) == name {
-			return d, s == now && r.dev == dev && s.settled(f.clock)
+			return d, s == now && r.dev == dev
 		}
 	}
 	return core.Digest{}, false

@@ -3,6 +3,7 @@ package hostgo
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -18,7 +19,7 @@ import (
 )
 
 // warmTree is a scanned tree whose times are old, so that its cache is trusted.
-func warmTree(t *testing.T) (root string, s *state, c *scanCache) {
+func warmTree(t *testing.T) (root string, s *state) {
 	t.Helper()
 	root = t.TempDir()
 	for i := range 20 {
@@ -26,20 +27,17 @@ func warmTree(t *testing.T) (root string, s *state, c *scanCache) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(p), 0o755))
 		require.NoError(t, os.WriteFile(p, []byte("content "+strconv.Itoa(i)), 0o644))
 	}
+	time.Sleep(2 * time.Duration(fineMargin))
 	s = &state{t.TempDir()}
-	return root, s, rescan(t, root, s, 0)
+	rescan(t, root, s)
+	return root, s
 }
 
-// rescan scans with the stored cache and stores the next one, as if the scan
-// began later than it does.
-func rescan(t *testing.T, root string, s *state, later time.Duration) *scanCache {
+// rescan scans with the stored cache and stores the next one.
+func rescan(t *testing.T, root string, s *state) {
 	t.Helper()
 	_, err := Scan(t.Context(), root, ScanOptions{cache: s.loadCache(root), nextCache: s.cachePath()})
 	require.NoError(t, err)
-	c := s.loadCache(root)
-	c.clock += int64(later)
-	s.store(t, c)
-	return c
 }
 
 // store replaces the stored cache.
@@ -95,14 +93,7 @@ func entriesWith(t *testing.T, root string, c *scanCache) []core.Entry {
 }
 
 func TestCacheIsUsedForWhatDidNotChange(t *testing.T) {
-	root, s, _ := warmTree(t)
-	poison(t, root, s)
-	c := s.loadCache(root)
-	c.clock -= int64(time.Hour) // as if the files had been written after the scan
-	require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, c)), "young files were trusted")
-
-	time.Sleep(2 * time.Duration(fineMargin))
-	rescan(t, root, s, 0)
+	root, s := warmTree(t)
 	before, err := os.Stat(s.cachePath())
 	require.NoError(t, err)
 	_, err = Scan(t.Context(), root, ScanOptions{cache: s.loadCache(root), nextCache: s.cachePath()})
@@ -116,9 +107,29 @@ func TestCacheIsUsedForWhatDidNotChange(t *testing.T) {
 			require.Equal(t, core.Sum("poison"), e.Digest, e.Path)
 		}
 	}
-	c = s.loadCache(root)
+	c := s.loadCache(root)
 	c.clock = time.Now().Add(time.Hour).UnixNano() // the clock was set back since
 	require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, c)))
+}
+
+// A file enters a cache if its times were old enough when it was read itself: the clock at the beginning would leave
+// out what a checkout or an install had just written, all of which would be read again.
+func TestCacheHoldsWhatWasSettledWhenItWasRead(t *testing.T) {
+	const files = 300 // more than lie between two calls of Progress
+	name := func(i int) string { return fmt.Sprintf("f%03d", i) }
+	root, s := t.TempDir(), &state{t.TempDir()}
+	for i := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name(i)), nil, 0o644))
+	}
+	soon := time.Now().Add(time.Hour)
+	require.NoError(t, os.Chtimes(filepath.Join(root, name(files-2)), soon, soon))
+	_, err := Scan(t.Context(), root, ScanOptions{cache: s.loadCache(root), nextCache: s.cachePath(), Workers: 1,
+		Progress: func(int, int64) { time.Sleep(2 * time.Duration(fineMargin)) }})
+	require.NoError(t, err)
+	stored, err := os.ReadFile(s.cachePath())
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(stored, []byte(name(files-1))), "it was old enough when it was read")
+	require.False(t, bytes.Contains(stored, []byte(name(files-2))), "it is younger than the clock")
 }
 
 // TestATimeIsTrustedOnceItsTickIsOver holds the racily-clean rule to its margins, after a whole second and within one.
@@ -161,9 +172,7 @@ func TestCacheSeesEdits(t *testing.T) {
 		"gone": func(t *testing.T, p string) { require.NoError(t, os.Remove(p)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			root, s, _ := warmTree(t)
-			time.Sleep(2 * time.Duration(fineMargin))
-			rescan(t, root, s, 0)
+			root, s := warmTree(t)
 			edit(t, filepath.Join(root, "d1", "1"))
 			require.Empty(t, cmp.Diff(entriesWith(t, root, nil), entriesWith(t, root, s.loadCache(root))))
 		})
@@ -171,7 +180,7 @@ func TestCacheSeesEdits(t *testing.T) {
 }
 
 func TestDamagedCacheIsNotTrusted(t *testing.T) {
-	root, s, _ := warmTree(t)
+	root, s := warmTree(t)
 	poison(t, root, s)
 	data, err := os.ReadFile(s.cachePath())
 	require.NoError(t, err)
@@ -217,7 +226,7 @@ func FuzzCache(f *testing.F) {
 // A scan with the cache of the scan before equals one without, after any edits.
 func TestCacheEqualsFullScan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	root, s, _ := warmTree(t)
+	root, s := warmTree(t)
 	for range 500 {
 		p := filepath.Join(root, "d"+strconv.Itoa(rng.IntN(3)), strconv.Itoa(rng.IntN(20)))
 		switch rng.IntN(5) {

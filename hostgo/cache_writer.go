@@ -47,7 +47,7 @@ func (c *cacheWriter) write(b []byte) {
 	}
 }
 
-// add remembers a file. Files of one folder come in the order of their names.
+// add remembers a file that was settled when it was read. Files of one folder come in the order of their names.
 func (c *cacheWriter) add(folder, name string, dev uint64, s stamp, d core.Digest) {
 	if folder != c.folder || dev != c.dev {
 		c.endFolder()

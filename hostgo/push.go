@@ -300,7 +300,7 @@ func (u *upload) note(i int, m *member, got sentMember) {
 		return
 	}
 	s.report.UploadedFiles++
-	if s.first && got.Problem == "" && !keptInRepo(e.Path) {
+	if s.first && got.Problem == "" && got.settled && !keptInRepo(e.Path) {
 		u.read.add(core.Parent(e.Path), core.Name(e.Path), got.info.Dev, stampOf(got.info), got.Digest)
 	}
 }

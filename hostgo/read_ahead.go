@@ -32,6 +32,7 @@ type readFile struct {
 	digest  core.Digest
 	mtimeNs int64
 	info    tree.Info
+	settled bool // as of a sentMember
 	err     error
 }
 
@@ -202,6 +203,7 @@ func (r *pathReader) once(name string, b *batch) (readFile, bool) {
 		return readFile{err: err}, true
 	}
 	defer f.Close()
+	start := time.Now().UnixNano()
 	before, err := f.Stat()
 	if err != nil {
 		return readFile{err: err}, true
@@ -219,7 +221,7 @@ func (r *pathReader) once(name string, b *batch) (readFile, bool) {
 		return readFile{}, false
 	}
 	data = data[:n:n]
-	return readFile{data: data, digest: sha256.Sum256(data), mtimeNs: before.MtimeNs, info: before}, true
+	return readFile{data: data, digest: sha256.Sum256(data), mtimeNs: before.MtimeNs, info: before, settled: stampOf(before).settled(start)}, true
 }
 
 // readWhole reads a file into a buffer of one byte more than it should have. A

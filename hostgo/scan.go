@@ -288,6 +288,7 @@ func (s *scanner) file(at *place, name string, e core.Entry, info tree.Info, r *
 		}
 	}
 	for range maxReads {
+		start := time.Now().UnixNano()
 		info, steady, err := s.read(at.dir, name, &e, r)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -299,8 +300,8 @@ func (s *scanner) file(at *place, name string, e core.Entry, info tree.Info, r *
 			return e, info, false
 		case steady:
 			s.count(e.Size)
-			if keep {
-				info = tree.Info{}
+			if keep || !stampOf(info).settled(start) {
+				info = tree.Info{} // not for a cache
 			}
 			return e, info, true
 		}

@@ -289,6 +289,44 @@ func TestD6_ARenamedFileIsMerged(t *testing.T) {
 	require.Equal(t, "edited here\n1\n2\n3\nedited there\n", read(t, b.local, "new"))
 }
 
+// sluggish takes its time before it takes what is sent.
+type sluggish struct{ hostgo.Client }
+
+func (c sluggish) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
+	if in != nil {
+		time.Sleep(50 * time.Millisecond)
+	}
+	return c.Client.(hostgo.Streamer).RunStream(ctx, command, in, out, timeout)
+}
+
+// What a first push read need not be read again if its times were old enough then, though they were not when the push
+// began.
+func TestAFirstPushRemembersWhatWasSettledWhenItWasRead(t *testing.T) {
+	const files = 1500 // more than are read before anything is taken
+	b := newPair(t)
+	name := func(i int) string { return fmt.Sprintf("f%04d", i) }
+	for i := range files {
+		write(t, b.local, name(i), "")
+	}
+	large := strings.Repeat("x", 1<<20)
+	write(t, b.local, "g", large)
+	write(t, b.local, "h", large)
+	soon := time.Now().Add(time.Hour)
+	for _, young := range []string{name(files - 2), "g"} {
+		require.NoError(t, os.Chtimes(filepath.Join(b.local, young), soon, soon))
+	}
+	b.opts.Client = sluggish{b.opts.Client}
+	b.push()
+	states, err := filepath.Glob(filepath.Join(b.opts.StateDir, "*", "scan"))
+	require.NoError(t, err)
+	require.Len(t, states, 1)
+	stored, err := os.ReadFile(states[0])
+	require.NoError(t, err)
+	for name, want := range map[string]bool{name(files - 1): true, "\x01\x00h": true, name(files - 2): false, "\x01\x00g": false} {
+		require.Equal(t, want, strings.Contains(string(stored), name), "%q, old enough when it was read: %v", name, want)
+	}
+}
+
 // trickle calls edit after each quarter of a megabyte of an upload.
 type trickle struct {
 	hostgo.Client

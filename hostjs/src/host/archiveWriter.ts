@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 
 import type { Entry } from "../types.js";
+import { isSettled, now } from "./cache.js";
 import { sha256 } from "./digest.js";
 import { codeOf, ioError, isSpent, reason } from "./errors.js";
 import type { PartWriter } from "./parts.js";
@@ -28,8 +29,8 @@ export interface Sent {
   /** Why the archive has no good copy; with a digest it has a torn one. */
   problem?: "changing" | "unreadable";
   detail?: string;
-  /** The file as it was read. */
-  info?: Info;
+  /** The file as it was read, if a cache may hold it. */
+  known?: Info;
 }
 
 /** Bounds what is read into memory whole, in bytes. */
@@ -131,6 +132,7 @@ export class ArchiveWriter {
 
   /** Adds a file that is read whole; undefined for one that grew too large, which is streamed. */
   private addSmall(member: Member, folder: OpenFolder, keep: (digest: string, data: Buffer) => void): Sent | undefined {
+    const start = now();
     let read: SmallFile | undefined;
     try {
       read = this.readSmall(member, folder);
@@ -141,7 +143,7 @@ export class ArchiveWriter {
     const { data, info } = read;
     const digest = sha256(data);
     keep(digest, data);
-    return { digest, size: data.length, info };
+    return { digest, size: data.length, ...(isSettled(info, start) && { known: info }) };
   }
 
   private readSmall(member: Member, folder: OpenFolder): SmallFile | undefined {
@@ -199,6 +201,7 @@ export class ArchiveWriter {
    * that shrank meanwhile is filled up with zeros, and is not steady.
    */
   private async stream(name: string, { path, mode = 0 }: Entry, open: () => number): Promise<{ sent: Sent; steady: boolean }> {
+    const start = now();
     let fd: number;
     try {
       fd = open();
@@ -222,7 +225,7 @@ export class ArchiveWriter {
       }
       this.pad(before.size);
       const steady = !torn && same(before, fstat(fd));
-      return { sent: { digest: hash.digest("hex"), size: before.size, info: before }, steady };
+      return { sent: { digest: hash.digest("hex"), size: before.size, ...(isSettled(before, start) && { known: before }) }, steady };
     } finally {
       fs.closeSync(fd);
     }

@@ -6,11 +6,17 @@ import type { Info } from "./tree.js";
 
 // The margins of the racily-clean rule, in nanoseconds: a tick of a kernel is at
 // most 10 ms, but some file systems keep times of one or two seconds.
-const fineMargin = 100_000_000;
-const coarseMargin = 2_000_000_000;
-const second = 1_000_000_000;
+const fineMargin = 20_000_000n;
+const coarseMargin = 2_000_000_000n;
+const second = 1_000_000_000n;
 
-const head = "syncplan-scan 2 ";
+/** Whether a file that was not read before a clock gets other times with its next change. */
+export function isSettled({ mtimeNs, ctimeNs }: Info, clock: bigint): boolean {
+  const margin = mtimeNs % second === 0n && ctimeNs % second === 0n ? coarseMargin : fineMargin;
+  return mtimeNs < clock - margin && ctimeNs < clock - margin;
+}
+
+const head = "syncplan-scan 3 ";
 const stampSize = 4 * 8; // size, mtime, ctime and inode
 const latest = 2n ** 63n - 1n;
 
@@ -24,9 +30,8 @@ interface Records {
 /**
  * Remembers the digests of an earlier scan of one tree, so that a file that did not
  * change since need not be read. One is trusted only if size, mtime, ctime, inode
- * and device are the same, and both times were older than the clock of the scan
- * that read it by a margin: what is younger may have changed again in the same tick
- * of the clock.
+ * and device are the same. It holds only files that were settled when they were read:
+ * what is younger may have changed again in the same tick of the clock.
  *
  * It is stored as the Go host stores it. All numbers are little-endian:
  *
@@ -39,7 +44,7 @@ export class ScanCache {
 
   private constructor(
     readonly root: string,
-    /** Of the host, in nanoseconds, when the earlier scan began. */
+    /** Of the host, in nanoseconds, when the last scan began. */
     readonly clock: bigint,
     /** The number of files. */
     readonly size: number,
@@ -105,7 +110,7 @@ export class ScanCache {
    */
   folder(path: string, now: bigint): CachedFolder | undefined {
     const list = this.folders.get(path);
-    return list && now >= this.clock ? new CachedFolder(path, this.body, this.view, Number(this.clock), list) : undefined;
+    return list && now >= this.clock ? new CachedFolder(path, this.body, this.view, list) : undefined;
   }
 }
 
@@ -124,7 +129,6 @@ export class CachedFolder {
     readonly path: string,
     private readonly body: Buffer,
     private readonly view: DataView,
-    private readonly clock: number,
     private readonly list: readonly Records[],
   ) {
     this.from = list[0]!.from;
@@ -170,9 +174,7 @@ export class CachedFolder {
     const at = this.stamp(record);
     const [mtime, ctime] = [this.time(at + 8), this.time(at + 16)];
     const isFile = this.number(at + 24) === info.ino && Number(this.list[this.next]!.dev) === info.dev;
-    const same = isFile && this.number(at) === info.size && isTime(mtime, info.mtimeMs) && isTime(ctime, info.ctimeMs);
-    const coarse = mtime % second === 0 && ctime % second === 0;
-    return same && Math.max(mtime, ctime) < this.clock - (coarse ? coarseMargin : fineMargin);
+    return isFile && this.number(at) === info.size && isTime(mtime, info.mtimeMs) && isTime(ctime, info.ctimeMs);
   }
 
   /** A number of 64 bits, rounded as Stats rounds it. */
@@ -225,7 +227,7 @@ class Cursor {
   }
 }
 
-/** Collects what the next scan may rely on. Files come in path order. */
+/** Collects what the next scan may rely on: files that were settled when they were read, in path order. */
 export class CacheBuilder {
   private bytes = Buffer.allocUnsafeSlow(64 << 10);
   private view = viewOf(this.bytes);

@@ -240,14 +240,14 @@ class Send {
   }
 
   /** Takes down how a member travelled. */
-  private note({ entry }: Member, { name, digest, size, problem, detail = "", info }: Sent): void {
+  private note({ entry }: Member, { name, digest, size, problem, detail = "", known }: Sent): void {
     const { s } = this;
     const bytes = digest === undefined ? undefined : Buffer.from(digest, "hex");
     this.sent.add(bytes, size, name !== undefined || problem ? { name, problem, detail } : undefined);
     if (entry.kind !== "file" || (problem && !bytes)) return;
     // Sent all the same, so base speaks of what was sent.
     if (problem) this.problems.push({ path: entry.path, code: problem, detail });
-    if (s.first && !problem && bytes && info && !s.local!.ofRepos.has(entry.path)) this.read.add(entry.path, info, bytes);
+    if (s.first && !problem && bytes && known && !s.local!.ofRepos.has(entry.path)) this.read.add(entry.path, known, bytes);
     s.counts.uploadedFiles++;
   }
 

@@ -3,7 +3,7 @@ import fs from "node:fs";
 
 import { staleDetail, volumeStaging } from "./applyVolume.js";
 import { maxReads } from "./archiveWriter.js";
-import { CacheBuilder, now, type CachedFolder, type ScanCache } from "./cache.js";
+import { CacheBuilder, isSettled, now, type CachedFolder, type ScanCache } from "./cache.js";
 import { sha256 } from "./digest.js";
 import { codeOf, ioError, isSpent, reason } from "./errors.js";
 import { comparePaths } from "../order.js";
@@ -297,6 +297,7 @@ class Scanner {
     const inRepo = cached === "repo";
     if (!inRepo && this.known(f, info, cached)) return;
     for (let n = 0; n < maxReads; n++) {
+      const start = now();
       let read: ReadFile | "changed";
       try {
         read = this.read(dir, f.name, inRepo);
@@ -307,7 +308,7 @@ class Scanner {
       if (read === "changed") continue;
       if (inRepo) this.ofRepos.add(f.path);
       if (read.data) this.keepRepoFile(f.path, read.data);
-      else this.cache.add(f.path, read.info, read.digest);
+      else if (isSettled(read.info, start)) this.cache.add(f.path, read.info, read.digest);
       this.add(f, "file", read.info.size, read.digest, "", read.info.mode);
       this.count(read.info.size);
       return;

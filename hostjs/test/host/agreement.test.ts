@@ -92,6 +92,7 @@ for (const streams of [false, true]) {
 test("the cache of a scan by the Go host serves this one", async (t) => {
   const p = new Pair(t);
   p.here("a", "1");
+  await setTimeout(100); // what is young enters no cache
   await goHost(p, "push");
   const state = new State(p.options.stateDir, p.local, p.options.identity, p.options.adapter);
   assert.equal(ScanCache.load(state.file("scan"), p.local).size, 1);

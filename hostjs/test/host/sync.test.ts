@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 
 import { Pair, read, remove } from "./pair.js";
 
@@ -39,4 +40,28 @@ test("a file that changes before it is fetched comes home as it is then", async 
   assert.equal(r.status, "ok", JSON.stringify(r));
   assert.equal(read(p.local, "index"), "other");
   assert.equal((await p.pull()).lines, undefined);
+});
+
+test("a first push remembers what was settled when it was read", async (t) => {
+  const p = new Pair(t);
+  p.options.part = 64 << 10;
+  const names = Array.from({ length: 500 }, (_, i) => `f${1000 + i}`); // more than two parts hold
+  for (const name of names) p.here(name, "");
+  for (const name of ["g", "h"]) p.here(name, "x".repeat(1 << 20));
+  const soon = new Date(Date.now() + 3_600_000);
+  for (const young of [names.at(-2)!, "g"]) fs.utimesSync(path.join(p.local, young), soon, soon);
+  const { client } = p;
+  let sent = 0;
+  p.client = Object.assign(Object.create(client) as typeof client, {
+    async writeFile(...args: Parameters<typeof client.writeFile>) {
+      if (sent++ === 0) await setTimeout(50);
+      return client.writeFile(...args);
+    },
+  });
+  await p.push();
+  const [state] = fs.readdirSync(p.options.stateDir!);
+  const stored = fs.readFileSync(path.join(p.options.stateDir!, state!, "scan"), "latin1");
+  for (const [name, want] of [[names.at(-1)!, true], ["\x01\0h", true], [names.at(-2)!, false], ["\x01\0g", false]] as const) {
+    assert.equal(stored.includes(name), want, `${JSON.stringify(name)}, old enough when it was read: ${want}`);
+  }
 });
