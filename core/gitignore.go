@@ -125,38 +125,16 @@ func ignoreClassEnd(p string) int {
 }
 
 func ignoreSegment(text string) segment {
-	var g segment
 	if len(text) >= 2 && strings.Trim(text, "*") == "" {
 		return segment{deep: true}
 	}
-	for i := 0; i < len(text); {
-		switch c := text[i]; c {
-		case '*':
-			g.addStar()
-			i++
-		case '?':
-			g.atoms = append(g.atoms, atom{kind: atomAny})
-			i++
-		case '[':
-			n := ignoreClassEnd(text[i:])
-			if n == 0 {
-				g.atoms = append(g.atoms, atom{kind: atomNever})
-				return g
-			}
-			g.atoms = append(g.atoms, ignoreClass(text[i+1:i+n-1]))
-			i += n
-		case '\\':
-			if i+1 == len(text) {
-				g.atoms = append(g.atoms, atom{kind: atomNever})
-				return g
-			}
-			g.addText(text[i+1 : i+2])
-			i += 2
-		default:
-			g.addText(text[i : i+1])
-			i++
+	g := compileSegment(text, func(p string) (atom, int) {
+		n := ignoreClassEnd(p)
+		if n == 0 {
+			return atom{kind: atomNever}, len(p)
 		}
-	}
+		return ignoreClass(p[1 : n-1]), n
+	})
 	g.settle()
 	return g
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 )
@@ -216,48 +217,30 @@ func globSegments(p string) ([]segment, string) {
 }
 
 func globSegment(text string) (segment, string) {
-	var g segment
 	switch text {
 	case "":
-		return g, "has an empty segment"
+		return segment{}, "has an empty segment"
 	case ".", "..":
-		return g, "has a \".\" or \"..\" segment"
+		return segment{}, "has a \".\" or \"..\" segment"
 	case "**":
 		return segment{deep: true}, ""
 	}
-	for i := 0; i < len(text); {
-		switch c := text[i]; c {
-		case '*':
-			g.addStar()
-			i++
-		case '?':
-			g.atoms = append(g.atoms, atom{kind: atomAny})
-			i++
-		case '[':
-			n := classEnd(text[i:])
-			if n == 0 {
-				return g, "has a '[' without a ']'"
-			}
-			a, why := globClass(text[i+1 : i+n-1])
-			if why != "" {
-				return g, why
-			}
-			g.atoms = append(g.atoms, a)
-			i += n
-		case '\\':
-			if i+1 == len(text) {
-				return g, "ends in a backslash"
-			}
-			_, n := utf8.DecodeRuneInString(text[i+1:])
-			g.addText(text[i+1 : i+1+n])
-			i += 1 + n
-		default:
-			g.addText(text[i : i+1])
-			i++
+	why := ""
+	g := compileSegment(text, func(p string) (atom, int) {
+		n := classEnd(p)
+		if n == 0 {
+			why = cmp.Or(why, "has a '[' without a ']'")
+			return atom{kind: atomNever}, len(p)
 		}
+		a, bad := globClass(p[1 : n-1])
+		why = cmp.Or(why, bad)
+		return a, n
+	})
+	if n := len(g.atoms); why == "" && g.atoms[n-1].kind == atomNever {
+		why = "ends in a backslash"
 	}
 	g.settle()
-	return g, ""
+	return g, why
 }
 
 func globClass(s string) (atom, string) {

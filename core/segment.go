@@ -104,6 +104,47 @@ func (a *atom) eat(s string, bytewise bool) int {
 	return -1
 }
 
+// compileSegment compiles what git and fnmatch read alike: stars, question marks and escapes. class
+// reads the class that a text begins with, and returns its length in bytes. A backslash at the end
+// matches nothing.
+func compileSegment(p string, class func(string) (atom, int)) segment {
+	var g segment
+	for i := 0; i < len(p); {
+		switch c := p[i]; c {
+		case '*':
+			g.addStar()
+			i++
+		case '?':
+			g.atoms = append(g.atoms, atom{kind: atomAny})
+			i++
+		case '[':
+			a, n := class(p[i:])
+			g.add(a)
+			i += n
+		case '\\':
+			if i+1 == len(p) {
+				g.add(atom{kind: atomNever})
+				return g
+			}
+			g.addText(p[i+1 : i+2])
+			i += 2
+		default:
+			g.addText(p[i : i+1])
+			i++
+		}
+	}
+	return g
+}
+
+// add appends an atom, a literal joined to one before.
+func (g *segment) add(a atom) {
+	if a.kind == atomText {
+		g.addText(a.text)
+		return
+	}
+	g.atoms = append(g.atoms, a)
+}
+
 // addText appends a literal, joining it to one before.
 func (g *segment) addText(s string) {
 	if n := len(g.atoms); n > 0 && g.atoms[n-1].kind == atomText {

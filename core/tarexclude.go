@@ -125,37 +125,13 @@ func tarText(pattern string) (string, bool) {
 
 // fnmatch compiles a pattern as the function of that name reads it.
 func fnmatch(p string, bytewise bool) segment {
-	var g segment
-	for i := 0; i < len(p); {
-		switch c := p[i]; c {
-		case '*':
-			g.addStar()
-			i++
-		case '?':
-			g.atoms = append(g.atoms, atom{kind: atomAny})
-			i++
-		case '[':
-			a, n := fnmatchClass(p[i:], bytewise)
-			if n == 0 { // one that does not end is text
-				g.addText("[")
-				n = 1
-			} else {
-				g.atoms = append(g.atoms, a)
-			}
-			i += n
-		case '\\':
-			if i+1 == len(p) {
-				g.atoms = append(g.atoms, atom{kind: atomNever})
-				return g
-			}
-			g.addText(p[i+1 : i+2])
-			i += 2
-		default:
-			g.addText(p[i : i+1])
-			i++
+	return compileSegment(p, func(p string) (atom, int) {
+		a, n := fnmatchClass(p, bytewise)
+		if n == 0 { // one that does not end is text
+			return atom{kind: atomText, text: "["}, 1
 		}
-	}
-	return g
+		return a, n
+	})
 }
 
 // fnmatchClass compiles the class that p begins with, and returns its length, 0
