@@ -14,13 +14,16 @@ import (
 
 // TestLinksResolve follows every relative link of the documents.
 func TestLinksResolve(t *testing.T) {
-	pages, err := filepath.Glob("*.md")
-	require.NoError(t, err)
-	more, err := filepath.Glob("testdata/golden/*.md")
-	require.NoError(t, err)
+	var pages []string
+	for _, pattern := range []string{"*.md", "hostjs/*.md", "hostjs/examples/*.md", "testdata/golden/*.md", "wasm/*.md"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		pages = append(pages, found...)
+	}
 	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 	found := 0
-	for _, page := range append(pages, more...) {
+	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
