@@ -114,7 +114,7 @@ mounted
 //
 // rows prints the lines of what was written, and marked puts the mark before those that
 // need one: all of them where the clock stood still. listed puts the new listing together.
-const footer = `if [ -z "$MARKER" ]; then own "$R/marker"; own "${R%/*}/.gitignore"; printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; rm -f "$R/synced"; fi
+const footer = `if [ -z "$MARKER" ]; then own "$R/marker"; own "${R%/*}/.gitignore"; printf '%s\n' "$NEW" >"$R/marker"; echo '*' >"${R%/*}/.gitignore"; [ ! -e "$R/synced" ] || rm -f "$R/synced"; fi
 synced
 set +e
 umask 077
