@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,7 +86,11 @@ func serve(l net.Listener) func() error {
 	}
 }
 
-var isHolder = regexp.MustCompile(`^process [0-9]{1,20}$`)
+// isHolder reports whether a text is what a process of ours that holds a lock says of itself.
+func isHolder(text string) bool {
+	id, ours := strings.CutPrefix(text, "process ")
+	return ours && id != "" && len(id) <= 20 && strings.Trim(id, "0123456789") == ""
+}
 
 // follow waits until the holder of the lock lets go of it, or ctx ends. ok says
 // that it answered.
@@ -104,7 +107,7 @@ func follow(ctx context.Context, name string, holds func(string)) (holder string
 	if err != nil {
 		return "another process", false
 	}
-	if holder = strings.TrimSpace(string(buf[:n])); !isHolder.MatchString(holder) {
+	if holder = strings.TrimSpace(string(buf[:n])); !isHolder(holder) {
 		holder = "another process" // which is none of ours, and chose the text
 	}
 	holds(holder)
