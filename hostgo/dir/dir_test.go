@@ -2,10 +2,15 @@ package dir_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,13 +52,27 @@ func TestPathsAreNormalised(t *testing.T) {
 	}
 }
 
-// TestSignalsReachTheCommand sends one to the whole group of a command.
+// TestACommandNeverTakesHalfAnInputForAWhole is made many times: a kill that comes after the end of the input is seldom
+// too late.
+func TestACommandNeverTakesHalfAnInputForAWhole(t *testing.T) {
+	c, root := newClient(t)
+	broken := errors.New("the stream broke")
+	for range 2000 {
+		in := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(broken))
+		err := c.(hostgo.Streamer).RunStream(t.Context(), "cat >/dev/null; echo done >after", in, nil, time.Minute)
+		require.ErrorIs(t, err, broken)
+		require.NoFileExists(t, filepath.Join(root, "after"))
+	}
+}
+
+// TestSignalsReachTheCommand sends one to the whole group of a command. It is no interrupt, which what was started
+// behind an & ignores.
 func TestSignalsReachTheCommand(t *testing.T) {
 	c, _ := newClient(t)
 	signals := make(chan os.Signal, 1)
 	var out bytes.Buffer
-	ready := &notifier{out: &out, do: func() { signals <- syscall.SIGINT }}
-	exit, err := c.(hostgo.Commander).Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done"},
+	ready := &notifier{out: &out, do: func() { signals <- syscall.SIGTERM }}
+	exit, err := c.(hostgo.Commander).Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"},
 		Stdout: ready, Signals: signals})
 	require.NoError(t, err)
 	require.Equal(t, 5, exit)

@@ -41,7 +41,7 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	cmd := group(idle, "sh", "-c", plan.Script(command))
 	cmd.Dir, cmd.Stderr = c.root, &stderr
 	if in != nil {
-		cmd.Stdin = wide{idle.Reader(in)}
+		cmd.Stdin = wide{failing{idle.Reader(in), cmd.Cancel}}
 	}
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	err := run(idle, cmd, idle.Writer(out))
@@ -78,6 +78,22 @@ func run(ctx context.Context, cmd *exec.Cmd, out io.Writer) error {
 func isGone(folder string) bool {
 	_, err := os.Stat(folder)
 	return errors.Is(err, fs.ErrNotExist)
+}
+
+// failing is an input whose error kills a command before the pipe that it reads is
+// closed, which looks like the end of a whole input.
+type failing struct {
+	io.Reader
+	kill func() error
+}
+
+// Read implements [io.Reader].
+func (r failing) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	if err != nil && err != io.EOF {
+		_ = r.kill() // it may have ended already
+	}
+	return n, err
 }
 
 // wide is an input that travels in large pieces once it proves to be long. With
