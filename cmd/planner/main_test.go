@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,6 +34,10 @@ func TestScripts(t *testing.T) {
 	data, err := wasmhost.Build("../..")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(wasm, data, 0o644))
+	if signal.Ignored(os.Interrupt) { // as behind an &: what is started here would ignore it, too
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+		t.Cleanup(func() { signal.Ignore(os.Interrupt) })
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

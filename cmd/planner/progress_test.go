@@ -42,7 +42,7 @@ func TestProgressShowsTheNewestStage(t *testing.T) {
 	p := progressOn(&screen)
 	p.show(hostgo.Event{Stage: hostgo.StageLock})
 	p.show(hostgo.Event{Stage: hostgo.StageSurvey})
-	require.Eventually(t, func() bool { return screen.drawn() != "" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return screen.drawn() != "" }, time.Minute, time.Millisecond)
 	require.Equal(t, "\r\x1b[K"+hostgo.StageSurvey, screen.drawn())
 	p.clear()
 	require.Equal(t, "\r\x1b[K"+hostgo.StageSurvey+"\r\x1b[K", screen.drawn())
