@@ -87,7 +87,7 @@ func TestR5_WhoeverHoldsTheNameOfALockDoesNotChooseWhatIsSaid(t *testing.T) {
 			_, _ = io.WriteString(c, "\x1b[2Jprocess 1\n") // who waits may be gone
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = acquireLock(ctx, path, func(holder string) {
 		require.Equal(t, "another process", holder)

@@ -58,7 +58,7 @@ func (f *faulty) Run(ctx context.Context, command string, timeout time.Duration)
 		return nil
 	case "ignores the timeout":
 		if timeout > 0 {
-			command = strings.ReplaceAll(command, "sleep 30", "sleep 6")
+			command = strings.ReplaceAll(command, "sleep 120", "sleep 6")
 		}
 		return f.Client.Run(ctx, command, 0)
 	case "caps commands":
