@@ -86,7 +86,7 @@ func TestSlowlyTakenOutputIsWhole(t *testing.T) {
 	const window = 2 << 20 // what travels before the reader takes anything
 	out := &slowWriter{wait: 4 * time.Second}
 	var left strings.Builder
-	command := fmt.Sprint("sleep 60 & echo $! >&2; head -c ", window+(50<<10), " /dev/zero")
+	command := fmt.Sprint("sleep 300 & echo $! >&2; head -c ", window+(50<<10), " /dev/zero")
 	status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", command}, Stdout: out, Stderr: &left})
 	require.NoError(t, err)
 	require.Zero(t, status)

@@ -29,7 +29,8 @@ type Server struct {
 	KnownHosts string
 	Config     string // names all of the above for the host "box"
 
-	cmd *exec.Cmd
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it ended
 }
 
 // Start runs a server on a free port of the address host, with its files in dir.
@@ -43,25 +44,40 @@ func Start(dir, host string, lines ...string) (*Server, error) {
 	}
 	s := &Server{Dir: dir, Host: host, User: me.Username}
 	s.KeyFile, s.KnownHosts, s.Config = s.at("user"), s.at("known_hosts"), s.at(".ssh/config")
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	for {
+		err := s.listen(lines)
+		switch {
+		case err == nil:
+			return s, nil
+		case !errors.Is(err, errTaken):
+			return nil, err
+		}
+	}
+}
+
+// errTaken says that another process took the port between its choice and its use.
+var errTaken = errors.New("the port is taken")
+
+func (s *Server) listen(lines []string) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(s.Host, "0"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, s.Port, err = net.SplitHostPort(l.Addr().String())
 	if err := errors.Join(err, l.Close()); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.writeFiles(lines); err != nil {
-		return nil, fmt.Errorf("the files of sshd can't be written: %w", err)
+		return fmt.Errorf("the files of sshd can't be written: %w", err)
 	}
 	if err := s.start(); err != nil {
-		return nil, fmt.Errorf("sshd can't be started; install the Debian package openssh-server: %w", err)
+		return fmt.Errorf("sshd can't be started; install the Debian package openssh-server: %w", err)
 	}
 	if err := s.await(); err != nil {
 		s.Stop()
-		return nil, err
+		return err
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Server) at(name string) string { return filepath.Join(s.Dir, name) }
@@ -82,8 +98,8 @@ func (s *Server) writeFiles(lines []string) error {
 		"known_hosts": fmt.Sprintf("[%s]:%s %s", s.Host, s.Port, ssh.MarshalAuthorizedKey(s.HostKey)),
 		".ssh/config": fmt.Sprintf("Host box %[1]s\n  HostName %[1]s\n  Port %[2]s\n  User %[3]s\n  IdentityFile %[4]s\n  UserKnownHostsFile %[5]s\n  IdentityAgent none\n  BatchMode yes\n  LogLevel ERROR\n",
 			s.Host, s.Port, s.User, s.KeyFile, s.KnownHosts),
-		"sshd_config": fmt.Sprintf("Port %s\nListenAddress %s\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nLogLevel ERROR\nSubsystem sftp internal-sftp\nSetEnv HOME=%s\n",
-			s.Port, s.Host, s.at("host"), s.at("authorized"), s.Dir) + strings.Join(lines, "\n") + "\n",
+		"sshd_config": fmt.Sprintf("Port %s\nListenAddress %s\nHostKey %s\nAuthorizedKeysFile %s\nPidFile %s\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nLogLevel ERROR\nSubsystem sftp internal-sftp\nSetEnv HOME=%s\n",
+			s.Port, s.Host, s.at("host"), s.at("authorized"), s.at("pid"), s.Dir) + strings.Join(lines, "\n") + "\n",
 	} {
 		if err := os.WriteFile(s.at(name), []byte(text), 0o600); err != nil {
 			return err
@@ -106,18 +122,37 @@ func (s *Server) start() error {
 	defer log.Close()
 	s.cmd = exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", s.at("sshd_config"))
 	s.cmd.Stderr = log
-	return s.cmd.Start()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		_ = s.cmd.Wait() // its log tells why
+	}()
+	return nil
 }
 
+// await waits for the file that sshd writes once it listens. Whoever answers at its
+// port may be another.
 func (s *Server) await() error {
-	for range 500 {
-		if c, err := net.Dial("tcp", net.JoinHostPort(s.Host, s.Port)); err == nil {
-			return c.Close()
+	longest := time.After(time.Minute)
+	for {
+		if pid, err := os.ReadFile(s.at("pid")); err == nil && len(pid) > 0 {
+			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-time.After(10 * time.Millisecond):
+			continue
+		case <-s.ended:
+		case <-longest:
+		}
+		log, err := os.ReadFile(s.at("log"))
+		if strings.Contains(string(log), "Address already in use") {
+			return errTaken
+		}
+		return errors.Join(fmt.Errorf("sshd does not listen: %s", log), err)
 	}
-	log, err := os.ReadFile(s.at("log"))
-	return errors.Join(fmt.Errorf("sshd does not answer: %s", log), err)
 }
 
 // Command is the start of a command line of OpenSSH that reaches the host "box".
@@ -126,7 +161,7 @@ func (s *Server) Command() string { return "ssh -F " + s.Config }
 // Stop ends the server. Sessions end with their connections.
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Kill() // it may have ended already
-	_ = s.cmd.Wait()         // it was killed
+	<-s.ended
 }
 
 // NewKey writes a new private key, and its public half beside it.

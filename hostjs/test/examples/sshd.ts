@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
@@ -14,6 +14,14 @@ import { tempDir } from "../host/world.js";
 
 /** Starts a real sshd on a free port of loopback, with keys of its own, and returns how to reach it. It ends with the test. */
 export async function startSshd(t: TestContext): Promise<ConnectConfig> {
+  for (;;) {
+    const config = await start(t);
+    if (config) return config;
+  }
+}
+
+/** Undefined if another process took the port between its choice and its use. */
+async function start(t: TestContext): Promise<ConnectConfig | undefined> {
   const dir = tempDir(t);
   const [host, user] = [newKey(), newKey()];
   const port = await freePort();
@@ -21,7 +29,7 @@ export async function startSshd(t: TestContext): Promise<ConnectConfig> {
     host: host.private,
     authorized: user.public,
     sshd_config: [
-      `Port ${port}`, "ListenAddress 127.0.0.1", `HostKey ${dir}/host`, `AuthorizedKeysFile ${dir}/authorized`, "PidFile none",
+      `Port ${port}`, "ListenAddress 127.0.0.1", `HostKey ${dir}/host`, `AuthorizedKeysFile ${dir}/authorized`, `PidFile ${dir}/pid`,
       "StrictModes no", "UsePAM no", "PasswordAuthentication no", "LogLevel ERROR", `SetEnv HOME=${dir}`, "",
     ].join("\n"),
   };
@@ -35,7 +43,7 @@ export async function startSshd(t: TestContext): Promise<ConnectConfig> {
     child.kill("SIGKILL");
     await ended;
   });
-  await answers(port, log);
+  if (!(await listens(child, path.join(dir, "pid"), log))) return undefined;
   return {
     host: "127.0.0.1",
     port,
@@ -62,13 +70,15 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function answers(port: number, log: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    const socket = net.connect(port, "127.0.0.1");
-    const open = await once(socket, "connect").then(() => true, () => false);
-    socket.destroy();
-    if (open) return;
+/** Waits for the file that sshd writes once it listens. Whoever answers at its port may be another. */
+async function listens(child: ChildProcess, pid: string, log: string): Promise<boolean> {
+  const end = Date.now() + 60_000;
+  while (!fs.existsSync(pid) || fs.statSync(pid).size === 0) {
+    const over = child.exitCode !== null || Date.now() > end;
+    const said = over && fs.existsSync(log) ? fs.readFileSync(log, "utf8") : "";
+    if (said.includes("Address already in use")) return false;
+    if (over) throw new Error("sshd does not listen: " + said);
     await sleep(10);
   }
-  throw new Error("sshd does not answer: " + fs.readFileSync(log, "utf8"));
+  return true;
 }
