@@ -261,15 +261,16 @@ test("the lock of a directory is taken once at a time, and once in its own funct
   put(target, "a", "base");
   const input = await merge();
   const order: string[] = [];
+  let begin = () => {};
+  const begun = new Promise<void>((resolve) => (begin = resolve));
   await Promise.all([
     withDirectoryMergeLock(target, async () => {
       order.push("first begins");
+      begin();
       await mergeDirectoryWithBaseline(input); // which takes the same lock
       order.push("first ends");
     }),
-    new Promise((resolve) => setTimeout(resolve, 50)).then(() =>
-      withDirectoryMergeLock(target, async () => void order.push("second")),
-    ),
+    begun.then(() => withDirectoryMergeLock(target, async () => void order.push("second"))),
   ]);
   assert.deepEqual(order, ["first begins", "first ends", "second"]);
 });
@@ -293,7 +294,7 @@ test("what a merge calls before it applies is under its lock", async (t) => {
   put(source, "a", "source");
   let ran = false;
   const beforeApply = () => withDirectoryMergeLock(target, async () => void (ran = true));
-  await mergeDirectoryWithBaseline({ ...input, beforeApply, signal: AbortSignal.timeout(20_000) });
+  await mergeDirectoryWithBaseline({ ...input, beforeApply, signal: AbortSignal.timeout(120_000) });
   assert.ok(ran);
 });
 
@@ -320,11 +321,14 @@ test("a merge that waits for the lock can be stopped", async (t) => {
   const input = await merge();
   const stop = new AbortController();
   let go = () => {};
-  const held = withDirectoryMergeLock(target, () => new Promise<void>((resolve) => (go = resolve)));
+  let held: Promise<void>;
+  await new Promise<void>((begun) => {
+    held = withDirectoryMergeLock(target, () => new Promise<void>((resolve) => ((go = resolve), begun())));
+  });
   setTimeout(() => stop.abort(), 100);
   await assert.rejects(mergeDirectoryWithBaseline({ ...input, signal: stop.signal }), { code: "cancelled" });
   go();
-  await held;
+  await held!;
 });
 
 test("an input of the wrong type is refused, with its field", async (t) => {

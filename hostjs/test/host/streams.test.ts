@@ -236,7 +236,7 @@ for (const [name, piece] of Object.entries(wrongPieces)) {
     await p.push();
     p.there("a", "2");
     p.stream(inForm(() => piece));
-    const { error } = await p.run("pull", { signal: AbortSignal.timeout(20_000) });
+    const { error } = await p.run("pull", { signal: AbortSignal.timeout(120_000) });
     assert.equal(error?.code, "client_failed");
     assert.match(error!.message, /stdout was given neither a Buffer/);
     assert.equal(read(p.local, "a"), "1");

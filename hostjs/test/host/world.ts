@@ -46,7 +46,7 @@ function linkOf(link: string): string[] {
 /** Holds a test to close what it opens below a folder. A thread that failed ends, and closes its files, a moment after its task. */
 async function closesAll(dir: string): Promise<void> {
   let left: string[] = [];
-  for (let tries = 0; tries < 500; tries++) {
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
     left = openFiles().filter((name) => name.startsWith(dir + "/"));
     if (left.length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 10));

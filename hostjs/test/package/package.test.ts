@@ -19,7 +19,7 @@ import { pack, project, run } from "./project.js";
 const require = createRequire(import.meta.url);
 const esm = JSON.stringify({ type: "module" });
 const client = fs.readFileSync(path.join(packageRoot, "build/examples/directoryClient.js"), "utf8");
-const limit = { timeout: 180_000 };
+const limit = { timeout: 600_000 };
 
 /** The package and what it depends on. */
 let packed: string[];

@@ -6,9 +6,9 @@ import type { TestContext } from "node:test";
 import { tempDir } from "../host/world.js";
 import { packageRoot } from "../support.js";
 
-/** Runs a program, and returns what it wrote; it must end well within two minutes. */
+/** Runs a program, and returns what it wrote; it must end well within five minutes. */
 export function run(cwd: string, program: string, args: string[], env: NodeJS.ProcessEnv = {}): string {
-  const { status, signal, error, stdout, stderr } = spawnSync(program, args, { cwd, encoding: "utf8", timeout: 120_000, env: { ...process.env, ...env } });
+  const { status, signal, error, stdout, stderr } = spawnSync(program, args, { cwd, encoding: "utf8", timeout: 300_000, env: { ...process.env, ...env } });
   if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${error ?? signal ?? `exit status ${status}`}\n${(stdout + stderr).slice(-4000)}`);
   return stdout;
 }
