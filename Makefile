@@ -49,7 +49,7 @@ check: ## Format, vet on three platforms, staticcheck, purity of core, licenses
 
 .PHONY: test
 test: build js ## Every test with the race detector, the vectors by the binary, and the tests of the npm package
-	$(GO) test -race -timeout 20m $(PACKAGES)
+	$(GO) test -race -timeout 60m $(PACKAGES)
 	bin/planner conformance --cmd 'bin/planner plan' testdata/golden
 	bin/planner conformance --wasm bin/planner.wasm testdata/golden
 	node --test $$(find hostjs/build/test -name "*.test.js")
