@@ -19,7 +19,7 @@ func TestD6_TheReportNamesTheCopyThatWasMade(t *testing.T) {
 	write(t, b.local, "f", "here\x00")
 	write(t, b.sandbox, "f", "there\x00")
 	taken := merge.CopyName("f", core.Sum("there\x00"), func(string) bool { return false })
-	b.hook("read", 1, func() error { // after the scan
+	b.hook("remove", 1, func() error { // after the scan
 		write(t, b.local, taken, "somebody's")
 		return nil
 	})

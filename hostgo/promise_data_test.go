@@ -482,7 +482,7 @@ func TestD16_AnEditBetweenScanAndWriteIsNotReverted(t *testing.T) {
 			write(t, b.sandbox, "a", "agent")
 			remove(t, b.sandbox, "b")
 			write(t, b.sandbox, "n", "agent")
-			b.hook("read", 1, func() error { // after the scan, before the plan
+			b.hook("remove", 1, func() error { // after the scan, which the survey does not wait for, before the plan
 				save(t, b.local)
 				write(t, b.local, "b", "saved meanwhile")
 				write(t, b.local, "n", "saved meanwhile")

@@ -121,6 +121,13 @@ func (h *hooked) Run(ctx context.Context, command string, timeout time.Duration)
 	return h.Client.Run(ctx, command, timeout)
 }
 
+func (h *hooked) Remove(ctx context.Context, p string) error {
+	if err := h.before("remove", p); err != nil {
+		return err
+	}
+	return h.Client.Remove(ctx, p)
+}
+
 // hook runs do before the n-th call of a kind, counted from 1.
 func (b *pair) hook(call string, n int, do func() error) {
 	inner := b.opts.Client

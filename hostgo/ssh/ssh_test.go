@@ -193,16 +193,17 @@ func TestHostsAndKeys(t *testing.T) {
 	require.NoError(t, err)
 	changed := filepath.Join(t.TempDir(), "changed")
 	require.NoError(t, os.WriteFile(changed, fmt.Appendf(nil, "[127.0.0.1]:%s %s", s.Port, cryptossh.MarshalAuthorizedKey(otherKey)), 0o600))
+	none := filepath.Join(t.TempDir(), "none")
 	fresh := filepath.Join(t.TempDir(), "deep", "fresh")
 	for _, c := range []struct {
 		name, config, want, hint string
 	}{
-		{"unknown host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile /nonexistent"), "is not known", "ssh -p " + s.Port},
-		{"ask is yes", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile /nonexistent", "StrictHostKeyChecking ask"), "is not known", "ssh -p"},
+		{"unknown host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+none), "is not known", "ssh -p " + s.Port},
+		{"ask is yes", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+none, "StrictHostKeyChecking ask"), "is not known", "ssh -p"},
 		{"changed host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed), "is not the one that is known", "ssh-keygen -R"},
 		{"changed host is never accepted", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed, "StrictHostKeyChecking no"), "is not the one that is known", "ssh-keygen -R"},
 		{"wrong key", config("IdentityFile "+other, "UserKnownHostsFile "+s.KnownHosts), "was refused", "try it by hand"},
-		{"no key", config("IdentityFile /nonexistent", "UserKnownHostsFile "+s.KnownHosts), "was refused", "there is no key"},
+		{"no key", config("IdentityFile "+none, "UserKnownHostsFile "+s.KnownHosts), "was refused", "there is no key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: c.config})
