@@ -127,7 +127,7 @@ func (f *configFile) take(keyword string, value []string, level int) (err error)
 		f.applies, err = f.matches(value)
 		return err
 	}
-	if !f.applies || len(value) == 0 {
+	if !f.applies {
 		return nil
 	}
 	if slices.Contains(value, "") {
@@ -174,10 +174,7 @@ func (f *configFile) include(patterns []string, level int) error {
 		} else if !filepath.IsAbs(pattern) {
 			pattern = filepath.Join(f.top, pattern)
 		}
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			continue // a pattern that is none names no file
-		}
+		found, _ := filepath.Glob(pattern) // a pattern that is none names no file
 		for _, name := range found {
 			if err := f.read(name, level+1); err != nil {
 				return err

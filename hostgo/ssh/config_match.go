@@ -15,7 +15,7 @@ import (
 // matches reports whether all conditions of a Match line hold. None is looked at behind one
 // that does not, but final asks for a second look wherever it stands.
 func (f *configFile) matches(words []string) (bool, error) {
-	all := len(words) > 0
+	all := true
 	for i := 0; i < len(words); i++ {
 		name, negated := strings.CutPrefix(strings.ToLower(words[i]), "!")
 		holds := true

@@ -84,6 +84,8 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 		"windows":                              strings.ReplaceAll("Host other\nPort 1\nHost box\n"+block(known, "ProxyCommand none"), "\n", "\r\n"),
 		"no list":                              "Host box\n" + block("UserKnownHostsFile none", "GlobalKnownHostsFile none", "StrictHostKeyChecking accept-new"),
 		"an amount until the next keys":        "Host box\n" + block(known, "RekeyLimit 1m 1h") + "Match final\nRekeyLimit default none\n",
+		"a list of the system's":               "Host box\n" + block("UserKnownHostsFile none", "GlobalKnownHostsFile "+s.KnownHosts),
+		"a list that keeps nothing":            "Host box\n" + block("UserKnownHostsFile /dev/null", "StrictHostKeyChecking accept-new"),
 		"a command beside the lists":           "Host box\n" + block(known, "KnownHostsCommand /bin/false"),
 		"a proxy command":                      "Host box\n" + block(known, "ProxyCommand busybox nc %h %p # not a comment"),
 	} {
@@ -102,42 +104,60 @@ func TestConfigurationMeansWhatItMeansToOpenSSH(t *testing.T) {
 func TestConfigurationThatIsNotUnderstood(t *testing.T) {
 	for line, want := range map[string]string{
 		"IdentitiesOnly maybe":                   "the SSH configuration has a value that is not understood: maybe (identitiesonly)",
-		"StrictHostKeyChecking sometimes":        "stricthostkeychecking",
-		"ConnectTimeout soon":                    "connecttimeout",
-		"ServerAliveInterval 99999999999999999s": "serveraliveinterval",
-		"Port 70000":                             "port",
-		"IdentityFile %q":                        "identityfile",
-		"IdentityFile ${NO_SUCH_VARIABLE}":       "identityfile",
-		"IdentityFile ~nobody-here/key":          "identityfile",
+		"StrictHostKeyChecking sometimes":        "(stricthostkeychecking)",
+		"ConnectTimeout soon":                    "(connecttimeout)",
+		"ServerAliveInterval 99999999999999999s": "(serveraliveinterval)",
+		"Port 70000":                             "(port)",
+		"IdentityFile %q":                        "(identityfile)",
+		"IdentityFile ${NO_SUCH_VARIABLE}":       "(identityfile)",
+		"IdentityFile ~nobody-here/key":          "(identityfile)",
 		"IdentityFile /my keys/key":              "a file name with a space wants quotes",
 		"User \"me":                              "a quotation has no end",
 		"\ufeffHost other":                       "line 2: it does not begin with a keyword",
 		"Match localnetwork 10.0.0.0/8":          "the SSH configuration has a condition that planner does not know (Match localnetwork)",
 		"IdentityAgent \"\"":                     "line 2: identityagent has an empty value",
+		"Host other\nPort # 1":                   "line 3: port has no value",
+		"Host other\nProxyCommand":               "line 3: proxycommand has no value",
 		"Match host":                             "Match host has no value",
-		"Match exec %q":                          "Match exec",
+		"Match exec %q":                          "(Match exec)",
 		"Ciphers rot13":                          "the SSH configuration allows no algorithm that planner knows (ciphers)",
-		"HostKeyAlgorithms -*":                   "hostkeyalgorithms",
+		"HostKeyAlgorithms -*":                   "(hostkeyalgorithms)",
+		"PubkeyAuthentication no":                "(pubkeyauthentication)",
 		"PubkeyAuthentication False":             "allows no login with a key",
 		"PreferredAuthentications password":      "allows no login with a key",
 		"ProxyJump $(id)":                        "names no host to go over: $(id) (proxyjump)",
-		"ProxyCommand x\nProxyUseFdpass yes":     "proxyusefdpass",
-		"AddressFamily inet5":                    "addressfamily",
-		"BindAddress no.such.name.invalid":       "bindaddress",
+		"ProxyCommand x\nProxyUseFdpass yes":     "(proxyusefdpass)",
+		"AddressFamily inet5":                    "(addressfamily)",
+		"BindAddress no.such.name.invalid":       "(bindaddress)",
 		"BindInterface eth0":                     "names an interface to connect from, which planner does not look up (bindinterface)",
-		"RekeyLimit 1T":                          "rekeylimit",
-		"RekeyLimit G":                           "rekeylimit",
-		"KnownHostsCommand /bin/list %H\nStrictHostKeyChecking no": "knownhostscommand",
-		"CanonicalizeHostname yes\nCanonicalDomains example.com":   "canonicalizehostname",
-		"RevokedHostKeys /no/such/list":                            "the list of revoked host keys can't be read",
-		"RevokedHostKeys " + write(t, "krl", "SSHKRL\n\x00..."):    "the list of revoked host keys is a binary one",
-		"RevokedHostKeys " + write(t, "list", "no key\n"):          "the list of revoked host keys has a line that is no key",
+		"RekeyLimit 1T":                          "(rekeylimit)",
+		"RekeyLimit G":                           "(rekeylimit)",
+		"KnownHostsCommand /bin/list %H\nStrictHostKeyChecking no": "(knownhostscommand)",
+		"CanonicalizeHostname yes\nCanonicalDomains example.com":   "(canonicalizehostname)",
+		"UserKnownHostsFile /":                                  "the list of known hosts can't be read",
+		"RevokedHostKeys /no/such/list":                         "the list of revoked host keys can't be read",
+		"RevokedHostKeys " + write(t, "krl", "SSHKRL\n\x00..."): "the list of revoked host keys is a binary one",
+		"RevokedHostKeys " + write(t, "list", "no key\n"):       "the list of revoked host keys has a line that is no key",
 	} {
 		err := openWith(t, write(t, "config", "GlobalKnownHostsFile none\n"+line+"\n"))
 		var e *core.Error
 		require.ErrorAs(t, err, &e, line)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// A caller may name a host that no URL was read for.
+func TestTargetsAreNotTrusted(t *testing.T) {
+	for _, target := range []ssh.Target{{}, {Host: "-l"}, {Host: "a b"}, {Host: "a\x01"}, {Host: "$(id)"}, {Host: "a", User: "`id`"}, {Host: "a", Port: "x"}} {
+		_, err := ssh.Open(t.Context(), target)
+		var e *core.Error
+		require.ErrorAs(t, err, &e, target)
+		require.Equal(t, core.CodeInvalidRequest, e.Code, target)
+		require.Equal(t, "sandbox", e.Field, target)
+	}
+	t.Setenv("HOME", "")
+	_, err := ssh.Open(t.Context(), ssh.Target{Host: "a"})
+	require.ErrorContains(t, err, "there is no home directory to find keys in")
 }
 
 // A firewall may let one of the machine's addresses through.

@@ -111,14 +111,14 @@ func (v *values) algorithms(keyword string, usual, more []string) []string {
 func (v *values) expand(keyword, text string, environment bool) string {
 	var b strings.Builder
 	for rest := text; rest != ""; {
-		name, after, isVariable := strings.Cut(strings.TrimPrefix(rest, "${"), "}")
+		name, after, ends := strings.Cut(strings.TrimPrefix(rest, "${"), "}")
 		switch {
 		case rest[0] == '%' && len(rest) > 1 && v.tokens[rest[1]] != "":
 			b.WriteString(v.tokens[rest[1]])
 			rest = rest[2:]
 			continue
-		case environment && isVariable && strings.HasPrefix(rest, "${"):
-			if value, ok := os.LookupEnv(name); ok {
+		case environment && strings.HasPrefix(rest, "${"):
+			if value, ok := os.LookupEnv(name); ok && ends {
 				b.WriteString(value)
 				rest = after
 				continue

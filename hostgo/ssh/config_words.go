@@ -21,10 +21,12 @@ func splitLine(line string) (keyword string, value []string, err error) {
 	if same, ok := renamed[keyword]; ok {
 		keyword = same
 	}
-	if keyword == "proxycommand" {
+	if keyword == "proxycommand" && line != "" {
 		return keyword, []string{line}, nil
 	}
-	value, err = splitWords(line)
+	if value, err = splitWords(line); err == nil && len(value) == 0 {
+		err = errors.New(keyword + " has no value")
+	}
 	return keyword, value, err
 }
 

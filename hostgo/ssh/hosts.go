@@ -195,7 +195,7 @@ func (h *hosts) certified(cert *ssh.Certificate) error {
 // judgeAddress looks at a trusted key once more by its address, which CheckHostIP asks for.
 func (h *hosts) judgeAddress(remote net.Addr, key ssh.PublicKey) error {
 	tcp, ok := remote.(*net.TCPAddr)
-	if !ok || !h.s.checkHostIP || h.s.hostKeyAlias != "" || h.s.jump != "" || h.s.command != "" {
+	if !ok || !h.s.checkHostIP || h.s.hostKeyAlias != "" || h.s.jump != "" {
 		return nil
 	}
 	name := withPort(tcp.IP.String(), h.s.port)

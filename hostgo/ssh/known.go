@@ -111,11 +111,8 @@ func listed(patterns []string, name string) bool {
 
 // hashed reports whether |1|salt|hash stands for a name.
 func hashed(text, name string) bool {
-	parts := strings.Split(text, "|")
-	if len(parts) != 4 || parts[1] != "1" {
-		return false
-	}
-	salt, err := base64.StdEncoding.DecodeString(parts[2])
+	digits, _, _ := strings.Cut(strings.TrimPrefix(text, "|1|"), "|")
+	salt, err := base64.StdEncoding.DecodeString(digits)
 	return err == nil && text == hash(salt, name)
 }
 
@@ -176,7 +173,7 @@ func appendLine(file, line string) (err error) {
 	if err != nil {
 		return err
 	}
-	if info.Mode().IsRegular() && info.Size() > 0 {
+	if info.Size() > 0 {
 		last := make([]byte, 1)
 		if _, err := f.ReadAt(last, info.Size()-1); err != nil {
 			return err

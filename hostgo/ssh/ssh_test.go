@@ -199,8 +199,9 @@ func TestHostsAndKeys(t *testing.T) {
 		name, config, want, hint string
 	}{
 		{"unknown host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+none), "is not known", "ssh -p " + s.Port},
-		{"ask is yes", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+none, "StrictHostKeyChecking ask"), "is not known", "ssh -p"},
-		{"changed host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed), "is not the one that is known", "ssh-keygen -R"},
+		{"true is yes", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+none, "StrictHostKeyChecking true"), "is not known", "ssh -p"},
+		{"ask is yes", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+none, "StrictHostKeyChecking ask"), "is not known", "connect once by hand, and compare the fingerprint: ssh -p"},
+		{"changed host", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed), "is not the one that is known", "remove the old key: ssh-keygen -R '[127.0.0.1]:" + s.Port + "' -f " + changed},
 		{"changed host is never accepted", config("IdentityFile "+s.KeyFile, "UserKnownHostsFile "+changed, "StrictHostKeyChecking no"), "is not the one that is known", "ssh-keygen -R"},
 		{"wrong key", config("IdentityFile "+other, "UserKnownHostsFile "+s.KnownHosts), "was refused", "try it by hand"},
 		{"no key", config("IdentityFile "+none, "UserKnownHostsFile "+s.KnownHosts), "was refused", "there is no key"},
@@ -305,9 +306,11 @@ func TestParseTarget(t *testing.T) {
 	got, err := ssh.ParseTarget("ssh://me@host:2222/a%20b/c/")
 	require.NoError(t, err)
 	require.Equal(t, ssh.Target{Host: "host", User: "me", Port: "2222", Path: "/a b/c"}, got)
-	for _, bad := range []string{"ssh://", "ssh://host", "ssh://host/", "ssh://host/~/a", "ssh://host/~me", "ssh://me:secret@host/a", "ssh:///a", "http://host/a", "ssh://host/a?b", "ssh://host:x/a", "ssh://host:99999/a", "ssh://host:0/a", "ssh://-oProxyCommand=x/a",
-		"ssh://$(id)/a", "ssh://a;id/a", "ssh://a&id/a", "ssh://a>b/a", "ssh://[fe80::1%25a b]/a", "ssh://[fe80::1%25$(id)]/a",
-		"ssh://-l@host/a", "ssh://$(id)@host/a", "ssh://%60id%60@host/a", "ssh://a%20b@host/a", "ssh://a%0Aid@host/a", "ssh://a%5C@host/a"} {
+	_, err = ssh.ParseTarget("ssh://host:65535/a")
+	require.NoError(t, err)
+	for _, bad := range []string{"ssh://", "ssh://host", "ssh://host/", "ssh://host/~/a", "ssh://host/~me", "ssh://me:secret@host/a", "ssh:///a", "http://host/a", "ssh://host/a?b", "ssh://host/a#b", "ssh://host:65536/a", "ssh://host:x/a", "ssh://host:99999/a", "ssh://host:0/a", "ssh://-oProxyCommand=x/a",
+		"ssh://$(id)/a", "ssh://a;id/a", "ssh://a&id/a", "ssh://a>b/a", "ssh://[fe80::1%25a b]/a", "ssh://[fe80::1%25a%20b]/a", "ssh://[fe80::1%25$(id)]/a",
+		"ssh://-l@host/a", "ssh://$(id)@host/a", "ssh://%60id%60@host/a", "ssh://a%20b@host/a", "ssh://a%0Aid@host/a", "ssh://a%01@host/a", "ssh://a%5C@host/a"} {
 		_, err := ssh.ParseTarget(bad)
 		require.ErrorIs(t, err, core.CodeInvalidRequest, bad)
 		require.NotContains(t, err.Error(), "secret")
