@@ -95,8 +95,8 @@ func flagFault(text string) string {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "flag " + dashes(core.DisplayPath(name)) + " needs a value"
 	}
-	before, rest, ok := strings.Cut(text, " for flag -")
-	if name, why, found := strings.Cut(rest, ": "); ok && found {
+	before, rest, _ := strings.Cut(text, " for flag -")
+	if name, why, ok := strings.Cut(rest, ": "); ok {
 		return before + " for " + dashes(name) + ": " + why
 	}
 	return core.DisplayText(text)
@@ -146,8 +146,8 @@ func (f *syncFlags) preserve(s string) error {
 }
 
 func (f *syncFlags) asset(s string) error {
-	key, dir, ok := strings.Cut(s, "=")
-	if !ok || dir == "" {
+	key, dir, _ := strings.Cut(s, "=")
+	if dir == "" {
 		return errors.New("an asset is KEY=DIR")
 	}
 	if err := plan.ValidateSegment("asset", key); err != nil {
@@ -172,7 +172,7 @@ func (f *syncFlags) conflict(s string) (err error) {
 
 func (f *syncFlags) resolve(s string) error {
 	i := strings.LastIndexByte(s, '=')
-	if i <= 0 {
+	if i < 0 {
 		return errors.New("write it as GLOB=POLICY")
 	}
 	p, err := policy(s[i+1:])

@@ -85,6 +85,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+	if strings.Contains(ts.ReadFile("stderr"), "goroutine ") { // a panic ends with the status of wrong usage
+		ts.Fatalf("it crashed")
+	}
 }
 
 // summaryKeys are the fields of a summary, without command_exit, which only run

@@ -37,12 +37,22 @@ func newClient(t testing.TB) (hostgo.Client, string) {
 func TestClient(t *testing.T) { clienttest.TestClient(t, newClient) }
 
 func TestNewRefuses(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
+	file, link := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	for _, root := range []string{"", "relative", "/no/such/folder", file, "/", "/usr", "/etc"} {
+	require.NoError(t, os.Symlink("/usr", link))
+	for root, want := range map[string]string{
+		"": "is not an absolute path", "relative": "is not an absolute path", "/no/such/folder": "does not exist", file: "is not a folder",
+		"/": "system folder", "/usr": "system folder", "/etc/": "system folder", "/home/../etc": "system folder", link: "system folder",
+	} {
 		_, err := dir.New(root)
-		require.ErrorIs(t, err, core.CodeUnsafeRoot, "%q", root)
+		var e *core.Error
+		require.ErrorAs(t, err, &e, "%q", root)
+		require.Equal(t, core.CodeUnsafeRoot, e.Code, "%q", root)
+		require.Contains(t, e.Message, want, "%q", root)
+		require.NotEmpty(t, e.Hint, "%q", root)
 	}
+	c, root := newClient(t)
+	require.Equal(t, "dir:"+root, c.(hostgo.Identified).Identity())
 }
 
 func TestPathsAreNormalised(t *testing.T) {
