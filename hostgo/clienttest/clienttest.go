@@ -326,20 +326,40 @@ func checkCancel(e *env) error {
 }
 
 func checkDone(e *env) error {
+	if err := e.write("kept", nil); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(e.ctx)
 	cancel()
-	if err := e.c.WriteFile(ctx, e.at("f"), []byte("x")); err == nil {
-		return errors.New("calling WriteFile with a context that is done returned no error")
+	for _, call := range []struct {
+		name string
+		err  error
+	}{
+		{"MakeDir", e.c.MakeDir(ctx, e.at("d"))},
+		{"WriteFile", e.c.WriteFile(ctx, e.at("f"), []byte("x"))},
+		{"ReadFile", second(e.c.ReadFile(ctx, e.at("kept")))},
+		{"ListFiles", second(e.c.ListFiles(ctx, e.root))},
+		{"Remove", e.c.Remove(ctx, e.at("kept"))},
+		{"Run", e.c.Run(ctx, "touch "+plan.Quote(e.at("g")), 0)},
+	} {
+		if call.err == nil {
+			return fmt.Errorf("calling %s with a context that is done returned no error", call.name)
+		}
+		if err := typed(call.err, core.CodeCancelled); err != nil {
+			return err
+		}
 	}
-	if err := e.c.Run(ctx, "touch "+plan.Quote(e.at("g")), 0); err == nil {
-		return errors.New("calling Run with a context that is done returned no error")
+	if _, err := e.c.ListFiles(e.ctx, e.at("d")); err == nil {
+		return errors.New("calling MakeDir with a context that is done made a folder")
 	}
 	names, err := e.c.ListFiles(e.ctx, e.root)
-	if err == nil && len(names) > 0 {
+	if err == nil && strings.Join(names, " ") != "kept" {
 		err = fmt.Errorf("calls with a context that is done left %q", names)
 	}
 	return err
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func checkStreams(e *env) error {
 	s, ok := e.c.(hostgo.Streamer)
@@ -396,6 +416,9 @@ func checkBrokenStreams(e *env, s hostgo.Streamer) error {
 	err := s.RunStream(e.ctx, "cat >/dev/null; sleep 1; echo done >"+after, io.MultiReader(bytes.NewReader(pattern(1<<20)), &brokenReader{boom}), nil, time.Minute)
 	if !errors.Is(err, boom) {
 		return fmt.Errorf("calling RunStream hides an error of its input: %v", err)
+	}
+	if err := s.RunStream(e.ctx, "echo short", nil, &brokenWriter{boom}, time.Minute); !errors.Is(err, boom) {
+		return fmt.Errorf("calling RunStream hides an error of its output at the end: %v", err)
 	}
 	noise := "n=noise; for i in 0 1 2 3 4 5 6 7 8 9; do n=$n$n; done; while :; do echo $n; done" // much at a time, since a compressor waits for megabytes
 	if err := s.RunStream(e.ctx, noise, nil, &brokenWriter{boom}, time.Minute); !errors.Is(err, boom) {

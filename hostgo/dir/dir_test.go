@@ -2,7 +2,9 @@ package dir_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -57,8 +59,60 @@ func TestNewRefuses(t *testing.T) {
 
 func TestPathsAreNormalised(t *testing.T) {
 	c, root := newClient(t)
-	for _, p := range []string{"relative", root + "/../x", root + "//x", root + "/x/", ""} {
-		require.ErrorIs(t, c.WriteFile(t.Context(), p, nil), core.CodeInvalidPath, "%q", p)
+	for _, p := range []string{"relative", root + "/../x", root + "//x", root + "/x/", root + "/a\x00b", ""} {
+		_, read := c.ReadFile(t.Context(), p)
+		_, list := c.ListFiles(t.Context(), p)
+		for _, err := range []error{c.MakeDir(t.Context(), p), c.WriteFile(t.Context(), p, nil), read, list, c.Remove(t.Context(), p)} {
+			require.ErrorIs(t, err, core.CodeInvalidPath, "%q", p)
+		}
+	}
+}
+
+// A call that fails half-way says so: half a file would be taken for a whole one.
+func TestCallsThatFail(t *testing.T) {
+	c, root := newClient(t)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "file"), nil, 0o644))
+	_, full := os.Stat("/dev/full")
+	for _, err := range []error{c.MakeDir(t.Context(), root+"/file/below"), c.WriteFile(t.Context(), root+"/file/below", nil), c.Remove(t.Context(), root+"/file/below/f")} {
+		require.ErrorIs(t, err, core.CodeClient)
+	}
+	if full == nil {
+		require.ErrorIs(t, c.WriteFile(t.Context(), "/dev/full", []byte("more")), core.CodeClient)
+	}
+	_, err := c.(hostgo.Commander).Exec(t.Context(), hostgo.ExecRequest{})
+	require.ErrorIs(t, err, core.CodeInvalidRequest)
+	var exit *hostgo.ExitError
+	require.ErrorAs(t, c.Run(t.Context(), "rm -r "+root+"; exit 3", 0), &exit)
+	require.Equal(t, 3, exit.Status)
+	require.ErrorContains(t, c.Run(t.Context(), "true", 0), "the sandbox's folder is gone")
+	require.ErrorIs(t, c.Run(t.Context(), strings.Repeat("x", 131_071), 0), core.CodeLimit)
+}
+
+// What a command leaves behind, with its output in its hands, is not waited for, and is
+// not the command's fault.
+func TestWhatIsLeftBehind(t *testing.T) {
+	c, root := newClient(t)
+	for _, out := range []*bytes.Buffer{nil, {}} {
+		for status := range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			command := fmt.Sprint("echo said; sleep 60 & echo $! >pid; exit ", status)
+			var err error
+			if out == nil {
+				err = c.Run(ctx, command, 0)
+			} else {
+				out.Reset()
+				err = c.(hostgo.Streamer).RunStream(ctx, command, nil, out, 0)
+				require.Equal(t, "said\n", out.String())
+			}
+			var exit *hostgo.ExitError
+			if status == 0 {
+				require.NoError(t, err)
+			} else {
+				require.ErrorAs(t, err, &exit)
+			}
+			require.NoError(t, c.Run(t.Context(), "kill $(cat "+root+"/pid)", 0), "it was ended")
+		}
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 type output struct {
 	from, to *os.File
 	done     chan struct{} // closed when there is no more
-	err      error         // of passing it on, once done
 	reads    atomic.Int64
 	holds    atomic.Bool // something that was read and not passed on yet
 }
@@ -28,7 +27,7 @@ func newOutput(w io.Writer) (*output, error) {
 	}
 	go func() {
 		defer close(o.done)
-		_, o.err = io.CopyBuffer(struct{ io.Writer }{w}, o, make([]byte, pieceSize))
+		_, _ = io.CopyBuffer(struct{ io.Writer }{w}, o, make([]byte, pieceSize)) // w tells
 		o.from.Close()
 	}()
 	return o, nil
@@ -47,18 +46,18 @@ func (o *output) Read(b []byte) (int, error) {
 
 // finish waits for the rest of the output of a command that has ended, or was ended with
 // ctx.
-func (o *output) finish(ctx context.Context) error {
+func (o *output) finish(ctx context.Context) {
 	o.to.Close()
 	for {
 		reads := o.reads.Load()
 		select {
 		case <-o.done:
-			return o.err
+			return
 		case <-time.After(drainTime):
 		}
 		if ctx.Err() != nil || !o.holds.Load() && o.reads.Load() == reads {
 			o.from.Close()
-			return nil
+			return
 		}
 	}
 }

@@ -28,10 +28,6 @@ func (c *Client) Run(ctx context.Context, command string, timeout time.Duration)
 
 // RunStream implements [hostgo.Streamer].
 func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, out io.Writer, timeout time.Duration) error {
-	const what = "a command in the sandbox"
-	if err := ctx.Err(); err != nil {
-		return hostgo.ClientError(ctx, what, "", err)
-	}
 	if len(command) >= maxArg {
 		return &core.Error{Code: core.CodeLimit, Message: "the command is longer than one argument may be"}
 	}
@@ -49,15 +45,16 @@ func (c *Client) RunStream(ctx context.Context, command string, in io.Reader, ou
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && isGone(c.root):
 		return &core.Error{Code: core.CodeClient, Path: c.root, Message: "the sandbox's folder is gone"}
-	case errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success():
+	case errors.Is(err, exec.ErrWaitDelay):
 		err = nil // a child outlived it with a pipe open
 	case errors.As(err, &exit):
 		err = &hostgo.ExitError{Status: status(exit.ProcessState), Stderr: stderr.String()}
 	}
-	return idle.Explain(what, err)
+	return idle.Explain("a command in the sandbox", err)
 }
 
-// run runs a command and passes its output on, if out is not nil.
+// run runs a command and passes its output on, if out is not nil. What out can't take ends
+// ctx, and is told by whoever made that.
 func run(ctx context.Context, cmd *exec.Cmd, out io.Writer) error {
 	if out == nil {
 		return cmd.Run()
@@ -68,9 +65,7 @@ func run(ctx context.Context, cmd *exec.Cmd, out io.Writer) error {
 	}
 	cmd.Stdout = stdout.to
 	err = cmd.Run()
-	if e := stdout.finish(ctx); err == nil {
-		err = e
-	}
+	stdout.finish(ctx)
 	return err
 }
 

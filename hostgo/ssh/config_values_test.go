@@ -90,6 +90,14 @@ func TestValues(t *testing.T) {
 		{"User me\nUser you\nPort 0080", where, "me|80"},
 		{"User \"m\\\"e\"\nPort '80'", where, "m\"e|80"},
 		{`User m\ e\\`, where, `m e\|22`},
+		{`User a\b`, where, `a\b|22`},
+		{`User "a\ b"`, where, `a\ b|22`},
+		{`User a\`, where, `a\|22`},
+		{`User "it's"`, where, "it's|22"},
+		{`User 'a"b'`, where, `a"b|22`},
+		{"IdentityFile2 /k", files, "/k"},
+		{"PubkeyAcceptedKeyTypes ssh-rsa", func(s *settings) any { return s.userKeyAlgorithms[0] }, "ssh-rsa"},
+		{"GlobalKnownHostsFile none\nUserKnownHostsFile\t/a\t/b", func(s *settings) any { return strings.Join(s.knownHosts, " ") }, "/a /b"},
 		{"User \"a b\"# c\nPort 80 # d", where, "a b#|80"},
 	} {
 		s, err := settingsOf(t, "box", row.config+"\n")
