@@ -2,10 +2,14 @@ package ssh_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -280,6 +284,8 @@ func TestProxyCommand(t *testing.T) {
 	err := openWith(t, config("sh -c 'echo so that is why >&2; exit 9'"))
 	require.ErrorIs(t, err, core.CodeClient)
 	require.ErrorContains(t, err, "the proxy command ended: exit status 9; so that is why")
+	err = openWith(t, config("busybox nc %h %p\nKexAlgorithms nothing-that-it-has,diffie-hellman-group1-sha1"))
+	require.ErrorContains(t, err, "no common algorithm for key exchange")
 	require.NoError(t, openWith(t, config("sh -c 'cut -d\" \" -f6 /proc/$$/stat >"+session+"; exec busybox nc %h %p'")))
 	theirs, err := os.ReadFile(session)
 	require.NoError(t, err)
@@ -287,4 +293,40 @@ func TestProxyCommand(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, "^[0-9]+\n$", string(theirs))
 	require.NotEqual(t, strings.Fields(string(ours))[5], strings.TrimSpace(string(theirs)))
+}
+
+// A server that takes a connection and says nothing is given up, and so is a proxy command
+// to one, which ends then.
+func TestAServerThatNeverAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	id := filepath.Join(t.TempDir(), "id")
+	for _, way := range []string{"", "ProxyCommand sh -c 'echo $$ >" + id + "; exec sleep 600'\n"} {
+		err := openWith(t, write(t, "config", "HostName 127.0.0.1\nPort "+port+"\nIdentityAgent none\nConnectTimeout 1\n"+way))
+		require.ErrorIs(t, err, core.CodeTimeout)
+	}
+	text, err := os.ReadFile(id)
+	require.NoError(t, err)
+	process, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(process, 0), syscall.ESRCH) }, time.Minute, 10*time.Millisecond)
+}
+
+// What is wrong with a host on the way is told as that of any host.
+func TestWhatIsWrongOnTheWay(t *testing.T) {
+	s := sshtest.Start(t)
+	text, err := os.ReadFile(s.Config)
+	require.NoError(t, err)
+	for config, want := range map[string]string{
+		"Host box\nProxyJump hop\n" + string(text) + "Host hop\nHostName 127.0.0.1\nPort " + s.Port + "\nUser " + s.User + "\nIdentityAgent none\nUserKnownHostsFile none\n": "the key of 127.0.0.1 port " + s.Port + " is not known",
+		"ProxyJump hop\nIdentityAgent none\n":                                                 "over too many others (ProxyJump)",
+		"Host box\nProxyJump hop\nHost hop\nHostName 127.0.0.1\nPort 1\nIdentityAgent none\n": "connecting to 127.0.0.1 port 1 failed",
+	} {
+		err := openWith(t, write(t, "config", config))
+		require.ErrorContains(t, err, want)
+		require.Equal(t, strings.HasPrefix(want, "connecting"), strings.HasPrefix(err.Error(), "connecting"), err.Error())
+	}
 }

@@ -49,7 +49,7 @@ func connect(ctx context.Context, s *settings, jumps int) (*ssh.Client, error) {
 		if ctx.Err() == nil && refusesLogin(err) {
 			return nil, keys.refused(s)
 		}
-		if p, ok := raw.(*proxyConn); ok {
+		if p, ok := raw.(*proxyConn); ok && ctx.Err() == nil {
 			err = p.explain(err)
 		}
 		return nil, s.unreachable(ctx, err)

@@ -4,17 +4,21 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	cryptossh "golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/hostgo/ssh"
 	"github.com/paperclipai/syncplan/hostgo/ssh/sshtest"
 	"github.com/paperclipai/syncplan/internal/sshd"
 )
@@ -152,6 +156,54 @@ func TestAnAgentThatNeverAnswers(t *testing.T) {
 	socket := listen(t, func(net.Conn) {})
 	err := openWith(t, keyConfig(t, s, "ConnectTimeout 1\nIdentityFile "+s.KeyFile+"\nIdentityAgent "+socket))
 	require.ErrorIs(t, err, core.CodeTimeout)
+}
+
+// slowAgent has keys, and waits with a signature until the test is over.
+type slowAgent struct {
+	agent.Agent
+	over <-chan struct{}
+}
+
+func (a slowAgent) Sign(cryptossh.PublicKey, []byte) (*cryptossh.Signature, error) {
+	<-a.over
+	return nil, errors.New("over")
+}
+
+// One that waits for a person, who does not come, is no refusal by the host.
+func TestAnAgentThatNeverSigns(t *testing.T) {
+	s := sshtest.Start(t)
+	data, err := os.ReadFile(s.KeyFile)
+	require.NoError(t, err)
+	key, err := cryptossh.ParseRawPrivateKey(data)
+	require.NoError(t, err)
+	ring := agent.NewKeyring()
+	require.NoError(t, ring.Add(agent.AddedKey{PrivateKey: key}))
+	socket := listen(t, func(c net.Conn) { _ = agent.ServeAgent(slowAgent{ring, t.Context().Done()}, c) })
+	err = openWith(t, keyConfig(t, s, "ConnectTimeout 1\nIdentityFile none\nIdentityAgent "+socket))
+	require.ErrorIs(t, err, core.CodeTimeout)
+}
+
+// Whoever stays connected to a host does not keep its agent busy.
+func TestTheAgentIsLeftOnceLoggedIn(t *testing.T) {
+	s := sshtest.Start(t)
+	left := make(chan struct{}, 1)
+	socket := listen(t, func(c net.Conn) {
+		to, err := net.Dial("unix", startAgent(t, s.KeyFile))
+		if err == nil {
+			go func() { _, _ = io.Copy(c, to) }()
+			_, _ = io.Copy(to, c)
+			to.Close()
+		}
+		left <- struct{}{}
+	})
+	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: keyConfig(t, s, "IdentityFile none\nIdentityAgent "+socket)})
+	require.NoError(t, err)
+	defer c.Close()
+	select {
+	case <-left:
+	case <-time.After(time.Minute):
+		require.Fail(t, "the connection to the agent is still open")
+	}
 }
 
 // A certificate that is named is the only one that is shown.

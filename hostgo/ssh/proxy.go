@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os/exec"
-	"time"
 
 	"github.com/paperclipai/syncplan/hostgo"
 )
@@ -52,13 +51,13 @@ func (p *proxyConn) Close() error {
 	return p.Conn.Close()
 }
 
-// explain adds to a failed login what a command that ended by itself had to say.
+// explain says of a login that broke off what a command that ended by itself had to say.
+// Where the server's words were understood, they are the reason.
 func (p *proxyConn) explain(err error) error {
-	select {
-	case <-p.ended:
-	case <-time.After(time.Second):
-		return err // it still runs
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
+		return err
 	}
+	<-p.ended
 	exit := &hostgo.ExitError{Status: p.cmd.ProcessState.ExitCode(), Stderr: p.stderr.String()}
 	return errors.New("the proxy command ended: " + exit.Error())
 }
