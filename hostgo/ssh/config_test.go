@@ -315,18 +315,31 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(process, 0), syscall.ESRCH) }, time.Minute, 10*time.Millisecond)
 }
 
-// What is wrong with a host on the way is told as that of any host.
-func TestWhatIsWrongOnTheWay(t *testing.T) {
+// A jump may lead over several hosts, each reached over those before it. What is wrong with
+// one is told as that of any host.
+func TestHostsOnTheWay(t *testing.T) {
 	s := sshtest.Start(t)
 	text, err := os.ReadFile(s.Config)
 	require.NoError(t, err)
-	for config, want := range map[string]string{
-		"Host box\nProxyJump hop\n" + string(text) + "Host hop\nHostName 127.0.0.1\nPort " + s.Port + "\nUser " + s.User + "\nIdentityAgent none\nUserKnownHostsFile none\n": "the key of 127.0.0.1 port " + s.Port + " is not known",
-		"ProxyJump hop\nIdentityAgent none\n":                                                 "over too many others (ProxyJump)",
-		"Host box\nProxyJump hop\nHost hop\nHostName 127.0.0.1\nPort 1\nIdentityAgent none\n": "connecting to 127.0.0.1 port 1 failed",
+	server := fmt.Sprintf("\nHostName 127.0.0.1\nPort %s\nUser %s\nIdentityAgent none\nIdentityFile %s\nUserKnownHostsFile ", s.Port, s.User, s.KeyFile)
+	hops := "Host good well\n" + server + s.KnownHosts + "\nHost unknown\n" + server + "none\nHost down\nHostName 127.0.0.1\nPort 1\nIdentityAgent none\n"
+	for way, want := range map[string]string{
+		"good,well":      "",
+		"ssh://good":     "",
+		"unknown":        "the key of 127.0.0.1 port " + s.Port + " is not known",
+		"unknown,good":   "the key of 127.0.0.1 port " + s.Port + " is not known",
+		"down":           "connecting to 127.0.0.1 port 1 failed",
+		"down,good,well": "connecting to 127.0.0.1 port 1 failed",
+		"good,down":      "connecting to 127.0.0.1 port 1 failed",
+		"good,,well":     "names no host to go over",
+		"good\nHost good\nProxyJump well\nHost well\nProxyJump good": "over too many others (ProxyJump)",
 	} {
-		err := openWith(t, write(t, "config", config))
-		require.ErrorContains(t, err, want)
+		err := openWith(t, write(t, "config", string(text)+"ProxyJump "+way+"\n"+hops))
+		if want == "" {
+			require.NoError(t, err, way)
+			continue
+		}
+		require.ErrorContains(t, err, want, way)
 		require.Equal(t, strings.HasPrefix(want, "connecting"), strings.HasPrefix(err.Error(), "connecting"), err.Error())
 	}
 }

@@ -225,7 +225,7 @@ func TestATrustedKeyIsNotJudgedAgain(t *testing.T) {
 	h := newHostsOf(t, "UserKnownHostsFile "+known+"\n")
 	cert := hostCert(t, host.PublicKey(), ca, func(*ssh.Certificate) {})
 	require.NoError(t, h.check("", nil, cert))
-	h.known = nil
+	h.known, h.other = nil, nil
 	require.NoError(t, h.check("", nil, cert))
 	require.Error(t, h.check("", nil, newSigner(t).PublicKey()))
 }
