@@ -472,7 +472,7 @@ func checkExec(e *env) error {
 	if out.String() != want {
 		return fmt.Errorf("calling Exec: the command saw %q, want %q", out.String(), want)
 	}
-	if err := checkLeftBehind(e, x); err != nil {
+	if err := errors.Join(checkLeftBehind(e, x), checkExecCancel(e, x)); err != nil {
 		return err
 	}
 	for _, status := range []int{126, 127} {
@@ -493,13 +493,48 @@ func checkExec(e *env) error {
 func checkLeftBehind(e *env, x hostgo.Commander) error {
 	ctx, cancel := context.WithTimeout(e.ctx, longest)
 	defer cancel()
-	var out bytes.Buffer
-	exit, err := x.Exec(ctx, hostgo.ExecRequest{Argv: []string{"sh", "-c", "sleep 120 & echo $!; exit 5"}, Stdout: &out, Stderr: io.Discard})
-	id, atoi := strconv.Atoi(strings.TrimSpace(out.String()))
-	if err != nil || exit != 5 || atoi != nil {
-		return fmt.Errorf("calling Exec of a command that leaves another behind: exit %d, error %v, output %q", exit, err, out.String())
+	for _, want := range []int{0, 5} {
+		var out bytes.Buffer
+		exit, err := x.Exec(ctx, hostgo.ExecRequest{Argv: []string{"sh", "-c", fmt.Sprint("sleep 120 & echo $!; exit ", want)}, Stdout: &out, Stderr: io.Discard})
+		id, atoi := strconv.Atoi(strings.TrimSpace(out.String()))
+		if err != nil || exit != want || atoi != nil {
+			return fmt.Errorf("calling Exec of a command that leaves another behind: exit %d, error %v, output %q", exit, err, out.String())
+		}
+		if err := e.c.Run(e.ctx, fmt.Sprint("kill ", id), 0); err != nil {
+			return err
+		}
 	}
-	return e.c.Run(e.ctx, fmt.Sprint("kill ", id), 0)
+	return nil
+}
+
+// checkExecCancel wants a command and its children killed with the context.
+func checkExecCancel(e *env, x hostgo.Commander) error {
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	ready := &cancelWriter{cancel}
+	argv := []string{"sh", "-c", "n=0; while sleep 0.1 && [ $((n += 1)) -lt 600 ]; do echo x >>grows; done & echo ready; wait"}
+	exit, err := x.Exec(ctx, hostgo.ExecRequest{Argv: argv, Dir: e.root, Stdout: ready, Stderr: io.Discard})
+	if err == nil {
+		return fmt.Errorf("calling Exec returned exit %d and no error after it was cancelled", exit)
+	}
+	if err := typed(err, core.CodeCancelled); err != nil {
+		return err
+	}
+	for range 10 {
+		// What ends the child may be on its way yet.
+		if err = e.c.Run(e.ctx, "cd "+plan.Quote(e.root)+" && touch grows && cat grows >before && sleep 2 && test $(wc -c <before) -eq $(wc -c <grows)", 0); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("a child outlived the cancelled command: %w", err)
+}
+
+// cancelWriter cancels at the first write.
+type cancelWriter struct{ cancel func() }
+
+func (w *cancelWriter) Write(b []byte) (int, error) {
+	w.cancel()
+	return len(b), nil
 }
 
 func checkIdentity(e *env) error {

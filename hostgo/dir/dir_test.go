@@ -79,9 +79,19 @@ func TestCallsThatFail(t *testing.T) {
 	if full == nil {
 		require.ErrorIs(t, c.WriteFile(t.Context(), "/dev/full", []byte("more")), core.CodeClient)
 	}
-	_, err := c.(hostgo.Commander).Exec(t.Context(), hostgo.ExecRequest{})
+	x := c.(hostgo.Commander)
+	_, err := x.Exec(t.Context(), hostgo.ExecRequest{})
 	require.ErrorIs(t, err, core.CodeInvalidRequest)
 	var exit *hostgo.ExitError
+	require.ErrorAs(t, c.Run(t.Context(), "kill -TERM $$", 0), &exit)
+	require.Equal(t, 128+15, exit.Status, "as a shell gives it")
+	status, err := x.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "kill -KILL $$"}})
+	require.NoError(t, err)
+	require.Equal(t, 128+9, status)
+	var e *core.Error
+	_, err = x.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"/no/such/program"}})
+	require.ErrorAs(t, err, &e)
+	require.NotEmpty(t, e.Hint)
 	require.ErrorAs(t, c.Run(t.Context(), "rm -r "+root+"; exit 3", 0), &exit)
 	require.Equal(t, 3, exit.Status)
 	require.ErrorContains(t, c.Run(t.Context(), "true", 0), "the sandbox's folder is gone")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/paperclipai/syncplan/core"
 )
@@ -306,4 +307,16 @@ func TestDefaults(t *testing.T) {
 	safe := ssh.SupportedAlgorithms()
 	require.Equal(t, [][]string{safe.KeyExchanges, safe.Ciphers, safe.MACs}, [][]string{s.transport.KeyExchanges, s.transport.Ciphers, s.transport.MACs})
 	require.NotContains(t, append(s.hostKeyAlgorithms, s.caAlgorithms...), ssh.KeyAlgoRSA)
+}
+
+// A key in an agent is plain bytes, and as long as any other.
+func TestAShortKeyOfAnAgentIsNotUsed(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	public, err := ssh.NewPublicKey(&key.PublicKey)
+	require.NoError(t, err)
+	held := &agent.Key{Format: public.Type(), Blob: public.Marshal()}
+	for bits, want := range map[string]bool{"2048": true, "2049": false} {
+		require.Equal(t, want, newHostsOf(t, "RequiredRSASize "+bits+"\n").s.logsIn(held), bits)
+	}
 }

@@ -180,6 +180,19 @@ func TestInputWithAnyCommand(t *testing.T) {
 	}
 }
 
+// A command that a signal ended has the status that a shell gives it.
+func TestCommandsThatSignalsEnd(t *testing.T) {
+	c := open(t, sshtest.Start(t))
+	for name, n := range map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14, "TERM": 15, "USR1": 10, "USR2": 12} {
+		status, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"sh", "-c", "kill -" + name + " $$; sleep 60"}})
+		require.NoError(t, err, name)
+		require.Equal(t, 128+n, status, name)
+	}
+	_, err := c.Exec(t.Context(), hostgo.ExecRequest{})
+	require.ErrorIs(t, err, core.CodeInvalidRequest)
+	require.ErrorIs(t, c.Run(t.Context(), strings.Repeat("x", 130_000), 0), core.CodeLimit)
+}
+
 func TestHostsAndKeys(t *testing.T) {
 	s := sshtest.Start(t)
 	config := func(lines ...string) string {
