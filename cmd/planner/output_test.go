@@ -108,6 +108,32 @@ func TestTheEnd(t *testing.T) {
 	}
 }
 
+// Under -q a person sees what asks for something, and nothing else.
+func TestQuiet(t *testing.T) {
+	lines := []plan.Line{{Path: "usual.txt", Word: "new"}}
+	for _, row := range []struct {
+		report plan.Report
+		want   string // what is said; "" is nothing at all
+	}{
+		{plan.Report{Status: plan.StatusOK, Lines: lines, Kept: []string{"usual.txt"}}, ""},
+		{plan.Report{Status: plan.StatusConflicts, Lines: lines, Conflicts: []merge.Conflict{{Path: "a", Kind: merge.ConflictContent, Copy: "a.1"}}}, "The commands are for the folder there\n"},
+		{plan.Report{Status: plan.StatusPartial, Lines: lines}, "pull"},
+		{plan.Report{Status: plan.StatusRefused, Lines: lines, Guard: plan.GuardMassDelete, Reason: "too many"}, "too many"},
+		{plan.Report{Status: plan.StatusOK, Lines: lines, Problems: []core.Problem{{Path: "p", Code: core.ProblemUnreadable}}}, "p"},
+		{plan.Report{Status: plan.StatusOK, Lines: lines, Flagged: []string{".envrc"}}, ".envrc"},
+	} {
+		row.report.Op = merge.Pull
+		var stdout bytes.Buffer
+		o := outputTo(&stdout, io.Discard, false)
+		o.quiet, o.folder = true, "there"
+		o.report(&hostgo.Report{Report: &row.report}, false)
+		require.NotContains(t, stdout.String(), "usual.txt")
+		require.Contains(t, stdout.String(), row.want)
+		require.Equal(t, row.want == "", stdout.Len() == 0)
+		require.Equal(t, len(row.report.Conflicts) > 0, strings.Contains(stdout.String(), "there"), stdout.String())
+	}
+}
+
 // Somebody who stopped a run reads what became of it, not how a program says that.
 func TestAStopIsNoFailure(t *testing.T) {
 	var stderr bytes.Buffer

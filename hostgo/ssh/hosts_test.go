@@ -160,6 +160,7 @@ func TestTheKeyOfTheAddress(t *testing.T) {
 		{1, "CheckHostIP yes", "the key of 10.0.0.1 port 2222 is not the one that is known"},
 		{1, "CheckHostIP no", ""},
 		{1, "CheckHostIP yes\nProxyJump elsewhere", ""}, // the address is none of the host's
+		{0, "CheckHostIP yes", ""},
 		{2, "CheckHostIP yes", ""},
 		{3, "CheckHostIP yes", ""},
 		{4, "CheckHostIP yes", ""},
@@ -170,7 +171,11 @@ func TestTheKeyOfTheAddress(t *testing.T) {
 		require.NoError(t, err)
 		h, err := newHosts(s)
 		require.NoError(t, err)
-		if err := h.check("", &net.TCPAddr{IP: net.IPv4(10, 0, 0, row.ip)}, host.PublicKey()); row.want != "" {
+		var remote net.Addr
+		if row.ip != 0 { // a proxy command has none
+			remote = &net.TCPAddr{IP: net.IPv4(10, 0, 0, row.ip)}
+		}
+		if err := h.check("", remote, host.PublicKey()); row.want != "" {
 			require.ErrorContains(t, err, row.want, row)
 		} else {
 			require.NoError(t, err, row)
