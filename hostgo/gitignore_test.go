@@ -1,10 +1,16 @@
+//go:build unix
+
 package hostgo_test
 
 import (
+	"context"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paperclipai/syncplan/core"
@@ -31,4 +37,32 @@ func TestGitignoreOfAnyBytesAndLength(t *testing.T) {
 	require.Equal(t, core.CodeLimit, e.Code)
 	require.Equal(t, "sub/.gitignore", e.Path)
 	require.Equal(t, "1", read(t, b.sandbox, "sub/plain"))
+}
+
+// What is no file of a directory that travels says nothing of what does.
+func TestGitignoreFiles(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{".gitignore": "top", "b/.gitignore": "b", "b/c/.gitignore": "c", "b-/.gitignore": "", "long/.gitignore": strings.Repeat("#", 1<<20),
+		".git/.gitignore": "x", "b/.git/.gitignore": "x", ".paperclip-runtime/.gitignore": "x", "d/.gitignore/f": "x", "e\xff/.gitignore": "x", "outside": "x"} {
+		write(t, root, name, text)
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(root, "f"), 0o755))
+	require.NoError(t, os.Symlink("../outside", filepath.Join(root, "f", ".gitignore")))
+	require.NoError(t, os.Symlink("b", filepath.Join(root, "g")))
+	require.NoError(t, os.Mkdir(filepath.Join(root, "h"), 0o755))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(root, "h", ".gitignore"), 0o644))
+	got, err := hostgo.GitignoreFiles(t.Context(), root)
+	require.NoError(t, err)
+	want := []core.IgnoreFile{{Dir: "", Text: "top"}, {Dir: "b", Text: "b"}, {Dir: "b/c", Text: "c"}, {Dir: "b-", Text: ""}, {Dir: "long", Text: strings.Repeat("#", 1<<20)}}
+	require.Empty(t, cmp.Diff(want, got))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = hostgo.GitignoreFiles(ctx, root)
+	require.ErrorIs(t, err, core.CodeCancelled)
+	_, err = hostgo.GitignoreFiles(t.Context(), filepath.Join(root, "none"))
+	require.ErrorIs(t, err, core.CodeIO)
+	write(t, root, "long/.gitignore", strings.Repeat("#", 1<<20+1))
+	_, err = hostgo.GitignoreFiles(t.Context(), root)
+	require.ErrorIs(t, err, core.CodeLimit)
 }

@@ -131,8 +131,12 @@ func TestPreviewChangesNothing(t *testing.T) {
 	for range 2 {
 		push, pull, err := hostgo.Preview(t.Context(), b.opts)
 		require.NoError(t, err)
-		require.Len(t, push.Lines, 1)
-		require.Len(t, pull.Lines, 1)
+		require.Empty(t, cmp.Diff([]plan.Line{{Path: "a", Word: "new"}}, push.Lines))
+		require.Empty(t, cmp.Diff([]plan.Line{{Path: "b", Word: "new"}}, pull.Lines))
+		require.Equal(t, []merge.Direction{merge.Push, merge.Pull}, []merge.Direction{push.Op, pull.Op})
+		require.Positive(t, push.ClientCalls)
+		require.Equal(t, push.ClientCalls, pull.ClientCalls)
+		require.NoDirExists(t, filepath.Join(b.local, core.RuntimeDir))
 		require.NoFileExists(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "marker"))
 	}
 	b.opts.DryRun = true

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/pem"
 	"net"
 	"os"
 	"os/user"
@@ -324,4 +325,33 @@ func TestAShortKeyOfAnAgentIsNotUsed(t *testing.T) {
 	for bits, want := range map[string]bool{"2048": true, "2049": false} {
 		require.Equal(t, want, newHostsOf(t, "RequiredRSASize "+bits+"\n").s.logsIn(held), bits)
 	}
+}
+
+// A server looks at few keys: none is shown twice, though file and agent have it.
+func TestAKeyIsShownOnce(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	block, err := ssh.MarshalPrivateKey(private, "")
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	ring := agent.NewKeyring()
+	require.NoError(t, ring.Add(agent.AddedKey{PrivateKey: private}))
+	dir, err := os.MkdirTemp("", "agent") // a socket's path is short
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			_ = agent.ServeAgent(ring, c) // it ends with the connection
+		}
+	}()
+	s, err := settingsOf(t, "box", "IdentityFile "+file+"\nIdentityFile /none\nIdentityAgent "+dir+"/s\n")
+	require.NoError(t, err)
+	keys, done := findKeys(t.Context(), s)
+	defer done()
+	require.Len(t, keys.list, 1)
+	require.Empty(t, keys.unused)
 }

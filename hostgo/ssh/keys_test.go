@@ -148,6 +148,9 @@ func TestAnEncryptedKeyThatTheAgentHas(t *testing.T) {
 	var e *core.Error
 	require.ErrorAs(t, openWith(t, keyConfig(t, s, lines+"none")), &e)
 	require.Contains(t, e.Hint, "needs a passphrase, which only an agent can give: ssh-add "+locked)
+	require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "authorized"), nil, 0o600))
+	require.ErrorAs(t, openWith(t, keyConfig(t, s, lines+socket)), &e)
+	require.Contains(t, e.Hint, "try it by hand", "the agent has the key")
 }
 
 // An agent that never answers, as one at the end of a connection that was lost, is given up.
