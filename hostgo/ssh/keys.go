@@ -152,10 +152,7 @@ func certified(s *settings, list []ssh.Signer) []ssh.Signer {
 			continue
 		}
 		for _, signer := range list {
-			if !same(signer.PublicKey(), cert.Key) {
-				continue
-			}
-			if c, err := ssh.NewCertSigner(cert, signer); err == nil {
+			if c, err := ssh.NewCertSigner(cert, signer); err == nil { // else it is that of another key
 				out = append(out, c)
 			}
 		}

@@ -113,6 +113,7 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 		"IdentityAgent none\nIdentityFile none":                        "there is no key",
 		"IdentityAgent $NO_AGENT\nIdentityFile none":                   "there is no key",
 		"IdentityAgent none\nIdentityFile " + open:                     "the key " + open + " may be read by others, so it is not used: chmod 600",
+		"IdentitiesOnly yes\nIdentityFile " + open:                     "",
 		"IdentityFile " + open:                                         "",
 		"IdentityFile /none\nPubkeyAcceptedAlgorithms ecdsa*,*-cert-*": "there is no key",
 		"IdentityFile /none\nPubkeyAcceptedKeyTypes ssh-ed*":           "",
@@ -218,4 +219,7 @@ func TestACertificateThatIsNamed(t *testing.T) {
 	require.NoError(t, openWith(t, keyConfig(t, s, lines)))
 	require.NoError(t, openWith(t, keyConfig(t, s, lines+"CertificateFile /none\nCertificateFile "+beside)))
 	require.ErrorIs(t, openWith(t, keyConfig(t, s, lines+"CertificateFile /none")), core.CodePermission)
+	other := newKey(t, "other")
+	require.ErrorIs(t, openWith(t, keyConfig(t, s, lines+"CertificateFile "+sign(t, ca, other, cryptossh.UserCert, s.User))), core.CodePermission, "that of another key")
+	require.ErrorIs(t, openWith(t, keyConfig(t, s, lines+"CertificateFile "+sign(t, ca, me, cryptossh.HostCert, s.User))), core.CodePermission, "that of a host")
 }
