@@ -128,3 +128,22 @@ func TestContentsKeptTwice(t *testing.T) {
 	require.Equal(t, []int64{1, 2, 3, 4, 1, 2}, sizes, "copies; below a megabyte it is not worth it")
 	require.Equal(t, text, string(s.openContents().get(core.Sum(text))))
 }
+
+// What a store holds has a bound (R4). The last content that fits is kept.
+func TestR4_ContentsAreBounded(t *testing.T) {
+	for text, more := range map[string]int64{"five5": 0, "four": recordHead + 4} {
+		s := &state{dir: t.TempDir()}
+		const full = maxContents - 4
+		f, err := os.Create(s.openContents().path)
+		require.NoError(t, err)
+		_, err = f.WriteAt(mark(full), full) // what is before it takes no room
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		c := s.openContents()
+		for _, added := range []string{text, "x" + text} {
+			require.NoError(t, c.add(core.Sum(added), []byte(added)))
+		}
+		require.NoError(t, c.close(nil))
+		require.Equal(t, more, s.sizeOf(t)-full-markSize, text)
+	}
+}

@@ -18,6 +18,12 @@ import (
 func acquire(ctx context.Context, realPath string, waiting func(string)) (func() error, error) {
 	name := abstractName(realPath)
 	told := false
+	tell := func(holder string) {
+		if !told {
+			told = true
+			waiting(holder)
+		}
+	}
 	for {
 		l, err := net.Listen("unix", name)
 		if err == nil {
@@ -26,15 +32,8 @@ func acquire(ctx context.Context, realPath string, waiting func(string)) (func()
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, ioError("the workspace's lock can't be taken", realPath, err)
 		}
-		if holder, ok := follow(ctx, name, func(h string) {
-			if !told {
-				told = true
-				waiting(h)
-			}
-		}); !ok && !told {
-			told = true
-			waiting(holder)
-		}
+		follow(ctx, name, tell)
+		tell(stranger) // unless the holder said who it is
 		// Others may wait too, and a name that is taken but does not answer must
 		// not be asked in a busy loop.
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
@@ -92,12 +91,15 @@ func isHolder(text string) bool {
 	return ours && id != "" && len(id) <= 20 && strings.Trim(id, "0123456789") == ""
 }
 
-// follow waits until the holder of the lock lets go of it, or ctx ends. ok says
-// that it answered.
-func follow(ctx context.Context, name string, holds func(string)) (holder string, ok bool) {
+// stranger is a holder that does not say who it is.
+const stranger = "another process"
+
+// follow waits until the holder of the lock lets go of it, or ctx ends. holds is given what
+// the holder says it is.
+func follow(ctx context.Context, name string, holds func(string)) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "unix", name)
 	if err != nil {
-		return "another process", false
+		return
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })
@@ -105,14 +107,14 @@ func follow(ctx context.Context, name string, holds func(string)) (holder string
 	buf := make([]byte, 64)
 	n, err := c.Read(buf)
 	if err != nil {
-		return "another process", false
+		return
 	}
-	if holder = strings.TrimSpace(string(buf[:n])); !isHolder(holder) {
-		holder = "another process" // which is none of ours, and chose the text
+	holder := strings.TrimSpace(string(buf[:n]))
+	if !isHolder(holder) {
+		holder = stranger // which is none of ours, and chose the text
 	}
 	holds(holder)
 	for err == nil {
 		_, err = c.Read(buf)
 	}
-	return holder, true
 }

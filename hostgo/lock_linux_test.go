@@ -56,6 +56,40 @@ func TestR5_WaitingForALockEndsWithItsContext(t *testing.T) {
 	require.NoError(t, release())
 }
 
+// A lock that was taken when its context had ended already is held by nobody, or given back by
+// whoever has it.
+func TestR5_ALockIsNotLost(t *testing.T) {
+	path := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 2 {
+		release, err := acquireLock(ctx, path, func(string) { require.Fail(t, "somebody has it") })
+		if err == nil {
+			require.NoError(t, release())
+		}
+	}
+}
+
+// A name that somebody holds who does not speak is waited for, and told of once.
+func TestR5_ASilentHolderIsToldOfOnce(t *testing.T) {
+	path := t.TempDir()
+	l, err := net.Listen("unix", abstractName(path))
+	require.NoError(t, err)
+	go func() {
+		for range 3 {
+			if c, err := l.Accept(); err == nil {
+				c.Close()
+			}
+		}
+		l.Close()
+	}()
+	var told []string
+	release, err := acquireLock(t.Context(), path, func(holder string) { told = append(told, holder) })
+	require.NoError(t, err)
+	require.NoError(t, release())
+	require.Equal(t, []string{"another process"}, told)
+}
+
 // Any local user can connect to the socket of a lock, or take its name first.
 
 func TestR5_ConnectionsToALockAreBounded(t *testing.T) {

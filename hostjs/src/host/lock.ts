@@ -126,10 +126,10 @@ function follow(name: string, signal: AbortSignal, tell: (holder: string) => voi
     signal.addEventListener("abort", end, { once: true });
     connection.once("data", (data) => tell(/^process \d{1,20}\n$/.test(data.toString()) ? data.toString().trim() : "another process"));
     connection.on("error", (error) => {
-      tell("another process");
       if (codeOf(error) === "ECONNREFUSED" && !name.startsWith("\0")) removeDead(name);
     });
     connection.on("close", () => {
+      tell("another process"); // unless the holder said who it is
       signal.removeEventListener("abort", end);
       resolve();
     });

@@ -43,15 +43,33 @@ test("R5: one holder at a time, and a dead one blocks nobody", async (t) => {
   await release();
 });
 
+/** Takes the name of a lock, as any local user can. */
+async function stranger(path: string, serve: (connection: net.Socket) => void): Promise<net.Server> {
+  const name = "syncplan-" + createHash("sha256").update(path).digest("hex").slice(0, 32);
+  const server = net.createServer(serve);
+  server.listen("\0" + name.padEnd(107, "."));
+  await once(server, "listening");
+  return server;
+}
+
+test("R5: a holder that does not speak is told of once", async (t) => {
+  const path = tempDir(t);
+  let served = 0;
+  const server = await stranger(path, (connection) => {
+    connection.destroy();
+    if (++served === 3) server.close();
+  });
+  const told: string[] = [];
+  await (await acquireLock(path, { waiting: (who) => told.push(who) }))();
+  assert.deepEqual(told, ["another process"]);
+});
+
 test("R5: whoever holds the name of a lock does not choose what is said", async (t) => {
   const path = tempDir(t);
-  const name = "syncplan-" + createHash("sha256").update(path).digest("hex").slice(0, 32);
-  const server = net.createServer((connection) => {
+  const server = await stranger(path, (connection) => {
     connection.on("error", () => connection.destroy()); // a waiter may leave before it was answered
     connection.end("\x1b[2Jprocess 1\n");
   });
-  server.listen("\0" + name.padEnd(107, "."));
-  await once(server, "listening");
   t.after(() => server.close());
   const told: string[] = [];
   const enough = new AbortController();
