@@ -10,8 +10,9 @@ import { test, type TestContext } from "node:test";
 
 import { scan } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
+import { DirectoryClient } from "./directory.js";
 import { listing, Pair, problemsOf, read, remove, runtimeDir } from "./pair.js";
-import { put, tempDir } from "./world.js";
+import { put, sha256, tempDir } from "./world.js";
 
 /** Names that break careless scripts. */
 const oddNames = [
@@ -105,6 +106,34 @@ test("R1: files that vanish during the scan are no problems", async (t) => {
     fs.rmSync(go);
     await gone;
   }
+});
+
+/** A client of a sandbox that tells of a file which is not there, once. */
+class Forger extends DirectoryClient {
+  done = false;
+
+  override async readFile(name: string): Promise<Buffer> {
+    const got = Buffer.from((await super.readFile(name)) as Buffer).toString("latin1");
+    const nothing = "\n.\n.\n.\n";
+    if (this.done || !got.includes(nothing)) return Buffer.from(got, "latin1");
+    this.done = true;
+    const told = got.replace(nothing, `\n\t1.0 1.0 9 1 f644 ./ghost\n.\n${sha256("1")}  ./ghost\n.\n.\n`);
+    return Buffer.from(told.slice(0, -65) + "0".repeat(64) + "\n", "latin1");
+  }
+}
+
+test("R1: what a sandbox once told of itself keeps no later push from ending", async (t) => {
+  const p = new Pair(t);
+  const forger = new Forger();
+  p.client = forger;
+  p.here("a", "1");
+  await p.push();
+  await p.pull();
+  assert.ok(forger.done);
+  assert.equal(read(p.local, "ghost"), "1");
+  p.here("ghost", "mine");
+  await p.push();
+  assert.equal(read(p.sandbox, "ghost"), "mine");
 });
 
 test("R3 and R4: bodies travel in parts", async (t) => {
