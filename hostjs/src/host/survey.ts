@@ -193,7 +193,8 @@ function parts(s: Session, path: string): NextPiece {
   };
 }
 
-async function rest(source: Source): Promise<Buffer> {
+/** The text of a download, which is what follows its archives. */
+export async function rest(source: Source, most = maxSurveyText): Promise<Buffer> {
   const all: Buffer[] = [];
   let size = 0;
   for (;;) {
@@ -202,7 +203,7 @@ async function rest(source: Source): Promise<Buffer> {
     if (part.length === 0) return Buffer.concat(all);
     all.push(part);
     size += part.length;
-    if (size > maxSurveyText) throw hostError("limit_exceeded", "the sandbox's listing is too long");
+    if (size > most) throw hostError("limit_exceeded", "the sandbox's listing is too long");
   }
 }
 

@@ -7,7 +7,8 @@ import { test } from "node:test";
 import { hostError } from "../../src/host/errors.js";
 import type { Session } from "../../src/host/session.js";
 import { sharedPlanner } from "../../src/host/shared.js";
-import { Collector } from "../../src/host/survey.js";
+import { Source } from "../../src/host/source.js";
+import { Collector, rest } from "../../src/host/survey.js";
 import { listing, Pair, problemsOf, read, runtimeDir } from "./pair.js";
 import { gitOf, put } from "./world.js";
 
@@ -176,6 +177,13 @@ test("S7: many repository files are not held in memory", () => {
     collector.member({ name: Buffer.from(`.git/refs/heads/${n}`), kind: "file", mode: 0o644, size: 60 << 20, target: Buffer.alloc(0), fault: "" });
   }
   assert.deepEqual(collector.members.map((m) => m.fault), [undefined, undefined, "too large to be looked at"]);
+});
+
+test("S7: a listing that has no end is not held in memory", async () => {
+  let pieces = 0;
+  const endless = new Source(async () => (pieces++, Buffer.alloc(10)));
+  await assert.rejects(rest(endless, 100), { code: "limit_exceeded" });
+  assert.equal(pieces, 11);
 });
 
 test("S8: control characters are escaped", async (t) => {
