@@ -175,6 +175,16 @@ test("a merge finds a name for the source's version where the first is taken", a
   assert.deepEqual([first, "both.txt", copy].map((name) => read(target, name)), ["somebody's", "target", "source"]);
 });
 
+test("names that the target's file system takes for one are not written over each other", async (t) => {
+  const f = folders(t);
+  put(f.source, "name", "1");
+  put(f.source, "NAME", "2");
+  fs.symlinkSync("target", path.join(path.dirname(f.target), "TARGET")); // the target is found under its name in other letters
+  const { conflicts } = await mergeDirectoryWithBaseline(await f.merge());
+  assert.deepEqual(conflicts.map((c) => `${c.path} ${c.kind}`), ["name collision"]);
+  assert.deepEqual([read(f.target, "NAME"), read(f.target, conflicts[0]!.copy!)], ["2", "1"]);
+});
+
 test("a merge has the policy that a server names", async (t) => {
   const { source, target, merge } = folders(t);
   put(target, "f", "base");

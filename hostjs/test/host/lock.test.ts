@@ -15,6 +15,12 @@ import { tempDir } from "./world.js";
 
 const lockModule = new URL("../../src/host/lock.js", import.meta.url).href;
 
+/** The name of a workspace's lock on Linux. */
+function socketName(path: string): string {
+  const name = "syncplan-" + createHash("sha256").update(path).digest("hex").slice(0, 32);
+  return "\0" + name.padEnd(107, ".");
+}
+
 /** A process that holds the lock until it is killed. */
 async function holder(path: string): Promise<{ pid: number; kill(): void }> {
   const code = `
@@ -45,9 +51,8 @@ test("R5: one holder at a time, and a dead one blocks nobody", async (t) => {
 
 /** Takes the name of a lock, as any local user can. */
 async function stranger(path: string, serve: (connection: net.Socket) => void): Promise<net.Server> {
-  const name = "syncplan-" + createHash("sha256").update(path).digest("hex").slice(0, 32);
   const server = net.createServer(serve);
-  server.listen("\0" + name.padEnd(107, "."));
+  server.listen(socketName(path));
   await once(server, "listening");
   return server;
 }
@@ -148,4 +153,20 @@ test("R5: the Go host waits for the lock of this one", async (t) => {
   assert.equal(early, "waits");
   await release();
   assert.equal((await pushing)["status"], "ok");
+});
+
+test("R5: whoever asks who holds a lock, however often, takes no more than some files from its holder", async (t) => {
+  const path = tempDir(t);
+  const release = await acquireLock(path);
+  const ask = () =>
+    new Promise<boolean>((resolve) => {
+      const connection = net.connect(socketName(path));
+      t.after(() => connection.destroy());
+      connection.on("error", () => resolve(false)).on("close", () => resolve(false)).on("data", () => resolve(true));
+    });
+  const answers = await Promise.all(Array.from({ length: 100 }, ask));
+  assert.equal(answers.filter(Boolean).length, 64);
+  const next = acquireLock(path);
+  await release();
+  await (await next)();
 });

@@ -65,3 +65,16 @@ test("a first push remembers what was settled when it was read", async (t) => {
     assert.equal(stored.includes(name), want, `${JSON.stringify(name)}, old enough when it was read: ${want}`);
   }
 });
+
+test("a first push remembers nothing of a repository's state, which each scan reads", async (t) => {
+  const p = new Pair(t);
+  p.here(".git/HEAD", "ref: refs/heads/main\n");
+  p.here("a", "1");
+  await setTimeout(50); // for the times to be old enough
+  await p.push();
+  const [state] = fs.readdirSync(p.options.stateDir);
+  const cache = path.join(p.options.stateDir, state!, "scan");
+  const { ino } = fs.statSync(cache);
+  await p.push();
+  assert.equal(fs.statSync(cache).ino, ino, "what each scan finds new is written each time");
+});
