@@ -73,7 +73,7 @@ async function execute({ workspace, adapterKey }: RunServerOptions, { spec, clie
     const runtime = await prepareSandboxManagedRuntime({ spec, adapterKey, client, workspaceLocalDir: workspace });
     const inWorkspace = `cd ${createPlanner().quote(runtime.workspaceRemoteDir)} && ${command}`;
     const failure = await client.run(inWorkspace, { timeoutMs: spec.timeoutMs }).then(() => undefined, messageOf);
-    const report = await runtime.restoreWorkspace();
+    const report: RuntimeReport = await runtime.restoreWorkspace();
     if (failure === undefined) return { state: "done" as const, report };
     return { state: "failed" as const, error: { code: "command_failed", message: failure, hint: null, report } };
   } catch (error) {

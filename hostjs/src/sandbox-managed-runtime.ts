@@ -76,16 +76,20 @@ export interface PreparedSandboxManagedRuntime {
   restoreWorkspace(): Promise<void>;
 }
 
-/** One that this package brought there, and that tells what it did. */
+/**
+ * One that this package brought there, and that tells what it did. What a server's code or test makes up in its place is one
+ * too: so its type asks for no more than the other.
+ */
 export interface ReportingSandboxManagedRuntime extends PreparedSandboxManagedRuntime {
   /** What bringing the workspace into the sandbox did. */
-  prepared: RuntimeReport;
+  prepared?: RuntimeReport;
   /**
    * Brings home what changed in the sandbox, merged into the workspace. It resolves
-   * to a report where all was done, conflicts included, and rejects with a
+   * to a RuntimeReport where all was done, conflicts included, and rejects with a
    * PlannerError that carries the report where nothing or only a part was, once it had begun.
+   * To the compiler it is any: no other type both is void and takes it.
    */
-  restoreWorkspace(): Promise<void> & Promise<RuntimeReport>;
+  restoreWorkspace(): Promise<any>;
 }
 
 /** What this package adds to the input of prepareSandboxManagedRuntime. All of it may be left out. */
@@ -190,7 +194,7 @@ export async function prepareSandboxManagedRuntime(
   const run = (op: "push" | "pull") => whereLocked(options.workspace, async (locked) => reportOf(await sync(client, { ...options, op, locked }, control)));
   const prepared = await run("push");
   const assetDirs = Object.fromEntries((input.assets ?? []).map(({ key }) => [key, path.posix.join(runtimeRootDir, key)]));
-  const restoreWorkspace = () => run("pull") as Promise<void> & Promise<RuntimeReport>;
+  const restoreWorkspace = () => run("pull");
   return { spec, workspaceLocalDir, workspaceRemoteDir, runtimeRootDir, assetDirs, prepared, restoreWorkspace };
 }
 

@@ -64,7 +64,7 @@ test("a client that has runStream gets one call each way", async (t) => {
   const s = new Server(t);
   put(s.local, "a", "1");
   const runtime = await s.prepare({ client: new StreamingDirectoryClient() });
-  assert.equal(runtime.prepared.clientCalls, 1);
+  assert.equal(runtime.prepared!.clientCalls, 1);
   put(s.sandbox, "a", "2");
   assert.equal((await runtime.restoreWorkspace()).clientCalls, 1);
   assert.equal(read(s.local, "a"), "2");

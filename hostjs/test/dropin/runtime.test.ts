@@ -24,7 +24,7 @@ test("a workspace goes out and comes home merged", async (t) => {
   assert.equal(runtime.runtimeRootDir, s.sandbox + "/.paperclip-runtime/codex");
   assert.deepEqual(runtime.assetDirs, { tools: s.sandbox + "/.paperclip-runtime/codex/tools" });
   assert.equal(read(runtime.assetDirs["tools"]!, "x"), "tool");
-  assert.equal(runtime.prepared.clientCalls, 5, "three calls, and two for an asset");
+  assert.equal(runtime.prepared!.clientCalls, 5, "three calls, and two for an asset");
   put(s.sandbox, "a", "2\0");
   put(s.sandbox, "both", "there\0");
   put(s.local, "both", "here\0");
@@ -138,7 +138,7 @@ test("the dialect classic makes the seed's calls in the seed's order", async (t)
     `writeFile ${rt}/skills-upload.tar`,
     `run sh -c 'rm -rf ${q(rt + "/skills")} && mkdir -p ${q(rt + "/skills")} && tar -xf ${q(`${rt}/skills-upload.tar`)} -C ${q(rt + "/skills")} && rm -f ${q(`${rt}/skills-upload.tar`)}'`,
   ]);
-  assert.deepEqual(runtime.prepared.waived, ["R4", "D10", "D13", "D15"]);
+  assert.deepEqual(runtime.prepared!.waived, ["R4", "D10", "D13", "D15"]);
   put(s.sandbox, "a", "2");
   put(s.sandbox, "new", "3");
   remove(s.sandbox, "it's");

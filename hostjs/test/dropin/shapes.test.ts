@@ -79,10 +79,15 @@ type Ours = [
   runtime.SandboxManagedRuntimeClient, runtime.SandboxManagedRuntimeAsset, runtime.SandboxRemoteExecutionSpec, runtime.PreparedSandboxManagedRuntime,
 ];
 const types: Ours | undefined = undefined as [Client, Asset, Spec, Prepared] | undefined;
+// What a server's own test may put in the place of a function.
+const fake: typeof runtime.prepareSandboxManagedRuntime = async ({ spec, workspaceLocalDir }) => ({
+  spec, workspaceLocalDir, workspaceRemoteDir: "/w", runtimeRootDir: "/w/.paperclip-runtime/a", assetDirs: {}, restoreWorkspace: async () => {},
+});
 const back: [Client, Asset, Spec, Prepared] | undefined = undefined as Ours | undefined;
 
 test("the modules export the names that a server imports", () => {
   assert.equal(types ?? back, undefined);
+  assert.equal(typeof fake, "function");
   const names = ["prepareSandboxManagedRuntime", "mirrorDirectory", "parseSandboxRemoteExecutionSpec", "buildSandboxExecutionSessionIdentity", "sandboxExecutionSessionMatches"];
   assert.deepEqual(Object.keys(server).sort(), names.sort());
   const mergeNames = ["captureDirectorySnapshot", "mergeDirectoryWithBaseline", "directoryEntryMatchesBaseline", "withDirectoryMergeLock"];
