@@ -101,6 +101,9 @@ test("a callback that throws ends the sync, and not the server", async (t) => {
     assert.equal(error.message, "what the caller does on progress failed: no such socket");
     assert.equal(error.cause, thrown);
   }
+  let times = 0;
+  const { message } = await failure(prepareSandboxManagedRuntime({ ...input, onProgress: () => { throw new Error(`${++times} times`); } }));
+  assert.deepEqual([message, times], ["what the caller does on progress failed: 1 times", 1]);
   await prepareSandboxManagedRuntime(input);
   assert.equal(read(sandbox, "a"), "1");
 });

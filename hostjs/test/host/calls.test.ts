@@ -13,6 +13,8 @@ test("a stop ends the calls of a client, and leaves those that tell what was don
   read.push(calls.make({ name: "readFile", path: "/y" }));
   told.push(calls.make({ name: "takeReport", list: "problems", items: [] }));
   for (const call of read) await assert.rejects(call, { code: "cancelled" });
+  calls.receive({ kind: "answer", id: 2 }); // what the client answers after all is nobody's
+  calls.receive({ kind: "failure", id: 2, error: { code: "client_failed", message: "late" } });
   const ids = asked.flatMap((m) => (m.kind === "call" && m.call.name === "takeReport" ? [m.id] : []));
   for (const id of ids) calls.receive({ kind: "answer", id });
   await Promise.all(told);

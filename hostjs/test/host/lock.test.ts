@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { acquireLock } from "../../src/host/lock.js";
+import type { ProgressEvent } from "../../src/host/options.js";
 import { goHost } from "./goHost.js";
 import { Pair } from "./pair.js";
 import { tempDir } from "./world.js";
@@ -95,6 +96,22 @@ test("R5: a wait ends with the signal, and after its time", async (t) => {
   await assert.rejects(acquireLock(path, { signal: abort.signal }), { code: "cancelled" });
   await release();
   await (await acquireLock(path, { longest: 60_000 }))();
+});
+
+test("R5: a sync that waits tells who holds the workspace, and ends with the signal", async (t) => {
+  const p = new Pair(t);
+  const release = await acquireLock(p.local);
+  t.after(release);
+  const abort = new AbortController();
+  const holders: string[] = [];
+  const onProgress = ({ holder }: ProgressEvent) => {
+    if (holder === undefined) return;
+    holders.push(holder);
+    abort.abort();
+  };
+  const { error } = await p.run("push", { signal: abort.signal, onProgress });
+  assert.equal(error?.code, "cancelled");
+  assert.deepEqual(holders, [`process ${process.pid}`]);
 });
 
 test("R5: waiters of one process take turns", async (t) => {

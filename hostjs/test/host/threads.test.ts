@@ -119,6 +119,13 @@ test("a thread waits some minutes for a task, and the end of them ends none that
   assert.equal((await capture(source)).error, undefined);
 });
 
+test("R6: work that makes no pause hears of the signal", async (t) => {
+  const abort = new AbortController();
+  const task = inWorker({ task: "capture", capture: { root: tempDir(t), exclude: [] } }, undefined, { signal: abort.signal });
+  abort.abort();
+  assert.equal((await task).error?.code, "cancelled");
+});
+
 test("progress that fails after the end of its task ends no other one", async (t) => {
   const waiting = threads(t);
   const p = new Pair(t);
