@@ -67,12 +67,16 @@ func ClientError(ctx context.Context, what, p string, err error) error {
 // hints say what helps against what a system refuses, by the words of its tools.
 var hints = [...]struct{ words, hint string }{
 	{"no space left on device", "the disk of the sandbox is full: make room there and run it again"},
+	// The words of dash's own commands, for whatever keeps them from writing.
+	{"echo: i/o error", noWrite}, {"printf: i/o error", noWrite},
 	{"read-only file system", "a file system of the sandbox is read-only: change that there, or exclude what lies on it, and run it again"},
 	{"permission denied", "something in the sandbox may not be changed: give the permission there and run it again"},
 	{"operation not permitted", "something in the sandbox may not be changed: give the permission there and run it again"},
 	{"too many open files", "raise the limit of open files (ulimit -n) and run it again"},
 	{": not found", lacksTool}, {"command not found", lacksTool}, {"executable file not found", lacksTool},
 }
+
+const noWrite = "a file in the sandbox could not be written, most likely because its disk is full: make room there and run it again"
 
 const lacksTool = "a tool is missing in the sandbox: a sync needs sh, find, tar, cat, rm, rmdir, mv, cp, mkdir, chmod, ln and sort there"
 

@@ -169,6 +169,8 @@ func TestD14_WhatTheSandboxRefusesHasAHint(t *testing.T) {
 		"a tool is missing in the sandbox: a sync needs sh, find, tar, cat, rm, rmdir, mv, cp, mkdir, chmod, ln and sort there": {
 			&hostgo.ExitError{Status: 127, Stderr: "sh: 4: tar: not found\n"}, &hostgo.ExitError{Status: 127, Stderr: "sh: line 1: tar: command not found\n"},
 			&exec.Error{Name: "sh", Err: exec.ErrNotFound}},
+		"a file in the sandbox could not be written, most likely because its disk is full: make room there and run it again": {
+			&hostgo.ExitError{Status: 1, Stderr: "sh: 162: printf: printf: I/O error\n"}, &hostgo.ExitError{Status: 1, Stderr: "sh: 138: echo: echo: I/O error\n"}},
 		"": {syscall.EIO, tool("Input/output error")},
 	} {
 		for _, err := range errs {

@@ -183,6 +183,8 @@ export function clientError(call: ClientCall, cause: unknown): PlannerError {
 /** What helps against what a system refuses, by the words of its tools. */
 const hints: [RegExp, string][] = [
   [/no space left on device/i, "the disk of the sandbox is full: make room there and run it again"],
+  // The words of dash's own commands, for whatever keeps them from writing.
+  [/(echo|printf): I\/O error/i, "a file in the sandbox could not be written, most likely because its disk is full: make room there and run it again"],
   [/read-only file system/i, "a file system of the sandbox is read-only: change that there, or exclude what lies on it, and run it again"],
   [/too many open files/i, "raise the limit of open files (ulimit -n) and run it again"],
   [/: not found|command not found|executable file not found/i,

@@ -62,12 +62,15 @@ test("S6: an error holds no command, although the client's own does", async (t) 
 
 test("D14: what the sandbox refuses has a hint, in the words of a tool or of the system", async (t) => {
   const written = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", errno: -28 });
+  const unwritten = "a file in the sandbox could not be written, most likely because its disk is full: make room there and run it again";
   const full = "the disk of the sandbox is full: make room there and run it again";
   for (const [cause, hint] of [
     [written, full],
     [new Error("exit status 2: tar: f: Cannot write: No space left on device"), full],
     [new Error("mv: cannot move 'a': Read-only file system"), "a file system of the sandbox is read-only: change that there, or exclude what lies on it, and run it again"],
     [new Error("mv: cannot move 'a': Operation not permitted"), "something in the sandbox may not be changed: give the permission there and run it again"],
+    [new Error("exit status 1: sh: 162: printf: printf: I/O error"), unwritten],
+    [new Error("exit status 1: sh: 138: echo: echo: I/O error"), unwritten],
     [new Error("input/output error"), undefined],
   ] as const) {
     const fails = async () => Promise.reject(cause);
