@@ -19,7 +19,11 @@ function foldsCase(root: string, usual: boolean): boolean {
   const name = path.basename(root);
   const other = [...name].map((c) => (c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase())).join("");
   if (other === name) return usual;
-  const own = fs.statSync(root, { bigint: true });
-  const found = fs.statSync(path.join(path.dirname(root), other), { bigint: true, throwIfNoEntry: false });
-  return found?.dev === own.dev && found.ino === own.ino;
+  try {
+    const own = fs.statSync(root, { bigint: true });
+    const found = fs.statSync(path.join(path.dirname(root), other), { bigint: true });
+    return found.dev === own.dev && found.ino === own.ino;
+  } catch {
+    return false; // nothing is there, or nothing that leads to the workspace
+  }
 }
