@@ -312,20 +312,24 @@ test("a classic push that dies half way makes nothing look deleted", async (t) =
   assert.equal(Object.keys(listing(p.local)).length, 30);
 });
 
-test("D13: a change in the sandbox between survey and apply is seen", async (t) => {
-  const p = new Pair(t);
-  p.here("a", "1");
-  p.here("z", "1");
-  await p.push();
-  p.here("a", "2");
-  p.hook("writeFile", 1, () => p.there("a", "3"));
-  let r = await p.push(); // plans again, and sets the new version aside
-  assert.deepEqual(conflictsOf(r), ["a content"]);
-  assert.equal(read(p.sandbox, "a"), "2");
-  r = await p.pull();
-  assert.deepEqual(conflictsOf(r), ["a set_aside"]);
-  assert.equal(read(p.local, r.conflicts![0]!.copy!), "3");
-});
+for (const before of [false, true]) {
+  test(`D13: a change in the sandbox between survey and apply is seen${before ? ", after another one" : ""}`, async (t) => {
+    const p = new Pair(t);
+    p.here("a", "1");
+    p.here("z", "1");
+    await p.push();
+    p.here("a", "2");
+    if (before) p.there("z", "2"); // so that the first try surveys, too
+    p.hook("writeFile", 1, () => p.there("a", "3"));
+    let r = await p.push(); // plans again, and sets the new version aside
+    assert.deepEqual(conflictsOf(r), ["a content"]);
+    assert.equal(read(p.sandbox, "a"), "2");
+    r = await p.pull();
+    assert.deepEqual(conflictsOf(r), ["a set_aside"]);
+    assert.equal(read(p.local, r.conflicts![0]!.copy!), "3");
+    assert.equal(read(p.local, "z"), before ? "2" : "1");
+  });
+}
 
 test("D13: a push into a sandbox that changes each time is refused, and the next one completes", async (t) => {
   const p = new Pair(t);

@@ -180,3 +180,29 @@ test("a push that was cut off sends nothing twice", async (t) => {
   assert.equal(read(p.sandbox, "large"), large.toString());
   assert.ok(!fs.existsSync(stateOf(p).file("sending")));
 });
+
+test("a push that is refused because the sandbox changed meanwhile sends nothing twice", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  const large = Buffer.alloc(300_000, "l");
+  p.here("large", large);
+  p.here("a", "2");
+  p.hook("writeFile", 1, () => p.there("a", "3"));
+  const r = await p.push();
+  assert.ok(r.uploadedBytes < large.length * 1.5, `${r.uploadedBytes} bytes were sent`);
+  assert.equal(read(p.sandbox, "large"), large.toString());
+});
+
+test("D6: a content that did not travel, since the sandbox had it under another name, is there for a text merge", async (t) => {
+  const p = new Pair(t);
+  p.here("old", "will be renamed\n1\n2\n3\n4\n");
+  await p.push();
+  fs.rmSync(stateOf(p).file("contents")); // what base does not refer to goes sooner or later
+  fs.renameSync(path.join(p.local, "old"), path.join(p.local, "new"));
+  await p.push();
+  p.here("new", "edited here\n1\n2\n3\n4\n");
+  p.there("new", "will be renamed\n1\n2\n3\nedited there\n");
+  assert.equal((await p.pull()).conflicts, undefined);
+  assert.equal(read(p.local, "new"), "edited here\n1\n2\n3\nedited there\n");
+});
