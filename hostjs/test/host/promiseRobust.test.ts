@@ -108,6 +108,32 @@ test("R1: files that vanish during the scan are no problems", async (t) => {
   }
 });
 
+for (const follow of [false, true]) {
+  test(`R1: an asset of any shape is packed, its links ${follow ? "followed" : "as links"}`, async (t) => {
+    const p = new Pair(t);
+    const folder = path.join(p.top, "tools");
+    const files = { plain: "p", "sub/deep": "d", "sub/logs": "l", "skip.log": "no", "logs/x": "no", "\ufffd": "u", "../other/o": "o" };
+    for (const [name, content] of Object.entries(files)) put(folder, name, content);
+    fs.writeFileSync(Buffer.from(`${folder}/bad\xffname`, "latin1"), "no");
+    fs.chmodSync(path.join(folder, "plain"), 0o755);
+    fs.mkdirSync(path.join(folder, "empty"));
+    execFileSync("mkfifo", [path.join(folder, "fifo")]);
+    const links = { l: "plain", dangling: "nowhere", round: ".", "sub/up": "..", twin: "sub", out: "../other" };
+    for (const [name, target] of Object.entries(links)) fs.symlinkSync(target, path.join(folder, name));
+    p.options.assets = [{ key: "other", dir: path.join(p.top, "other") }, { key: "tools", dir: folder, followSymlinks: follow, exclude: ["*.log", "logs/"] }];
+    const r = await p.push();
+    const always = { plain: "755 p", sub: "dir", "sub/deep": "644 d", "sub/logs": "644 l", empty: "dir", [Buffer.from("\ufffd").toString("latin1")]: "644 u" };
+    const asLinks = Object.fromEntries(Object.entries(links).map(([name, target]) => [name, `link ${target}`]));
+    // What leads round in a circle is an empty directory.
+    const followed = { l: "755 p", twin: "dir", "twin/deep": "644 d", "twin/logs": "644 l", "twin/up": "dir", out: "dir", "out/o": "644 o", round: "dir", "sub/up": "dir" };
+    assert.deepEqual(listing(path.join(p.sandbox, runtimeDir, "planner/tools")), { ...always, ...(follow ? followed : asLinks) });
+    const unsafe = ["dangling", "round", "sub/up", "twin/up"].map((name) => `asset tools/${name} unsafe_link`);
+    const odd = ["asset tools/bad\\xffname invalid_name", "asset tools/fifo special_file"];
+    assert.deepEqual(problemsOf(r).sort(), (follow ? [...odd, ...unsafe] : odd).sort());
+    assert.equal(r.uploadedFiles, follow ? 9 : 5);
+  });
+}
+
 /** A client of a sandbox that tells of a file which is not there, once. */
 class Forger extends DirectoryClient {
   done = false;

@@ -222,6 +222,18 @@ test("R1: what can't be read is a problem, and what is below it not known", (t) 
   assert.deepEqual([...found.incomplete], ["locked"]);
 });
 
+test("R1: what is too long is a problem, and its folder is never removed or replaced", (t) => {
+  const root = tempDir(t);
+  for (const name of ["d/" + "n".repeat(18), "d/" + "n".repeat(19), "é".repeat(10), "é".repeat(11)]) put(root, name, "");
+  const links = { odd: Buffer.from("not \xff", "latin1"), long: "t".repeat(10), longer: "t".repeat(11) };
+  for (const [name, target] of Object.entries(links)) fs.symlinkSync(target, path.join(root, name));
+  const found = scan(root, { rules: { ...rules, maxPath: 20, maxTarget: 10 }, stop: new Stop() });
+  assert.deepEqual(found.entries.map((e) => e.path), ["d", "d/" + "n".repeat(18), "long", "é".repeat(10)]);
+  const problems = found.problems.map((p) => `${p.path} ${p.code}`).sort();
+  assert.deepEqual(problems, [`d/${"n".repeat(19)}... path_too_long`, "longer special_file", "odd special_file", `${"é".repeat(11)}... path_too_long`]);
+  assert.deepEqual([...found.occupied].sort(), ["", "d"]);
+});
+
 test("S1: a directory that a link replaces while it is scanned is read itself", async (t) => {
   const { root, file } = await warm(t);
   const outside = tempDir(t);

@@ -78,3 +78,14 @@ test("a first push remembers nothing of a repository's state, which each scan re
   await p.push();
   assert.equal(fs.statSync(cache).ino, ino, "what each scan finds new is written each time");
 });
+
+test("a directory that nobody may write to here can be filled in the sandbox, by later pushes too", async (t) => {
+  const p = new Pair(t);
+  p.here("d/a", "1");
+  fs.chmodSync(path.join(p.local, "d"), 0o555);
+  await p.push();
+  const again = await p.push();
+  fs.chmodSync(path.join(p.local, "d"), 0o755);
+  assert.equal(fs.statSync(path.join(p.sandbox, "d")).mode & 0o777, 0o755);
+  assert.equal(again.lines, undefined);
+});
