@@ -93,7 +93,7 @@ class Running {
     try {
       // A thread is shared, and its events belong to whoever started it. What the caller is asked for runs as a part of
       // the caller's request.
-      this.thread = Thread.start(start, { message: AsyncResource.bind((m: FromWorker) => this.hear(m)), died: AsyncResource.bind(died) });
+      this.thread = Thread.start(start, { message: AsyncResource.bind((m: FromWorker) => this.hear(m)), died });
     } catch (cause) {
       const error = cause instanceof PlannerError ? cause : hostError("io_failed", "no thread for the sync can be started", { cause });
       return this.resolve({ entries: this.held.entries, error });

@@ -51,7 +51,7 @@ async function run({ task, stop: memory, module }: Start, calls: Calls, progress
 }
 
 async function inSlices(length: number, each: (from: number, to: number) => Promise<unknown>): Promise<void> {
-  for (let from = 0; from < length; from += sliceLength) await each(from, Math.min(from + sliceLength, length));
+  for (let from = 0; from < length; from += sliceLength) await each(from, from + sliceLength);
 }
 
 /** Sends the lists of a report ahead of it. */
