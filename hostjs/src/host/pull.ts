@@ -16,7 +16,7 @@ export function pull(s: Session): Promise<Synced> {
   return s.withStage(async (stage) => {
     const contents = s.openContents();
     const plan = await planPull(s, stage, contents);
-    if (s.dryRun || plan.phase !== "apply") return { done: false, value: { report: s.report(s.core.summarise()) } };
+    if (plan.phase !== "apply") return { done: false, value: { report: s.report(s.core.summarise()) } };
     const pulled = carryOut(s, plan, stage, contents);
     return { done: pulled.error === undefined, value: pulled };
   });

@@ -49,7 +49,7 @@ export async function push(s: Session): Promise<Synced> {
 
 async function pushOnce(s: Session): Promise<SyncReport> {
   const plan: Plan = await planPush(s);
-  if (s.dryRun || plan.phase !== "apply") return s.report(s.core.summarise());
+  if (plan.phase !== "apply") return s.report(s.core.summarise());
   const contents = s.openContents();
   const send = new Send(s, plan, contents);
   await send.steps();

@@ -130,7 +130,7 @@ export class Session {
     if (this.options.gitignore) options.ignores = gitignoreFiles(this.root, runtimeDir, this.stop);
     this.core.compileRules(options);
     options.facts = fileSystemFacts(this.root);
-    const sends = this.request.op === "push" && !this.dryRun;
+    const sends = this.request.op === "push";
     if (sends) this.request.resume = this.state.sending();
     this.first = sends && this.comparesWithNothing();
     this.state.loadBase((document) => this.core.keepBase(document));

@@ -165,21 +165,25 @@ test("a journal that is not whole, or not ours, is damaged", (t) => {
   }
 });
 
-test("a push that was cut off sends nothing twice", async (t) => {
-  const p = new Pair(t);
-  p.here("base", "1");
-  await p.push();
-  const large = Buffer.alloc(300_000, "l");
-  p.here("large", large);
-  p.hook("run", 2, () => {
-    throw new Error("the link is down");
+for (const warm of [false, true]) {
+  test(`a push that was cut off sends nothing twice, in a ${warm ? "known" : "new"} sandbox`, async (t) => {
+    const p = new Pair(t);
+    p.here("base", "1");
+    if (warm) await p.push();
+    const large = Buffer.alloc(300_000, "l");
+    p.here("large", large);
+    const { client } = p;
+    p.hook("run", warm ? 2 : 1, () => {
+      throw new Error("the link is down");
+    });
+    assert.equal((await p.run("push")).error?.code, "client_failed");
+    p.client = client;
+    const r = await p.push();
+    assert.ok(r.uploadedBytes < large.length / 2, `${r.uploadedBytes} bytes were sent again`);
+    assert.equal(read(p.sandbox, "large"), large.toString());
+    assert.ok(!fs.existsSync(stateOf(p).file("sending")));
   });
-  assert.equal((await p.run("push")).error?.code, "client_failed");
-  const r = await p.push();
-  assert.ok(r.uploadedBytes < large.length / 2, `${r.uploadedBytes} bytes were sent again`);
-  assert.equal(read(p.sandbox, "large"), large.toString());
-  assert.ok(!fs.existsSync(stateOf(p).file("sending")));
-});
+}
 
 test("a push that is refused because the sandbox changed meanwhile sends nothing twice", async (t) => {
   const p = new Pair(t);
@@ -205,4 +209,25 @@ test("D6: a content that did not travel, since the sandbox had it under another 
   p.there("new", "will be renamed\n1\n2\n3\nedited there\n");
   assert.equal((await p.pull()).conflicts, undefined);
   assert.equal(read(p.local, "new"), "edited here\n1\n2\n3\nedited there\n");
+});
+
+test("what was fetched stays for the next pull alone, and no folder that holds nothing", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  for (const name of ["b", "c"]) p.there(name, name.repeat(100_000));
+  const { client } = p;
+  const failing = (broken: object) => (p.client = Object.assign(Object.create(client) as typeof client, broken));
+  const left = () => fs.readdirSync(path.dirname(stateOf(p).file("x"))).filter((name) => !["base", "contents", "scan"].includes(name));
+  failing({ run: () => Promise.reject(new Error("no such sandbox")) });
+  assert.equal((await p.run("pull")).error?.code, "client_failed");
+  assert.deepEqual(left(), []);
+  failing({ readFile: async (name: string) => ((await client.readFile(name)) as Buffer).subarray(0, 150_000) });
+  assert.equal((await p.run("status")).error?.code, "corrupt");
+  assert.deepEqual(left(), []);
+  assert.equal((await p.run("pull")).error?.code, "corrupt");
+  assert.deepEqual(left(), ["bodies"]);
+  p.client = client;
+  await p.pull();
+  assert.deepEqual(left(), []);
 });
