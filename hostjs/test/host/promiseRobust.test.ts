@@ -134,23 +134,27 @@ for (const follow of [false, true]) {
   });
 }
 
-/** A client of a sandbox that tells of a file which is not there, once. */
+/** A client of a sandbox that once tells of a change which there was not. */
 class Forger extends DirectoryClient {
   done = false;
+
+  constructor(private readonly lines: string) {
+    super();
+  }
 
   override async readFile(name: string): Promise<Buffer> {
     const got = Buffer.from((await super.readFile(name)) as Buffer).toString("latin1");
     const nothing = "\n.\n.\n.\n";
     if (this.done || !got.includes(nothing)) return Buffer.from(got, "latin1");
     this.done = true;
-    const told = got.replace(nothing, `\n\t1.0 1.0 9 1 f644 ./ghost\n.\n${sha256("1")}  ./ghost\n.\n.\n`);
+    const told = got.replace(nothing, `\n${this.lines}\n.\n.\n`);
     return Buffer.from(told.slice(0, -65) + "0".repeat(64) + "\n", "latin1");
   }
 }
 
 test("R1: what a sandbox once told of itself keeps no later push from ending", async (t) => {
   const p = new Pair(t);
-  const forger = new Forger();
+  const forger = new Forger(`\t1.0 1.0 9 1 f644 ./ghost\n.\n${sha256("1")}  ./ghost`);
   p.client = forger;
   p.here("a", "1");
   await p.push();
@@ -160,6 +164,27 @@ test("R1: what a sandbox once told of itself keeps no later push from ending", a
   p.here("ghost", "mine");
   await p.push();
   assert.equal(read(p.sandbox, "ghost"), "mine");
+});
+
+test("R1: a sandbox that contradicts what it told is asked for all", async (t) => {
+  const p = new Pair(t);
+  const forger = new Forger("1.0 1.0 9 1 f644 ./ghost\n."); // that it is gone
+  p.client = forger;
+  p.here("a", "1");
+  await p.push();
+  const r = await p.pull();
+  assert.ok(forger.done);
+  assert.deepEqual([r.status, r.lines, read(p.local, "a")], ["ok", undefined, "1"]);
+});
+
+test("R1: what a client can't remove in the sandbox is not worth failing for", async (t) => {
+  const p = new Pair(t);
+  p.client = Object.assign(new DirectoryClient(), { remove: () => Promise.reject(new Error("not allowed")) });
+  p.here("a", "1");
+  await p.push();
+  p.there("a", "2");
+  await p.pull();
+  assert.equal(read(p.local, "a"), "2");
 });
 
 test("R3 and R4: bodies travel in parts", async (t) => {
