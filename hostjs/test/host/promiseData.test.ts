@@ -362,6 +362,22 @@ test("a pull that was cut off fetches nothing twice", async (t) => {
   assert.deepEqual(listing(p.local), listing(p.sandbox));
 });
 
+test("what a pull that was cut off had fetched counts beside what the next one fetches", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  p.there("large", randomBytes(1 << 20));
+  const abort = new AbortController();
+  await p.run("pull", { signal: abort.signal, onProgress: ({ stage }) => stage === "applying" && abort.abort() });
+  p.there("index", "theirs");
+  p.here("a", "edited here");
+  await p.push(); // hashes what it finds there, and brings nothing home
+  const r = await p.pull();
+  assert.deepEqual([r.status, read(p.local, "index")], ["ok", "theirs"]);
+  assert.deepEqual(listing(p.local), listing(p.sandbox));
+  assert.ok(r.downloadedBytes < 1 << 20, `${r.downloadedBytes} bytes were fetched`);
+});
+
 test("a push that plans again after it kept contents leaves no file open", async (t) => {
   const p = new Pair(t);
   p.here("a", "1");
