@@ -75,6 +75,16 @@ test("R1: odd trees of the sandbox come home", async (t) => {
   assert.equal((await p.pull()).lines, undefined);
 });
 
+test("R1: a link whose text is not UTF-8 comes home as no other", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  await p.push();
+  fs.symlinkSync(Buffer.from("not \xff", "latin1"), path.join(p.sandbox, "odd"));
+  const r = await p.pull();
+  assert.deepEqual(problemsOf(r), ["odd special_file"]);
+  assert.deepEqual(Object.keys(listing(p.local)), ["a"]);
+});
+
 test("R1: an empty workspace travels", async (t) => {
   const p = new Pair(t);
   assert.equal((await p.push()).lines, undefined);

@@ -11,14 +11,14 @@ test("a round trip", async (t) => {
   p.here("a.txt", "one\n");
   p.here("d/b.txt", "two\n");
   let r = await p.push();
-  assert.equal(r.status, "ok", JSON.stringify(r));
+  assert.deepEqual([r.status, r.clientCalls], ["ok", 3], JSON.stringify(r));
   assert.equal(read(p.sandbox, "d/b.txt"), "two\n");
   p.there("a.txt", "changed\n");
   p.there("new/x", "new\n");
   remove(p.sandbox, "d/b.txt");
   p.here("mine", "mine\n");
   r = await p.pull();
-  assert.equal(r.status, "ok", JSON.stringify(r));
+  assert.deepEqual([r.status, r.clientCalls], ["ok", 3], JSON.stringify(r));
   assert.equal(read(p.local, "a.txt"), "changed\n");
   assert.equal(read(p.local, "new/x"), "new\n");
   assert.ok(!fs.existsSync(path.join(p.local, "d/b.txt")));
