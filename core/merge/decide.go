@@ -253,14 +253,15 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 		set(sourceUnchanged, s == nil)
 		return f
 	}
-	// Where one side is no directory any more, the other side's directory is
-	// unchanged only if all below it is.
+	// Where one side is no directory any more, the other side's directory is unchanged only
+	// if all that is left below it is: what is gone there is gone on both sides, such as
+	// by an apply that was cut off before it put the file in the directory's place.
 	sSame, tSame := core.SameContent(s, b), core.SameContent(t, b)
 	if sSame && isDir(s) && t != nil && !isDir(t) {
-		sSame = sameBelow(w.b, w.s, path) && !w.sGap.pins(path)
+		sSame = amongBelow(w.b, w.s, path) && !w.sGap.pins(path)
 	}
 	if tSame && isDir(t) && s != nil && !isDir(s) {
-		tSame = sameBelow(w.b, w.t, path) && !w.tGap.pins(path) && !w.keepsGit(path)
+		tSame = amongBelow(w.b, w.t, path) && !w.tGap.pins(path) && !w.keepsGit(path)
 	}
 	set(sourceUnchanged, sSame)
 	set(targetUnchanged, tSame)

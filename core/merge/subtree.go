@@ -149,22 +149,27 @@ func lenBelow(list []core.Entry, path string) int {
 // sameBelow reports whether what follows below path is the same in both trees,
 // executable bits included.
 func sameBelow(a, b core.Cursor, path string) bool {
-	a, b = a.Below(path), b.Below(path)
-	for a.Left() == b.Left() {
-		n := a.SameRun(&b, a.Left())
-		a.Skip(n)
-		b.Skip(n)
-		x, y := a.Head(), b.Head()
-		if x == nil {
+	x, y := a.Below(path), b.Below(path)
+	return x.Left() == y.Left() && amongBelow(a, b, path)
+}
+
+// amongBelow reports whether all that follows below path in a tree is the same in another
+// one, which may have more.
+func amongBelow(more, tree core.Cursor, path string) bool {
+	more, tree = more.Below(path), tree.Below(path)
+	for {
+		n := tree.SameRun(&more, tree.Left())
+		more.Skip(n)
+		tree.Skip(n)
+		e := tree.Head()
+		if e == nil {
 			return true
 		}
-		if x.Path != y.Path || !sameEntry(x, y) {
+		more.Skip(more.Before(e.Path))
+		if !more.At(e.Path) || !sameEntry(more.Head(), e) {
 			return false
 		}
-		a.Skip(1)
-		b.Skip(1)
 	}
-	return false
 }
 
 // TreeDigest names the version that e is, with what lies below it: a file's digest, or a

@@ -126,7 +126,25 @@ func ask(t *testing.T, op merge.Direction, base *core.Base, local, remote model,
 // versions that it kept elsewhere.
 func (m model) apply(t *testing.T, list []merge.Decision) (kept model) {
 	t.Helper()
+	return m.applySteps(t, list, len(list))
+}
+
+// applySteps carries out the first steps of a plan, as a host does that is killed then. What
+// is written below a directory that displaces something comes with it, as a push brings it.
+func (m model) applySteps(t *testing.T, list []merge.Decision, steps int) (kept model) {
+	t.Helper()
 	kept = model{}
+	above := "\x00"
+	reached := func(d *merge.Decision) bool {
+		if core.Under(d.Dest, above) {
+			return false
+		}
+		if d.Displace {
+			above = d.Dest
+		}
+		steps--
+		return steps < 0
+	}
 	displace := func(path string) {
 		for p, e := range m {
 			if p == path || core.Under(p, path) {
@@ -139,6 +157,9 @@ func (m model) apply(t *testing.T, list []merge.Decision) (kept model) {
 		d := &list[i]
 		if d.Action != merge.Delete {
 			continue
+		}
+		if reached(d) {
+			return kept
 		}
 		e, ok := m[d.Path]
 		require.True(t, ok && core.SameContent(&e, d.Expect), "delete of %s expects what is there", d.Path)
@@ -155,6 +176,9 @@ func (m model) apply(t *testing.T, list []merge.Decision) (kept model) {
 		d := &list[i]
 		if d.Want == nil {
 			continue
+		}
+		if reached(d) {
+			return kept
 		}
 		e := *d.Want
 		e.Path = d.Dest
@@ -259,6 +283,37 @@ func TestInvariants(t *testing.T) {
 		next, err = plan.Commit(next, q, done(q))
 		require.NoError(t, err, why)
 		require.Empty(t, changing(ask(t, merge.Push, next, final, far, policy)), "a second push does something\n%s", why)
+	}
+}
+
+// TestPrefixesEndAsTheWhole kills each apply after each of its steps. Base stays as it
+// was; planning and applying anew ends where the uninterrupted apply ends (invariant 6).
+func TestPrefixesEndAsTheWhole(t *testing.T) {
+	for seed := range uint64(3000) {
+		rng := rand.New(rand.NewPCG(seed, 10))
+		b := randomModel(rng, rng.IntN(7))
+		l, r := b.mutate(rng), b.mutate(rng)
+		base := &core.Base{Marker: markerA, Entries: core.TreeOf(b.entries())}
+		op, target, policy := merge.Pull, l, []merge.Policy{merge.KeepBoth, merge.Local}[seed%2]
+		if seed%3 == 0 {
+			op, target, policy = merge.Push, r, merge.KeepBoth
+		}
+		replan := func(now model) *plan.Plan {
+			if op == merge.Push {
+				return ask(t, op, base, l, now, policy)
+			}
+			return ask(t, op, base, now, r, policy)
+		}
+		list := replan(target).Decisions.List()
+		whole := target.clone()
+		whole.apply(t, list)
+		for steps := range list {
+			why := fmt.Sprintf("seed %d, %s killed after %d steps\nbase   %v\nlocal  %v\nremote %v", seed, op, steps, b.entries(), l.entries(), r.entries())
+			got := target.clone()
+			got.applySteps(t, list, steps)
+			got.apply(t, replan(got).Decisions.List())
+			same(t, whole, got, why)
+		}
 	}
 }
 
