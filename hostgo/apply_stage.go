@@ -18,7 +18,7 @@ const maxSingleSyncs = 64
 
 // stageAll makes the new entries beside the workspace's own, each on the file
 // system that it comes to. A full disk stops the run before anything changed; any other failure
-// concerns one decision.
+// concerns one decision, as does a file system that is mounted there and full.
 func (a *applier) stageAll() error {
 	defer a.goBack()
 	count := 0
@@ -34,16 +34,9 @@ func (a *applier) stageAll() error {
 		if err := a.ctx.Err(); err != nil {
 			return &core.Error{Code: core.CodeCancelled, Message: "stopped before anything was changed", Err: err}
 		}
-		d := &a.req.decisions[i]
-		var err error
-		if d.Action != merge.Aside {
-			err = a.reach(core.Parent(d.Dest)).err
-		}
-		if err == nil && a.staged(i) {
-			err = a.stageOne(i, stagedName(i), count <= maxSingleSyncs)
-		}
-		if errors.Is(err, syscall.ENOSPC) {
-			return ioError("the workspace's disk is full; nothing was changed", d.Path, err)
+		mounted, err := a.stage(i, count <= maxSingleSyncs)
+		if errors.Is(err, syscall.ENOSPC) && !mounted {
+			return ioError("the workspace's disk is full; nothing was changed", a.req.decisions[i].Path, err)
 		}
 		if err != nil {
 			a.results[i] = failure(err)
@@ -53,6 +46,22 @@ func (a *applier) stageAll() error {
 		return a.flushStaged()
 	}
 	return nil
+}
+
+// stage makes what decision i needs in staging, and reports whether that is on another file
+// system than most of the workspace.
+func (a *applier) stage(i int, flush bool) (mounted bool, err error) {
+	if d := &a.req.decisions[i]; d.Action != merge.Aside {
+		l := a.reach(core.Parent(d.Dest))
+		mounted, err = a.mounted(l), l.err
+	}
+	if err != nil || !a.staged(i) {
+		return mounted, err
+	}
+	if err = a.stageOne(i, stagedName(i), flush); err != nil {
+		_ = a.staging(i).RemoveAll(stagedName(i)) // half a file would take the room of others
+	}
+	return mounted, err
 }
 
 // moves reports whether decision i moves something from or into staging.
@@ -170,18 +179,43 @@ func withExecutable(mode uint32, on bool) uint32 {
 	return mode &^ 0o111
 }
 
-// flushStaged flushes all that was staged.
+// flushStaged flushes all that was staged. What can't be flushed where something is mounted does not
+// come.
 func (a *applier) flushStaged() error {
-	for _, staging := range a.stagings() {
-		err := staging.SyncFS()
-		if errors.Is(err, errors.ErrUnsupported) {
-			err = syncEach(staging)
-		}
+	err := a.flush("", a.home)
+	for path, v := range a.volumes {
 		if err != nil {
-			return ioError("the staged files can't be flushed", "", err)
+			break
+		}
+		if err = a.flush(path, v.dir); err != nil && path != "" {
+			a.failIn(v.dir, err)
+			err = nil
 		}
 	}
+	if err != nil {
+		return ioError("the staged files can't be flushed", "", err)
+	}
 	return nil
+}
+
+func (a *applier) flush(path string, staging *tree.Dir) error {
+	if err := a.fault("flush " + path); err != nil {
+		return err
+	}
+	err := staging.SyncFS()
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = syncEach(staging)
+	}
+	return err
+}
+
+// failIn gives up all that was made in a staging folder.
+func (a *applier) failIn(staging *tree.Dir, err error) {
+	for i := range a.results {
+		if a.staged(i) && a.results[i].Status == 0 && a.staging(i) == staging {
+			a.results[i] = failure(err)
+		}
+	}
 }
 
 func syncEach(staging *tree.Dir) error {

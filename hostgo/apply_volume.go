@@ -66,6 +66,13 @@ func (a *applier) step(l *level) *level {
 	return l
 }
 
+// mounted reports whether a directory lies on a file system that is mounted below the top of the
+// workspace, whether staging could be made there or not.
+func (a *applier) mounted(l *level) bool {
+	top := a.way[0]
+	return l.staging != top.staging || l.err != nil && top.err == nil
+}
+
 func (a *applier) stepBack() {
 	last := len(a.way) - 1
 	if dir := a.way[last].dir; dir != nil {
@@ -105,6 +112,7 @@ func (a *applier) makeVolume(path string, dir *tree.Dir) (*tree.Dir, error) {
 		return nil, err
 	}
 	if err := dir.Mkdir(volumeStaging(a.req.run), 0o700); err != nil {
+		a.journal.Volumes = a.journal.Volumes[:len(a.journal.Volumes)-1] // each directory below tries again
 		return nil, err
 	}
 	v, err := openVolume(a.root, path, a.req.run)

@@ -2,6 +2,7 @@ package hostgo
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,34 +117,87 @@ func (w *world) staysClean() {
 
 // Where nothing can be made in what is mounted there, that is told of each path, and the rest comes.
 func TestD14_AMountThatTakesNothingStopsNoOther(t *testing.T) {
-	w := newWorld(t)
-	list, _ := everythingIn(w, "m")
-	before := w.tree()
-	list = append(list, merge.Decision{Path: "x", Action: merge.Write, Want: w.body("x", "comes")})
-	req := w.mount(w.request(list), mounts{"m"})
-	req.fault = func(point string) error {
-		if strings.HasPrefix(point, "volume m") {
-			return syscall.EROFS
+	for _, cause := range []syscall.Errno{syscall.EROFS, syscall.ENOSPC} {
+		w := newWorld(t)
+		list, _ := everythingIn(w, "m")
+		before := w.tree()
+		list = append(list, merge.Decision{Path: "x", Action: merge.Write, Want: w.body("x", "comes")})
+		req := w.mount(w.request(list), mounts{"m"})
+		req.fault = failingAt("volume m", cause)
+		results, err := apply(t.Context(), req)
+		require.NoError(t, err)
+		for i, d := range list {
+			if results[i].Status == merge.Failed {
+				require.Contains(t, []string{cause.Error(), errNotEmpty.Error()}, results[i].Note.Detail, d.Path)
+			} else {
+				require.True(t, i == len(list)-1 || d.Action == merge.Aside || d.Action == merge.Chmod || d.Want != nil && d.Want.Kind == core.KindDir, d.Path)
+			}
+		}
+		now := w.tree()
+		require.Equal(t, "comes", now["x"])
+		for p, what := range before {
+			if p != "m/bit" {
+				require.Equal(t, what, now[p], p)
+			}
+		}
+		w.staysClean()
+	}
+}
+
+// failingAt fails at each point with a prefix.
+func failingAt(prefix string, cause error) func(string) error {
+	return func(point string) error {
+		if strings.HasPrefix(point, prefix) {
+			return cause
 		}
 		return nil
 	}
-	results, err := apply(t.Context(), req)
-	require.NoError(t, err)
-	for i, d := range list {
-		if results[i].Status == merge.Failed {
-			require.Contains(t, []string{"read-only file system", errNotEmpty.Error()}, results[i].Note.Detail, d.Path)
-		} else {
-			require.True(t, i == len(list)-1 || d.Action == merge.Aside || d.Action == merge.Chmod || d.Want != nil && d.Want.Kind == core.KindDir, d.Path)
+}
+
+// A mounted file system that is full is no full disk of the workspace: what has no room there is told of, and
+// gives the room that it took to the others.
+func TestD14_AFullMountStopsNoOther(t *testing.T) {
+	for point, left := range map[string]int{"stage m/full": 1, "flush m": 70} {
+		w := newWorld(t)
+		list := []merge.Decision{{Path: "m/full", Action: merge.Write, Want: w.body("m/full", "large")}}
+		for i := range 69 {
+			path := fmt.Sprintf("m/n%02d", i)
+			list = append(list, merge.Decision{Path: path, Action: merge.Write, Want: w.body(path, "small")})
 		}
-	}
-	now := w.tree()
-	require.Equal(t, "comes", now["x"])
-	for p, what := range before {
-		if p != "m/bit" {
-			require.Equal(t, what, now[p], p)
+		w.put("m/old", "old")
+		list = append(list, merge.Decision{Path: "m/old", Action: merge.Delete, Expect: fileEntry("m/old", "old")},
+			merge.Decision{Path: "x", Action: merge.Write, Want: w.body("x", "comes")})
+		req := w.mount(w.request(list), mounts{"m"})
+		req.fault = failingAt(point, syscall.ENOSPC)
+		results, err := apply(t.Context(), req)
+		require.NoError(t, err, point)
+		now, failed := w.tree(), 0
+		for i := range results {
+			if results[i].Status == merge.Failed {
+				require.Equal(t, syscall.ENOSPC.Error(), results[i].Note.Detail)
+				require.NotContains(t, now, list[i].Path)
+				failed++
+			}
 		}
+		require.Equal(t, left, failed, point)
+		require.Equal(t, "comes", now["x"])
+		require.NotContains(t, now, "m/old")
+		w.staysClean()
 	}
-	w.staysClean()
+}
+
+// Where the whole workspace lies on another file system than its runtime folder, a full one is a full disk all the same.
+func TestD14_AFullDiskBesideAMountChangesNothing(t *testing.T) {
+	for _, point := range []string{"volume", "stage replace"} {
+		w := newWorld(t)
+		req := w.mount(w.request(everything(w)), mounts{core.RuntimeDir})
+		before := w.tree()
+		req.fault = failingAt(point, syscall.ENOSPC)
+		results, err := apply(t.Context(), req)
+		require.ErrorIs(t, err, core.CodeNoSpace, point)
+		require.Nil(t, results)
+		require.Empty(t, cmp.Diff(before, w.tree()))
+	}
 }
 
 // What is mounted itself can't be removed, moved or replaced.

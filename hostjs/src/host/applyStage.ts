@@ -5,7 +5,7 @@ import { maxSingleSyncs } from "./apply.js";
 import { failure, stagedName, type Run } from "./applyRun.js";
 import type { Decision } from "../types.js";
 import { executable } from "./applyHolds.js";
-import { goBack, reach } from "./applyVolume.js";
+import { goBack, isMounted, reach, type Level } from "./applyVolume.js";
 import { codeOf, ioError } from "./errors.js";
 import { writeAll } from "./stage.js";
 import { nameOf, parentOf } from "./paths.js";
@@ -14,7 +14,7 @@ import type { Dir } from "./tree.js";
 /**
  * Makes the new entries beside the workspace's own, each on the file system that it
  * comes to. A full disk stops the run before anything changed; any other failure
- * concerns one decision.
+ * concerns one decision, as does a file system that is mounted there and full.
  */
 export function stageAll(run: Run): void {
   const { decisions, stop } = run.request;
@@ -23,17 +23,42 @@ export function stageAll(run: Run): void {
   decisions.forEach((d, i) => {
     if (!moves(d)) return;
     stop.throwIfStopped("stopped before anything was changed");
+    let level: Level | undefined;
     try {
-      const { error } = d.action === "aside" ? {} : reach(run, parentOf(run.dest(i)));
-      if (error !== undefined) throw error;
-      if (isStaged(d)) stageOne(run, i, flush);
+      if (d.action !== "aside") level = reach(run, parentOf(run.dest(i)));
+      if (level?.error !== undefined) throw level.error;
+      if (isStaged(d)) stageWhole(run, i, flush);
     } catch (error) {
-      if (codeOf(error) === "ENOSPC") throw ioError("the workspace's disk is full; nothing was changed", d.path, error);
+      if (codeOf(error) === "ENOSPC" && !(level && isMounted(run, level))) {
+        throw ioError("the workspace's disk is full; nothing was changed", d.path, error);
+      }
       run.results[i] = failure(error);
     }
   });
   goBack(run);
-  if (!flush) for (const staging of run.stagings()) if (!staging.syncFileSystem()) syncEach(staging);
+  if (!flush) flushStaged(run);
+}
+
+/** Flushes all that was staged. What can't be flushed where something is mounted does not come. */
+function flushStaged(run: Run): void {
+  const parts: [string, Dir][] = [["", run.home]];
+  for (const [path, { dir }] of run.volumes) parts.push([path, dir]);
+  for (const [path, staging] of parts) {
+    try {
+      run.fault(`flush ${path}`);
+      if (!staging.syncFileSystem()) syncEach(staging);
+    } catch (error) {
+      if (path === "") throw ioError("the staged files can't be flushed", "", error);
+      failIn(run, staging, error);
+    }
+  }
+}
+
+/** Gives up all that was made in a staging folder. */
+function failIn(run: Run, staging: Dir, error: unknown): void {
+  run.request.decisions.forEach((d, i) => {
+    if (isStaged(d) && !run.results[i] && run.staging(i) === staging) run.results[i] = failure(error);
+  });
 }
 
 /** Whether a decision moves something from or into staging. */
@@ -51,6 +76,20 @@ export function isStaged(d: Decision): boolean {
       return d.want!.kind !== "dir";
   }
   return false;
+}
+
+/** Makes one new entry in staging, or nothing: half a file would take the room of others. */
+function stageWhole(run: Run, i: number, flush: boolean): void {
+  try {
+    stageOne(run, i, flush);
+  } catch (error) {
+    try {
+      run.staging(i).removeAll(stagedName(i));
+    } catch {
+      // It goes with the run's staging.
+    }
+    throw error;
+  }
 }
 
 /** Makes one new entry in staging. */
@@ -125,17 +164,13 @@ export function withExecutable(mode: number, on: boolean): number {
 }
 
 function syncEach(staging: Dir): void {
-  try {
-    for (const name of staging.names()) {
-      if (staging.lstat(name).kind !== "file") continue;
-      const fd = staging.openFile(name);
-      try {
-        fs.fsyncSync(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
+  for (const name of staging.names()) {
+    if (staging.lstat(name).kind !== "file") continue;
+    const fd = staging.openFile(name);
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
     }
-  } catch (error) {
-    throw ioError("the staged files can't be flushed", "", error);
   }
 }

@@ -72,6 +72,15 @@ function step(run: Run, level: Level): void {
   }
 }
 
+/**
+ * Whether a directory lies on a file system that is mounted below the top of the workspace, whether staging could be
+ * made there or not.
+ */
+export function isMounted(run: Run, level: Level): boolean {
+  const top = run.way[0]!;
+  return level.staging !== top.staging || (level.error !== undefined && top.error === undefined);
+}
+
 function stepBack(run: Run): void {
   run.way.pop()!.dir?.close();
 }
@@ -101,7 +110,12 @@ function makeVolume(run: Run, path: string, dir: Dir): Dir {
   run.journal.volumes.push(path);
   writeJournal(stateDir, run.journal);
   run.fault("volume " + path);
-  dir.mkdir(volumeStaging + id, 0o700);
+  try {
+    dir.mkdir(volumeStaging + id, 0o700);
+  } catch (error) {
+    run.journal.volumes.pop(); // each directory below tries again
+    throw error;
+  }
   const volume = openVolume(run.root, path, id);
   run.volumes.set(path, volume);
   return volume.dir;

@@ -248,26 +248,63 @@ test("a file system that is mounted in the workspace takes whatever happens ther
   }
 });
 
-test("D14: a mount that takes nothing stops no other", (t) => {
-  const w = new World(tempDir(t));
-  const { decisions } = everythingIn(w, "m");
-  const before = w.tree();
-  const fault = (point: string) => {
-    if (point.startsWith("volume m")) throw systemError("EROFS", -30);
-  };
-  const all: Decision[] = [...decisions, { path: "x", action: "write", want: w.body("comes") }];
-  const { results, error } = apply(w.request(all, { ...w.mounted("m"), fault }));
-  assert.equal(error, undefined);
-  results!.forEach((r, i) => {
-    const { path, action, want } = all[i]!;
-    if (r.status === "failed") assert.ok(["read-only file system", "something that does not travel is in it"].includes(r.detail!), path);
-    else assert.ok(path === "x" || action === "aside" || action === "chmod" || want?.kind === "dir", path);
+/** Fails at each point with a prefix. */
+const failingAt = (prefix: string, code: string, errno: number) => (point: string) => {
+  if (point.startsWith(prefix)) throw systemError(code, errno);
+};
+
+for (const [code, errno, detail] of [["EROFS", -30, "read-only file system"], ["ENOSPC", -28, "no space left on device"]] as const) {
+  test(`D14: a mount that takes nothing (${code}) stops no other`, (t) => {
+    const w = new World(tempDir(t));
+    const { decisions } = everythingIn(w, "m");
+    const before = w.tree();
+    const all: Decision[] = [...decisions, { path: "x", action: "write", want: w.body("comes") }];
+    const { results, error } = apply(w.request(all, { ...w.mounted("m"), fault: failingAt("volume m", code, errno) }));
+    assert.equal(error, undefined);
+    results!.forEach((r, i) => {
+      const { path, action, want } = all[i]!;
+      if (r.status === "failed") assert.ok([detail, "something that does not travel is in it"].includes(r.detail!), path);
+      else assert.ok(path === "x" || action === "aside" || action === "chmod" || want?.kind === "dir", path);
+    });
+    const now = w.tree();
+    assert.equal(now["x"], "comes");
+    for (const [name, what] of Object.entries(before)) if (name !== "m/bit") assert.equal(now[name], what, name);
+    w.assertClean();
   });
-  const now = w.tree();
-  assert.equal(now["x"], "comes");
-  for (const [name, what] of Object.entries(before)) if (name !== "m/bit") assert.equal(now[name], what, name);
-  w.assertClean();
-});
+}
+
+for (const [point, left] of [["stage m/full", 1], ["flush m", 70]] as const) {
+  test(`D14: a full mount, found at "${point}", stops no other`, (t) => {
+    const w = new World(tempDir(t));
+    w.put("m/old", "old");
+    const decisions: Decision[] = [{ path: "m/full", action: "write", want: w.body("large") }];
+    for (let i = 10; i < 79; i++) decisions.push({ path: `m/n${i}`, action: "write", want: w.body("small") });
+    decisions.push({ path: "m/old", action: "delete", expect: file("old") }, { path: "x", action: "write", want: w.body("comes") });
+    const { results, error } = apply(w.request(decisions, { ...w.mounted("m"), fault: failingAt(point, "ENOSPC", -28) }));
+    assert.equal(error, undefined);
+    const now = w.tree();
+    const failed = decisions.filter((_, i) => results![i]!.status === "failed");
+    assert.equal(failed.length, left);
+    for (const { path } of failed) assert.equal(now[path], undefined);
+    assert.ok(results!.every((r) => r.status !== "failed" || r.detail === "no space left on device"));
+    assert.equal(now["x"], "comes");
+    assert.equal(now["m/old"], undefined);
+    w.assertClean();
+  });
+}
+
+for (const point of ["volume", "stage replace"]) {
+  test(`D14: a full disk, found at "${point}", changes nothing also where the runtime folder lies on another`, (t) => {
+    const w = new World(tempDir(t));
+    const decisions = everything(w);
+    const request = w.request(decisions, { ...w.mounted(".paperclip-runtime"), fault: failingAt(point, "ENOSPC", -28) });
+    const before = w.tree();
+    const { results, error } = apply(request);
+    assert.equal((error as { code?: string }).code, "no_space");
+    assert.equal(results, undefined);
+    assert.deepEqual(w.tree(), before);
+  });
+}
 
 test("D12: a write into what was copied out of a mount is kept", (t) => {
   for (const at of ["moved m/f", "carried o0", "after 0"]) {
