@@ -51,8 +51,8 @@ type Problem struct {
 //   - an incomplete directory: every absence below it is unknown
 //
 // An occupied directory holds something that has no path here (an excluded
-// entry, an invalid name). Absence of other names in it is known, but the
-// directory itself must not be removed or replaced.
+// entry, an invalid name), or is one at which something is mounted. Absence of
+// other names in it is known, but the directory itself must not be removed or replaced.
 type Snapshot struct {
 	// Unread says that files may lack a digest: a first push hashes what it sends.
 	Unread     bool

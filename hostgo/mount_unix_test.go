@@ -5,6 +5,7 @@ package hostgo
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -41,4 +42,22 @@ func TestD6_ADirectoryIsCopiedOutOfAMount(t *testing.T) {
 		require.Empty(t, cmp.Diff(map[string]string{"m": "dir", "m/d": "theirs", "kept mine": "mine", "kept mine too": "mine too", "kept link f": "link f"}, w.tree()))
 		w.staysClean()
 	}
+}
+
+// A directory at which something is mounted can't go with what was deleted in it: each later pull would try again.
+func TestAMountPointIsOccupied(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []string{"d/m 1\\#/f", "d/n/f", "e/f"} {
+		w.put(p, "content")
+	}
+	table := filepath.Join(t.TempDir(), "mounts")
+	at := strings.ReplaceAll(w.root, " ", `\040`)
+	text := "/dev/x / ext4 rw 0 0\nnone " + at + " tmpfs rw 0 0\nnone " + at + `/d/m\0401\134\043 tmpfs rw 0 0` + "\nnone " + at + "-other/e tmpfs rw 0 0\nnone " + at + "/gone tmpfs rw 0 0\n\n"
+	require.NoError(t, os.WriteFile(table, []byte(text), 0o600))
+	s, err := Scan(t.Context(), w.root, ScanOptions{mounts: table})
+	require.NoError(t, err)
+	require.Equal(t, []string{`d/m 1\#`}, s.Snapshot.Occupied)
+	s, err = Scan(t.Context(), w.root, ScanOptions{mounts: table + "-none"})
+	require.NoError(t, err)
+	require.Empty(t, s.Snapshot.Occupied)
 }

@@ -1,6 +1,7 @@
 package hostgo
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -34,6 +35,8 @@ type ScanOptions struct {
 	// like returns a tree of which the snapshot shares what is the same, such as
 	// base. It is asked once all is read; nil is none.
 	like func() core.Tree
+	// mounts is the table of what is mounted where; "" is the system's.
+	mounts string
 }
 
 // Scanned is a tree and the states of the repositories in it.
@@ -70,7 +73,7 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s := &scanner{ctx: ctx, stop: stop, opts: opts, clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
+	s := &scanner{ctx: ctx, stop: stop, opts: opts, mounted: mountedBelow(root, cmp.Or(opts.mounts, systemMounts)), clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
 	folder := s.dir(top, "", newReader())
 	s.wait.Wait()
 	if err := context.Cause(ctx); err != nil {
@@ -94,8 +97,11 @@ type scanner struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	opts ScanOptions
-	idle chan struct{}
-	wait sync.WaitGroup
+	// mounted are the directories that can be neither removed nor replaced, because something is
+	// mounted there.
+	mounted map[string]bool
+	idle    chan struct{}
+	wait    sync.WaitGroup
 
 	mu         sync.Mutex
 	problems   []core.Problem
@@ -160,6 +166,9 @@ func (s *scanner) name(at *place, f *folder, name string, r *reader) {
 	if e, info, ok := s.entry(at, name, r); ok {
 		f.add(e, name, info)
 		if e.Kind == core.KindDir {
+			if s.mounted[e.Path] {
+				s.occupy(e.Path)
+			}
 			s.enter(at.dir, f, e.Path, name, r)
 		}
 	}

@@ -6,6 +6,7 @@ import { maxReads } from "./archiveWriter.js";
 import { CacheBuilder, isSettled, now, type CachedFolder, type ScanCache } from "./cache.js";
 import { sha256 } from "./digest.js";
 import { codeOf, ioError, isSpent, reason } from "./errors.js";
+import { mountedBelow, systemMounts } from "./mounts.js";
 import { comparePaths } from "../order.js";
 import { Verdict } from "../planner.js";
 import { join, sorted } from "./paths.js";
@@ -40,6 +41,8 @@ export interface ScanOptions {
   /** Leaves files unread, for a first push, which hashes what it sends. */
   noDigests?: boolean;
   progress?(files: number, bytes: number): void;
+  /** The table of what is mounted where, if not the system's. */
+  mounts?: string;
 }
 
 /** One entry of a scanned tree. */
@@ -111,6 +114,8 @@ class Scanner {
   private readonly ofRepos = new Set<string>();
   private readonly clock = now();
   private readonly cache: CacheBuilder;
+  /** Directories that can be neither removed nor replaced, because something is mounted there. */
+  private readonly mounted: ReadonlySet<string>;
   private readonly buffer = Buffer.allocUnsafe(128 << 10);
   private files = 0;
   private bytes = 0;
@@ -123,6 +128,7 @@ class Scanner {
   ) {
     this.prefix = `${root}/`;
     this.cache = new CacheBuilder(root, this.clock);
+    this.mounted = mountedBelow(root, options.mounts ?? systemMounts);
   }
 
   /** Scans an open directory, which it closes. */
@@ -234,6 +240,7 @@ class Scanner {
     switch (f.kind) {
       case "dir":
         this.add(f, "dir", 0, undefined, "");
+        if (this.mounted.has(f.path)) this.occupied.add(f.path);
         this.enter(dir, f);
         return;
       case "link":
