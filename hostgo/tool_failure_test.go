@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,37 @@ exec "$TOOL" "$@"
 				}
 			})
 		}
+	}
+}
+
+// Many names that changed are read by one cat. Of those that it did not come to nothing may be believed.
+func TestD5_NamesThatAreReadHalf(t *testing.T) {
+	for nth := 1; ; nth++ { // the cat that dies
+		b, bin := newWrapped(t)
+		for i := range 30 {
+			write(t, b.local, fmt.Sprintf("file %02d", i), "1")
+		}
+		b.push()
+		before, signs := listing(t, b.local), t.TempDir()
+		wrap(t, bin, "cat", `n=0
+[ $# != 0 ] || { echo >>`+signs+`/count; while read -r l; do n=$((n+1)); done <`+signs+`/count; }
+if [ $n = `+strconv.Itoa(nth)+` ]; then
+  IFS= read -r l; printf '%s\n' "$l"; kill -9 $$
+fi
+exec "$TOOL" "$@"
+`)
+		for i := range 20 {
+			write(t, b.sandbox, fmt.Sprintf("file %02d", i), fmt.Sprint("2 ", i))
+		}
+		_, err := hostgo.Pull(t.Context(), b.opts)
+		if err == nil {
+			require.Greater(t, nth, 4, "the test has its point")
+			require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
+			return
+		}
+		require.Empty(t, cmp.Diff(before, listing(t, b.local)))
+		b.pull()
+		require.Empty(t, cmp.Diff(listing(t, b.sandbox), listing(t, b.local)))
 	}
 }
 

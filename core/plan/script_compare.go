@@ -46,6 +46,10 @@ learn() { own "$R/sums"; [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o
 // new listing follows from the earlier one. $D.gone has the lines that are gone, $D.come
 // the new ones, $D.sums the digests of new contents, $D.want the names to pack.
 //
+// bylines has what is not quoted fall into lines, and bywords into words again. Most shells read a
+// file byte by byte, so where there are not few the rest of them is taken at once: cat reads on
+// behind the line that was read.
+//
 // tars finds out whether tar takes a backslash in an argument for an escape, as that of
 // GNU does unless it is told not to.
 //
@@ -62,7 +66,9 @@ learn() { own "$R/sums"; [ ! -f "$R/sums" ] || set -- "$1" "$R/sums"; sort -u -o
 // packed for each digest that RT/sums lacks, and adds them there: it goes through the sorted digests
 // of the sandbox (d) and those that are fresh (f) side by side; with a dot behind it, f
 // is passed and no second name of one content is packed.
-const differences = `tars() {
+const differences = `bylines() { set -f; IFS=$NL; }
+bywords() { set +f; unset IFS; }
+tars() {
   [ -z "$TRIED" ] || return 0
   TRIED=1
   if tar --no-unquote -cf - "$D.c0" >/dev/null 2>&1; then U=--no-unquote; fi
@@ -72,7 +78,8 @@ pick() {
   set --
   FEW=1 SMALL=1 n=0 b=0 EVEN= G=
   : >"$D.sums"; : >"$D.want"
-  while IFS= read -r l; do
+  bylines
+  while IFS= read -r l; do [ -n "$FEW" ] || l=$l$NL$(cat) || exit 1; for l in $l; do
     [ ${#l} -lt 160 ] || n=$((n+2+${#l}/300))
     [ $((n+=1)) -lt 9 ] || FEW=
     case $l in "$TAB"*) printf '%s\n' "${l#?}" >&4 ;; *) printf '%s\n' "$l" >&3 ;; esac
@@ -86,7 +93,8 @@ pick() {
       set -- "$@" "$p"
       [ $# -lt 200 ] || { digest "$@"; set --; }
     fi
-  done <"$D.diff" 3>"$D.gone" 4>"$D.come"
+  done; done <"$D.diff" 3>"$D.gone" 4>"$D.come"
+  bywords
   [ -n "$FEW" ] && [ -z "$EVEN" ] && [ $b -le 8192 ] && [ $MODE = pull ] && [ -n "$H" ] || SMALL=
   if [ $# = 0 ]; then :
   elif [ -n "$SMALL" ]; then printf '%s\n' "$@" >>"$D.want"; digest "$@" &
@@ -116,15 +124,17 @@ order() {
 fresh() {
   order <"$D.sums" >"$D.sorted"
   d=
-  while IFS= read -r l; do case $l in '\'*|"$d "*) ;; *) d=${l%% *}; echo "$d" ;; esac; done <"$D.sorted" >"$D.digests"
+  bylines
+  while IFS= read -r l; do [ -n "$FEW" ] || l=$l$NL$(cat) || exit 1; for l in $l; do case $l in '\'*|"$d "*) ;; *) d=${l%% *}; echo "$d" ;; esac; done; done <"$D.sorted" >"$D.digests"
   if [ -f "$R/sums" ]; then comm -13 "$R/sums" "$D.digests"; else cat "$D.digests"; fi >"$D.fresh"
   f=
-  while IFS= read -r l <&3; do
+  while IFS= read -r l <&3; do [ -n "$FEW" ] || l=$l$NL$(cat <&3) || exit 1; for l in $l; do
     d=${l%% *}
     while [ "$f" \< "$d" ]; do read -r f <&4 || f=g; done
     case $l in */.git/*) continue ;; esac
     [ "$d" != "$f" ] || { printf '%s\n' "./${l#*' ./'}" >>"$D.want"; f=$f.; }
-  done 3<"$D.sorted" 4<"$D.fresh"
+  done; done 3<"$D.sorted" 4<"$D.fresh"
+  bywords
   if [ -z "$V" ] && [ $LIST != plain ]; then learn "$D.digests" & fi
 }
 `

@@ -14,11 +14,13 @@ import "github.com/paperclipai/syncplan/core"
 // arrived unpacks the uploads that were cut off, as what applies them does, and hashes what came of them.
 const packing = `wanted() {
   set --
-  while IFS= read -r p; do
+  bylines
+  while IFS= read -r p; do [ -n "$FEW" ] || p=$p$NL$(cat) || exit 1; for p in $p; do
     case $p in *\\*) tars ;; esac
     if [ $MODE = pull ] || [ -L "$p" ] || [ -z "$H" ]; then set -- "$@" "$p"; fi
     [ $# -lt 200 ] || { tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1; set --; }
-  done <"$D.want"
+  done; done <"$D.want"
+  bywords
   [ $# = 0 ] || tar $U -cf - "$@" >>"$O" 2>/dev/null || P=1
 }
 pack() { tars; walk "$@" -exec tar $U -cf - {} + >>"$O" 2>/dev/null || P=1; }
