@@ -53,9 +53,9 @@ type Report struct {
 func Summarise(p *Plan, results []merge.Result) *Report {
 	r := &Report{Op: p.Op, Status: StatusOK, Flagged: p.Flagged, Kept: p.Kept, ModeOnly: p.ModeOnly,
 		Guard: p.Guard, Reason: p.Reason, Hint: p.Hint, BaseReset: p.BaseReset, Waived: p.Waived, Lacks: p.Lacks,
-		Conflicts: slices.Clone(p.Conflicts), Problems: slices.Clone(p.Problems), Lines: make([]Line, 0, p.lines())}
-	partial := false
-	decisions := p.Decisions.Reader()
+		Problems: slices.Clone(p.Problems), Lines: make([]Line, 0, p.lines())}
+	partial, planned := false, slices.Clone(p.Conflicts)
+	rest, decisions := planned, p.Decisions.Reader()
 	for i := range decisions.Len() {
 		d := decisions.At(i)
 		res := merge.Result{Status: merge.Done}
@@ -80,11 +80,12 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		dest := d.Dest
 		if d.Action == merge.Copy && note.Copy != "" {
 			dest = note.Copy
-			r.copied(d, dest)
+			rest = copied(rest, d, dest)
 		}
 		r.addLine(d, dest)
 	}
 	r.Problems = core.SortProblems(r.Problems)
+	r.Conflicts = append(planned, r.Conflicts...)
 	core.Sort(r.Conflicts, func(a, b merge.Conflict) int { return core.ComparePaths(a.Path, b.Path) })
 	for i := range r.Conflicts {
 		partial = partial || r.Conflicts[i].Kind == merge.ConflictBlocked
@@ -136,13 +137,18 @@ func orWriteFailed(c core.ProblemCode) core.ProblemCode {
 }
 
 // copied names the copy that was made in the place of the one that was planned, whose name somebody took
-// meanwhile: a person who removes what a conflict names must not remove that.
-func (r *Report) copied(d *merge.Decision, at string) {
-	for i := range r.Conflicts {
-		if c := &r.Conflicts[i]; c.Path == d.Path && c.Copy == d.Dest {
-			c.Copy = at
+// meanwhile: a person who removes what a conflict names must not remove that. It returns the conflicts
+// that are left for the decisions to come, since both are sorted by path.
+func copied(rest []merge.Conflict, d *merge.Decision, at string) []merge.Conflict {
+	for len(rest) > 0 && core.ComparePaths(rest[0].Path, d.Path) < 0 {
+		rest = rest[1:]
+	}
+	for i := 0; i < len(rest) && rest[i].Path == d.Path; i++ {
+		if rest[i].Copy == d.Dest {
+			rest[i].Copy = at
 		}
 	}
+	return rest
 }
 
 func (r *Report) addLine(d *merge.Decision, dest string) {
