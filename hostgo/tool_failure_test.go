@@ -94,6 +94,29 @@ exec "$TOOL" "$@"
 	}
 }
 
+// A push that can't set a version aside leaves it in its place, and nothing that speaks of one that is not there.
+func TestD15_AVersionThatCanNotBeSetAside(t *testing.T) {
+	b, bin := newWrapped(t)
+	write(t, b.local, "a", "2")
+	write(t, b.sandbox, "a", "3")
+	signs := t.TempDir()
+	wrap(t, bin, "mv", `case "$*" in */displaced/*) [ -e `+signs+`/met ] || { : >`+signs+`/met; echo mv: no >&2; exit 1; } ;; esac
+exec "$TOOL" "$@"
+`)
+	_, err := hostgo.Push(t.Context(), b.opts)
+	require.Error(t, err)
+	require.FileExists(t, filepath.Join(signs, "met"), "the test has its point")
+	require.Equal(t, "3", read(t, b.sandbox, "a"))
+	left, err := os.ReadDir(filepath.Join(b.sandbox, ".paperclip-runtime/planner/displaced"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+	b.push()
+	conflicts := b.pull().Conflicts
+	require.Len(t, conflicts, 1)
+	require.Equal(t, "2", read(t, b.local, "a"))
+	require.Equal(t, "3", read(t, b.local, conflicts[0].Copy))
+}
+
 // TestD9_ASourceThatCouldNotBeProvenIsNotUsed is about contents that a push has copied in the
 // sandbox, where an edit came in between.
 func TestD9_ASourceThatCouldNotBeProvenIsNotUsed(t *testing.T) {

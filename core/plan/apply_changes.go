@@ -125,12 +125,12 @@ func (s *applyScript) displace(path string, id core.Digest) {
 }
 
 // aside moves what stands at a path to displaced, or copies it out of what is mounted there: half a copy
-// must not come home.
+// must not come home. Where it can't, nothing says that it did.
 const aside = `aside() {
   d=$R/displaced/$2
   mkdir -p "$R/displaced"; rm -rf "$d"
   printf %s "${1#./}" >"$d.path"
-  if near "${1#./}"; then cp -pPR -- "$1" "$I/aside" && mv -f -- "$I/aside" "$d" && rm -rf -- "$1"; else mv -f -- "$1" "$d"; fi
+  if near "${1#./}"; then cp -pPR -- "$1" "$I/aside" && mv -f -- "$I/aside" "$d" && rm -rf -- "$1"; else mv -f -- "$1" "$d"; fi || { [ -e "$d" ] || [ -L "$d" ] || rm -f "$d.path"; exit 1; }
 }
 `
 
