@@ -261,7 +261,7 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 		sSame = amongBelow(w.b, w.s, path) && !w.sGap.pins(path)
 	}
 	if tSame && isDir(t) && s != nil && !isDir(s) {
-		tSame = amongBelow(w.b, w.t, path) && !w.tGap.pins(path) && !w.keepsGit(path)
+		tSame = amongBelow(w.b, w.t, path) && !w.tGap.pins(path) && !w.keepsGit(path) && !w.preserved(path)
 	}
 	set(sourceUnchanged, sSame)
 	set(targetUnchanged, tSame)
