@@ -10,6 +10,7 @@ import type { ApplyRequest } from "../../src/host/applyRun.js";
 import { volumeStaging } from "../../src/host/applyVolume.js";
 import type { Dir } from "../../src/host/tree.js";
 import type { Decision as FullDecision, EntryState } from "../../src/types.js";
+import { codeOf } from "../../src/host/errors.js";
 import { journalPath } from "../../src/host/journal.js";
 import { Stop } from "../../src/host/stop.js";
 
@@ -23,7 +24,7 @@ export function tempDir(t: TestContext): string {
     try {
       await closesAll(dir);
     } finally {
-      removeTree(dir);
+      await removeTree(dir);
     }
   });
   return dir;
@@ -54,9 +55,16 @@ async function closesAll(dir: string): Promise<void> {
   throw new Error(`left open: ${left.join(", ")}`);
 }
 
-/** Removes a tree, with what a test made unreadable in it. */
-function removeTree(dir: string): void {
-  fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+/** Removes a tree, with what a test made unreadable in it. The tools of a command that was killed go on in there for a moment. */
+async function removeTree(dir: string): Promise<void> {
+  for (const end = Date.now() + 60_000; ; ) {
+    try {
+      return fs.rmSync(dir, { recursive: true, force: true });
+    } catch (error) {
+      if (codeOf(error) !== "ENOTEMPTY" || Date.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 export const sha256 = (data: string | Buffer) => createHash("sha256").update(data).digest("hex");
