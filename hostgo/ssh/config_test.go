@@ -210,6 +210,12 @@ func TestAConfigurationOfOthers(t *testing.T) {
 		require.Contains(t, e.Hint, "chmod go-w")
 		require.NoError(t, os.Chmod(name, 0o600))
 	}
+	named := write(t, "named", "Port 70000\n")
+	require.NoError(t, os.Chmod(named, 0o622))
+	require.ErrorContains(t, openWith(t, named), "(port)", "what the caller named is taken as it is")
+	require.NoError(t, os.WriteFile(named, []byte("Include "+included+"\n"), 0o622))
+	require.NoError(t, os.Chmod(included, 0o622))
+	require.ErrorContains(t, openWith(t, named), "may be written by others")
 }
 
 // A name in a file that another file includes is one in the folder of the first.

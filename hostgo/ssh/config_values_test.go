@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -252,4 +253,17 @@ func TestFilesOfAConfiguration(t *testing.T) {
 		require.NoError(t, err, row)
 		require.Equal(t, row.port, s.port, row)
 	}
+}
+
+// A command that could not be run says nothing of which lines are for a host.
+func TestAConditionThatCantBeAsked(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(name, []byte("Match exec \"exec sleep 60\"\nPort 1\n"), 0o600))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := Target{Host: "box", Config: name}.settings(ctx)
+	require.ErrorContains(t, err, "the command of the SSH configuration can't be run")
+	t.Setenv("PATH", "/none")
+	_, err = Target{Host: "box", Config: name}.settings(t.Context())
+	require.ErrorContains(t, err, "the command of the SSH configuration can't be run")
 }
