@@ -1,6 +1,8 @@
 package hostgo
 
 import (
+	"encoding/binary"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -145,5 +147,25 @@ func TestR4_ContentsAreBounded(t *testing.T) {
 		}
 		require.NoError(t, c.close(nil))
 		require.Equal(t, more, s.sizeOf(t)-full-markSize, text)
+	}
+}
+
+// A damaged length ends what is known of a store: none is so large that it fills the memory, or
+// leads back to where it stands.
+func TestR4_ADamagedLengthIsNone(t *testing.T) {
+	for _, length := range []int64{-1, -recordHead, -2 * recordHead, math.MinInt64, math.MaxInt64, maxContent + 1} {
+		s := &state{dir: t.TempDir()}
+		c := s.openContents()
+		require.NoError(t, c.add(core.Sum("one"), []byte("one")))
+		require.NoError(t, c.close(nil))
+		data, err := os.ReadFile(c.path)
+		require.NoError(t, err)
+		digest := core.Sum("two")
+		data = binary.LittleEndian.AppendUint64(append(data[:len(data)-markSize], digest[:]...), uint64(length))
+		require.NoError(t, os.WriteFile(c.path, append(data, make([]byte, 2*maxContent)...), 0o600))
+		c = s.openContents()
+		require.Equal(t, "one", string(c.get(core.Sum("one"))), length)
+		require.Len(t, c.index, 1, length)
+		require.EqualValues(t, recordHead+3, c.size, length)
 	}
 }
