@@ -104,6 +104,22 @@ test("contents are kept, checked, and compacted", (t) => {
   assert.deepEqual(new Contents(file).get(sha256("new")), Buffer.from("new"), "a damaged tail is cut off");
 });
 
+test("R4: a damaged length ends what is known of a store", (t) => {
+  for (const length of [-1n, -40n, -80n, 1n << 32n, (256n << 10n) + 1n]) {
+    const file = path.join(tempDir(t), "contents");
+    const store = new Contents(file);
+    store.add(sha256("one"), Buffer.from("one"));
+    store.close(undefined);
+    const head = Buffer.alloc(40);
+    head.write(sha256("two"), "hex");
+    head.writeBigInt64LE(length, 32);
+    fs.writeFileSync(file, Buffer.concat([fs.readFileSync(file), head, Buffer.alloc(512 << 10)]));
+    const damaged = new Contents(file);
+    assert.deepEqual(damaged.get(sha256("one")), Buffer.from("one"));
+    assert.equal(damaged.has(sha256("two")), false, String(length));
+  }
+});
+
 test("what base speaks of survives the compaction of contents", async (t) => {
   const p = new Pair(t);
   const text = (i: number, round: number) => `first\n${`file ${i} of round ${round}\n`.repeat(6000)}last\n`;
