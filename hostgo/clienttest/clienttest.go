@@ -491,9 +491,9 @@ func checkExec(e *env) error {
 // checkLeftBehind runs a command that leaves another one behind, which holds its output
 // open.
 func checkLeftBehind(e *env, x hostgo.Commander) error {
-	ctx, cancel := context.WithTimeout(e.ctx, longest)
-	defer cancel()
 	for _, want := range []int{0, 5} {
+		ctx, cancel := context.WithTimeout(e.ctx, longest)
+		defer cancel()
 		var out bytes.Buffer
 		exit, err := x.Exec(ctx, hostgo.ExecRequest{Argv: []string{"sh", "-c", fmt.Sprint("sleep 120 & echo $!; exit ", want)}, Stdout: &out, Stderr: io.Discard})
 		id, atoi := strconv.Atoi(strings.TrimSpace(out.String()))

@@ -1,6 +1,7 @@
 package ssh_test
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net"
@@ -307,14 +308,22 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
-	id := filepath.Join(t.TempDir(), "id")
-	for _, way := range []string{"", "ProxyCommand sh -c 'echo $$ >" + id + "; exec sleep 600'\n"} {
-		err := openWith(t, write(t, "config", "HostName 127.0.0.1\nPort "+port+"\nIdentityAgent none\nConnectTimeout 1\n"+way))
-		require.ErrorIs(t, err, core.CodeTimeout)
-	}
-	text, err := os.ReadFile(id)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return exec.Command("kill", "-0", strings.TrimSpace(string(text))).Run() != nil }, time.Minute, 10*time.Millisecond)
+	require.ErrorIs(t, openWith(t, write(t, "config", "HostName 127.0.0.1\nPort "+port+"\nIdentityAgent none\nConnectTimeout 1\n")), core.CodeTimeout)
+
+	file, id := filepath.Join(t.TempDir(), "id"), ""
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer cancel()
+		for id == "" && t.Context().Err() == nil {
+			text, _ := os.ReadFile(file) // it is not there yet
+			id = strings.TrimSpace(string(text))
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	config := write(t, "config", "IdentityAgent none\nConnectTimeout 1h\nProxyCommand sh -c 'echo $$ >"+file+"; exec sleep 600'\n")
+	_, err = ssh.Open(ctx, ssh.Target{Host: "box", Config: config})
+	require.ErrorIs(t, err, core.CodeCancelled)
+	require.Eventually(t, func() bool { return exec.Command("kill", "-0", id).Run() != nil }, time.Minute, 10*time.Millisecond)
 }
 
 // A jump may lead over several hosts, each reached over those before it. What is wrong with
