@@ -99,7 +99,7 @@ function bufferOf(data: Buffer): ArrayBuffer {
 
 /** A command that runs in the sandbox, and one of its streams. */
 export class StreamedCommand {
-  /** Whether the other side has closed the stream. */
+  /** Whether the stream failed on the other side. */
   private closed = false;
 
   constructor(
@@ -123,7 +123,6 @@ export class StreamedCommand {
   /** The next piece of stdout, or undefined at its end. */
   async take(): Promise<Buffer | undefined> {
     const data = (await this.use({ name: "take", stream: this.stream })) as ArrayBuffer | undefined;
-    this.closed = !data;
     this.counts.received += data?.byteLength ?? 0;
     return data && Buffer.from(data);
   }

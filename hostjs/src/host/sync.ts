@@ -143,7 +143,6 @@ class Running {
 
   private abort(): void {
     this.stop.stop();
-    this.held.streams.abort();
     this.tell({ kind: "abort" });
   }
 

@@ -77,22 +77,25 @@ test("an asset travels as a stream, too", async (t) => {
 
 test("an input that is stopped on its way applies nothing, and the next push completes it", async (t) => {
   const abort = new AbortController();
+  let running: Promise<void> | undefined;
   const p = streaming(t, (command, streams) => {
     const { stdin } = streams;
     let pieces = 0;
-    return plain.runStream(command, {
+    running = plain.runStream(command, {
       ...streams,
       stdin: (into) => {
         if (++pieces === 20) abort.abort();
         return stdin!(into);
       },
     });
+    return running;
   });
   const large = randomBytes(8 << 20);
   p.here("a", "1");
   p.here("large", large);
   const { error } = await p.run("push", { signal: abort.signal });
   assert.equal(error?.code, "cancelled");
+  await assert.rejects(running!, "the command is not left waiting for the rest");
   assert.deepEqual(listing(p.sandbox), {});
   p.stream();
   await p.push();
@@ -172,6 +175,18 @@ test("D5: an output that ends early changes nothing, and one that is lost is the
   const { error } = await p.run("pull");
   assert.equal((error?.cause as Error | undefined)?.message, "the connection was lost");
   assert.deepEqual(listing(p.local), before);
+  p.stream();
+  await p.pull();
+  assert.deepEqual(listing(p.local), listing(p.sandbox));
+});
+
+test("D5: a command whose output is damaged is broken off, and the damage is what is told", async (t) => {
+  const p = streaming(t);
+  p.here("a", "1");
+  await p.push();
+  p.there("large", randomBytes(4 << 20));
+  p.stream((command, streams) => plain.runStream(command, { ...streams, stdout: (piece) => streams.stdout!(Buffer.alloc(piece.length, "x")) }));
+  assert.equal((await p.run("pull")).error?.code, "corrupt");
   p.stream();
   await p.pull();
   assert.deepEqual(listing(p.local), listing(p.sandbox));
