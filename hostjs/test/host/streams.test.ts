@@ -104,6 +104,10 @@ test("an input that is stopped on its way applies nothing, and the next push com
 
 const broken: Record<string, RunStream> = {
   "fails at once": () => Promise.reject(new Error("no such sandbox")),
+  "fails without a wait for its input": async (_, { stdin }) => {
+    void stdin!(new Uint8Array(1000));
+    throw new Error("no such sandbox");
+  },
   "fails while it reads": async (_, { stdin }) => {
     await stdin!(new Uint8Array(1000));
     throw new Error("no such sandbox");
@@ -292,6 +296,7 @@ test("a channel hands on every byte in order, and each side learns of the other'
   await assert.rejects(lost, why);
   await assert.rejects(failing.give(Uint8Array.of(2)), why);
   await assert.rejects(failing.next(), why);
+  failing.used(1); // of a piece that was taken right before
 });
 
 for (const streams of [false, true]) {
