@@ -256,6 +256,7 @@ test("an entry is compared with what a baseline says", async (t) => {
   assert.equal(await matches("d/l", { kind: "symlink", target: "g" }), false);
   assert.equal(await matches("gone", file), false);
   assert.equal(await matches("gone", undefined), true);
+  assert.equal(await matches("d/f/below", undefined), true);
   assert.equal(await matches("d/f", null), false);
 });
 

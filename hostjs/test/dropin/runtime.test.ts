@@ -203,7 +203,7 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   const [from, to] = [path.join(top, "from"), path.join(top, "to")];
   put(from, "a", "1");
   put(from, "d/run", "2");
-  fs.chmodSync(path.join(from, "d/run"), 0o755);
+  fs.chmodSync(path.join(from, "d/run"), 0o4755);
   fs.symlinkSync("a", path.join(from, "link"));
   put(from, "kind", "a file now");
   for (const name of ["a", "old", "gone/x", "keep/x/y", "keep/z", "kind/below"]) put(to, name, "old");
@@ -211,6 +211,7 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   fs.symlinkSync(path.join(top, "other"), path.join(to, "d"));
   await mirrorDirectory(from, to, { preserveAbsent: ["keep/x"] });
   assert.deepEqual(listing(to), { a: "644 1", d: "dir", "d/run": "755 2", keep: "dir", "keep/x": "dir", "keep/x/y": "644 old", kind: "644 a file now", link: "link a" });
+  assert.equal(fs.statSync(path.join(to, "d/run")).mode & 0o7777, 0o755, "set-user-id stays behind");
   assert.deepEqual(fs.readdirSync(path.join(top, "other")), [], "nothing passes through a link");
   await assert.rejects(mirrorDirectory(path.join(top, "missing"), to), { code: "io_failed" });
   assert.equal(read(to, "a"), "1", "a source that is missing empties nothing");

@@ -5,7 +5,7 @@ import path from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { CacheBuilder, isSettled, ScanCache, type CachedFolder } from "../../src/host/cache.js";
-import { scan, type Scanned, type ScanRules } from "../../src/host/scan.js";
+import { scan, sortProblems, type Scanned, type ScanRules } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
 import type { Info } from "../../src/host/tree.js";
 import { comparePaths } from "../../src/order.js";
@@ -220,6 +220,30 @@ test("R1: what can't be read is a problem, and what is below it not known", (t) 
   assert.deepEqual(found.entries.map((e) => e.path), ["locked", "open"]);
   assert.deepEqual(found.problems, [{ path: "secret", code: "unreadable", detail: "permission denied" }]);
   assert.deepEqual([...found.incomplete], ["locked"]);
+});
+
+test("D16: a file that changes while it is read is read again, and is a problem where it always does", (t) => {
+  const root = tempDir(t);
+  const file = path.join(root, "f");
+  const { readSync } = fs;
+  t.after(() => (fs.readSync = readSync));
+  for (const times of [1, Infinity]) {
+    let reads = 0;
+    put(root, "f", "1");
+    fs.readSync = ((...args: Parameters<typeof readSync>) => {
+      const n = readSync(...args);
+      if (reads++ < times) fs.appendFileSync(file, "2");
+      return n;
+    }) as typeof readSync;
+    const found = run(root);
+    if (times === 1) assert.deepEqual(entries(found), [`file f ${sha256("12")}`]);
+    else assert.deepEqual([found.entries, found.problems.map((p) => p.code)], [[], ["changing"]]);
+  }
+});
+
+test("problems come in path order, each once", () => {
+  const [a, b, other] = [{ path: "a", code: "unreadable" }, { path: "b", code: "unreadable" }, { path: "a", code: "changing" }];
+  assert.deepEqual(sortProblems([b, a, other, { ...a, detail: "again" }]), [other, a, b]);
 });
 
 test("R1: what is too long is a problem, and its folder is never removed or replaced", (t) => {
