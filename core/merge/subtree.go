@@ -169,6 +169,8 @@ func amongBelow(more, tree core.Cursor, path string) bool {
 		if !more.At(e.Path) || !sameEntry(more.Head(), e) {
 			return false
 		}
+		more.Skip(1) // a run ends also at a directory with other permissions
+		tree.Skip(1)
 	}
 }
 
