@@ -1,0 +1,37 @@
+package hostgo_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/merge"
+	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
+)
+
+// TestPreviewChangesNothing looks at a sandbox that was never used.
+func TestPreviewChangesNothing(t *testing.T) {
+	b := newPair(t)
+	write(t, b.local, "a", "1")
+	write(t, b.sandbox, "b", "2")
+	for range 2 {
+		push, pull, err := hostgo.Preview(t.Context(), b.opts)
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff([]plan.Line{{Path: "a", Word: "new"}}, push.Lines))
+		require.Empty(t, cmp.Diff([]plan.Line{{Path: "b", Word: "new"}}, pull.Lines))
+		require.Equal(t, []merge.Direction{merge.Push, merge.Pull}, []merge.Direction{push.Op, pull.Op})
+		require.Positive(t, push.ClientCalls)
+		require.Equal(t, push.ClientCalls, pull.ClientCalls)
+		require.NoDirExists(t, filepath.Join(b.local, core.RuntimeDir))
+		require.NoFileExists(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "marker"))
+	}
+	b.opts.DryRun = true
+	require.Len(t, b.pull().Lines, 1)
+	require.NoFileExists(t, filepath.Join(b.sandbox, core.RuntimeDir, "planner", "marker"))
+	require.Equal(t, map[string]string{"a": "-rw-r--r-- 1"}, listing(t, b.local))
+	require.Equal(t, map[string]string{"b": "-rw-r--r-- 2"}, listing(t, b.sandbox))
+}
