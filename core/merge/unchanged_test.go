@@ -59,7 +59,7 @@ func anEntry(rng *rand.Rand, path string) core.Entry {
 	case 0:
 		return core.Entry{Path: path, Kind: core.KindLink, Mode: 0o777, Target: []string{"a", "../b"}[rng.IntN(2)]}
 	case 1:
-		return core.Entry{Path: path, Kind: core.KindDir, Mode: 0o755}
+		return core.Entry{Path: path, Kind: core.KindDir, Mode: mode}
 	}
 	return core.Entry{Path: path, Kind: core.KindFile, Mode: mode, Size: 1, Digest: core.Sum(fmt.Sprint(rng.IntN(4)))}
 }

@@ -31,11 +31,12 @@ func file(path string, content byte, executable bool) core.Entry {
 	return e
 }
 
-// randomEntry makes a file twice as often as anything else.
+// randomEntry makes a file twice as often as anything else. Of permissions only those that say nothing differ,
+// such as a directory's.
 func randomEntry(rng *rand.Rand, path string) core.Entry {
 	switch rng.IntN(6) {
 	case 0, 1:
-		return core.Entry{Path: path, Kind: core.KindDir, Mode: 0o755}
+		return core.Entry{Path: path, Kind: core.KindDir, Mode: []uint16{0o755, 0o700, 0o600}[rng.IntN(3)]}
 	case 2:
 		return core.Entry{Path: path, Kind: core.KindLink, Mode: 0o777, Target: string("xy"[rng.IntN(2)])}
 	}
