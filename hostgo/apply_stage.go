@@ -182,18 +182,18 @@ func withExecutable(mode uint32, on bool) uint32 {
 // flushStaged flushes all that was staged. What can't be flushed where something is mounted does not
 // come.
 func (a *applier) flushStaged() error {
-	err := a.flush("", a.home)
-	for path, v := range a.volumes {
-		if err != nil {
-			break
-		}
-		if err = a.flush(path, v.dir); err != nil && path != "" {
-			a.failIn(v.dir, err)
-			err = nil
-		}
+	const what = "the staged files can't be flushed"
+	if err := a.flush("", a.home); err != nil {
+		return ioError(what, "", err)
 	}
-	if err != nil {
-		return ioError("the staged files can't be flushed", "", err)
+	for path, v := range a.volumes {
+		switch err := a.flush(path, v.dir); {
+		case err == nil:
+		case path == "": // the workspace's own
+			return ioError(what, "", err)
+		default:
+			a.failIn(v.dir, err)
+		}
 	}
 	return nil
 }

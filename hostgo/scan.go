@@ -73,7 +73,8 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s := &scanner{ctx: ctx, stop: stop, opts: opts, mounted: mountedBelow(root, cmp.Or(opts.mounts, systemMounts)), clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1), repos: map[string][]core.RepoFile{}}
+	s := &scanner{ctx: ctx, stop: stop, opts: opts, clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1),
+		mounted: mountedBelow(root, cmp.Or(opts.mounts, systemMounts)), repos: map[string][]core.RepoFile{}}
 	folder := s.dir(top, "", newReader())
 	s.wait.Wait()
 	if err := context.Cause(ctx); err != nil {

@@ -95,7 +95,7 @@ func flagFault(text string) string {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return "flag " + dashes(core.DisplayPath(name)) + " needs a value"
 	}
-	before, rest, _ := strings.Cut(text, " for flag -")
+	before, rest, _ := strings.Cut(text, " for flag -") // without that there is no rest
 	if name, why, ok := strings.Cut(rest, ": "); ok {
 		return before + " for " + dashes(name) + ": " + why
 	}
@@ -146,7 +146,7 @@ func (f *syncFlags) preserve(s string) error {
 }
 
 func (f *syncFlags) asset(s string) error {
-	key, dir, _ := strings.Cut(s, "=")
+	key, dir, _ := strings.Cut(s, "=") // without that there is no dir
 	if dir == "" {
 		return errors.New("an asset is KEY=DIR")
 	}
