@@ -25,10 +25,16 @@ func (c *conn) open() (o opened) {
 	return o
 }
 
+// shell starts a shell that waits. Being ahead of its use, it has the time for the server's answer.
 func (c *conn) shell() opened {
 	o := c.open()
-	if o.err == nil {
-		o.err = o.start(waitingShell)
+	if o.err != nil {
+		return o
+	}
+	if ok, err := o.channel.SendRequest("exec", true, execRequest(waitingShell)); err != nil {
+		o.err = err
+	} else if !ok {
+		o.err = errNoCommands
 	}
 	return o
 }
@@ -58,7 +64,7 @@ func (c *conn) take(ctx context.Context, queue chan opened, open func() opened) 
 		select {
 		case o = <-queue:
 		case <-c.lost:
-			return o, errLost
+			return o, c.why
 		case <-ctx.Done():
 			return o, ctx.Err()
 		}
@@ -88,14 +94,14 @@ func (c *conn) closeAhead() {
 	}
 }
 
-// start asks for a command. Waiting for the answer would cost a round trip; a
-// refusal shows as an end without a status.
-func (o opened) start(line string) error {
-	_, err := o.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line}))
+// command asks for a command. Waiting for the answer would cost a round trip; that the server
+// runs none shows at the first waiting shell.
+func (o opened) command(text string) error {
+	_, err := o.channel.SendRequest("exec", false, execRequest(commandLine(text)))
 	return err
 }
 
-func (o opened) command(text string) error { return o.start(commandLine(text)) }
+func execRequest(line string) []byte { return ssh.Marshal(struct{ Command string }{line}) }
 
 // commandLine passes a command by way of the user's shell, in a word in which no shell sees
 // anything to change: fish takes two backslashes in quotes for one, and csh no line ends.

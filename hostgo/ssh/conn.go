@@ -37,32 +37,48 @@ type conn struct {
 	shells chan opened   // one, with a waiting shell
 	sparse atomic.Bool   // the server takes fewer sessions than are wanted: none is opened ahead
 	lost   chan struct{} // closed when the connection is gone
+	why    error         // it is gone
 	once   sync.Once
 
 	packing packing
 }
 
-var errLost = errors.New("the connection was lost")
+var (
+	errLost       = errors.New("the connection was lost")
+	errNoCommands = errors.New("the server runs no commands")
+	errNotRun     = errors.New("the server ran something else in its place, or nothing")
+)
 
 func newConn(client *ssh.Client, s *settings) *conn {
 	c := &conn{client: client, slots: make(chan struct{}, maxChannels), idle: make(chan opened, 1), shells: make(chan opened, 1),
 		lost: make(chan struct{}), packing: packing{measured: make(chan struct{}), known: make(chan struct{})}}
 	go func() { c.idle <- c.open() }()
-	go func() { c.shells <- c.shell() }()
+	go func() {
+		o := c.shell()
+		if o.err == errNoCommands {
+			c.end(o.err)
+		}
+		c.shells <- o
+	}()
 	go func() {
 		_ = client.Wait() // why it ended is told by the calls that it ends
-		c.once.Do(func() { close(c.lost) })
+		c.end(errLost)
 	}()
 	go c.probe(s.far, s.dialed)
 	go c.keepAlive(s.aliveInterval, s.aliveCount)
 	return c
 }
 
-// close ends the connection. That it ended before is no failure: each call has told what
-// became of it.
-func (c *conn) close() {
+func (c *conn) close() { c.end(errLost) }
+
+// end ends the connection, and each call that it carries with a reason. That it ended before
+// is no failure: the calls have told what became of it.
+func (c *conn) end(why error) {
+	c.once.Do(func() {
+		c.why = why
+		close(c.lost)
+	})
 	_ = c.client.Close()
-	c.once.Do(func() { close(c.lost) })
 }
 
 // keepAlive ends a connection whose other side has gone silent, so that no call
@@ -144,7 +160,7 @@ func (c *conn) run(ctx context.Context, j job) (int, error) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-c.lost:
-		return -1, errLost
+		return -1, c.why
 	case <-ctx.Done():
 		return -1, ctx.Err()
 	}
@@ -165,7 +181,7 @@ func (c *conn) wait(ctx context.Context, o opened, line string, j job) (int, err
 func (c *conn) explain(err error) error {
 	select {
 	case <-c.lost:
-		return errLost
+		return c.why
 	default:
 		return err
 	}
@@ -338,7 +354,7 @@ func (p *process) wait(ctx context.Context, signals <-chan os.Signal) (int, erro
 			p.kill("KILL")
 			return -1, ctx.Err()
 		case <-p.conn.lost:
-			return -1, errLost
+			return -1, p.conn.why
 		}
 	}
 }
@@ -355,10 +371,12 @@ func (p *process) result(ctx context.Context, status int) (int, error) {
 		// The end of a channel is often seen before that of its connection.
 		select {
 		case <-p.conn.lost:
-			return -1, errLost
+			return -1, p.conn.why
 		case <-time.After(time.Second):
 			return -1, errors.New("it ended without a status")
 		}
+	case status == 0 && !p.stdout.found && !p.stderr.found:
+		return -1, errNotRun
 	}
 	select {
 	case err := <-p.input:

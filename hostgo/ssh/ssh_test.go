@@ -29,8 +29,14 @@ func open(t testing.TB, s *sshd.Server, settings ...string) *ssh.Client {
 	t.Helper()
 	text, err := os.ReadFile(s.Config)
 	require.NoError(t, err)
+	return connect(t, string(text)+strings.Join(settings, "\n")+"\n")
+}
+
+// connect connects to what a configuration calls box.
+func connect(t testing.TB, text string) *ssh.Client {
+	t.Helper()
 	config := filepath.Join(t.TempDir(), "config")
-	require.NoError(t, os.WriteFile(config, []byte(string(text)+strings.Join(settings, "\n")+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 	c, err := ssh.Open(t.Context(), ssh.Target{Host: "box", Config: config})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
@@ -136,6 +142,69 @@ func TestAShellThatTakesNoCommands(t *testing.T) {
 		err := open(t, s, "Compression "+compression).RunStream(t.Context(), "true", nil, io.Discard, time.Minute)
 		require.ErrorIs(t, err, core.CodeClient)
 		require.ErrorContains(t, err, "no logins here")
+	}
+}
+
+// A server may let nothing but one command of its own run, which may end well. What was asked for was
+// not done then.
+func TestAServerThatRunsSomethingElse(t *testing.T) {
+	for _, other := range []string{"true", "cat", "echo done"} {
+		c := open(t, sshtest.Start(t, "ForceCommand "+other))
+		for _, in := range []io.Reader{nil, strings.NewReader("body")} {
+			err := c.RunStream(t.Context(), "cat >/dev/null", in, io.Discard, time.Minute)
+			require.ErrorIs(t, err, core.CodeClient, other)
+			require.ErrorContains(t, err, "something else in its place", other)
+		}
+		_, err := c.Exec(t.Context(), hostgo.ExecRequest{Argv: []string{"true"}})
+		require.ErrorContains(t, err, "something else in its place", other)
+	}
+}
+
+// A server for files alone refuses commands. That is said at once, and not after the time that a
+// command may take.
+func TestAServerThatRefusesCommands(t *testing.T) {
+	key, hostKey := newKey(t, "key"), newKey(t, "host")
+	data, err := os.ReadFile(hostKey)
+	require.NoError(t, err)
+	signer, err := cryptossh.ParsePrivateKey(data)
+	require.NoError(t, err)
+	config := &cryptossh.ServerConfig{NoClientAuth: true}
+	config.AddHostKey(signer)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serveNothing(in, config)
+		}
+	}()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	known := filepath.Join(t.TempDir(), "known")
+	require.NoError(t, os.WriteFile(known, fmt.Appendf(nil, "[127.0.0.1]:%s %s", port, cryptossh.MarshalAuthorizedKey(signer.PublicKey())), 0o600))
+	c := connect(t, fmt.Sprintf("Host box\n HostName 127.0.0.1\n Port %s\n User me\n IdentityFile %s\n UserKnownHostsFile %s\n IdentityAgent none\n", port, key, known))
+	for _, in := range []io.Reader{nil, strings.NewReader("body")} {
+		err := c.RunStream(t.Context(), "cat >/dev/null", in, io.Discard, time.Hour)
+		require.ErrorIs(t, err, core.CodeClient)
+		require.ErrorContains(t, err, "the server runs no commands")
+	}
+}
+
+// serveNothing opens channels and refuses whatever is asked for in them.
+func serveNothing(in net.Conn, config *cryptossh.ServerConfig) {
+	_, channels, requests, err := cryptossh.NewServerConn(in, config)
+	if err != nil {
+		return
+	}
+	go cryptossh.DiscardRequests(requests)
+	for c := range channels {
+		if _, requests, err := c.Accept(); err == nil {
+			go cryptossh.DiscardRequests(requests)
+		}
 	}
 }
 
