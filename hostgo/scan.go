@@ -73,8 +73,11 @@ func Scan(ctx context.Context, root string, opts ScanOptions) (*Scanned, error) 
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s := &scanner{ctx: ctx, stop: stop, opts: opts, clock: time.Now().UnixNano(), idle: make(chan struct{}, opts.Workers-1),
+	s := &scanner{ctx: ctx, stop: stop, opts: opts, clock: time.Now().UnixNano(), idle: make(chan *reader, opts.Workers-1),
 		mounted: mountedBelow(root, cmp.Or(opts.mounts, systemMounts)), repos: map[string][]core.RepoFile{}}
+	for range opts.Workers - 1 {
+		s.idle <- newReader()
+	}
 	folder := s.dir(top, "", newReader())
 	s.wait.Wait()
 	if err := context.Cause(ctx); err != nil {
@@ -101,7 +104,7 @@ type scanner struct {
 	// mounted are the directories that can be neither removed nor replaced, because something is
 	// mounted there.
 	mounted map[string]bool
-	idle    chan struct{}
+	idle    chan *reader
 	wait    sync.WaitGroup
 
 	mu         sync.Mutex
@@ -208,12 +211,12 @@ func (s *scanner) enter(d *tree.Dir, f *folder, path, name string, r *reader) {
 		return
 	}
 	select {
-	case s.idle <- struct{}{}:
+	case other := <-s.idle:
 		child := &folder{}
 		f.below[at] = child
 		s.wait.Go(func() {
-			*child = *s.dir(sub, path, newReader())
-			<-s.idle
+			*child = *s.dir(sub, path, other)
+			s.idle <- other
 		})
 	default:
 		f.below[at] = s.dir(sub, path, r)
