@@ -19,8 +19,9 @@ import (
 // a local one, faster than any compressor.
 const farAway = 3 * time.Millisecond
 
-// packer is a way to compress that both sides have. Its levels are fast ones: the
-// standard level of this zstd takes twice the time for a twelfth less bytes.
+// packer is a way to compress that both sides have. The standard level of this zstd takes
+// a fifth more time than its fastest for a twelfth less bytes, which pays up to some 300 Mbit/s. A
+// small window costs it one in a hundred, and half the memory.
 type packer struct {
 	unpack string // the command there
 	writer func(io.Writer) (io.WriteCloser, error)
@@ -31,10 +32,13 @@ type packer struct {
 // the highest ordinary level of zstd. Its default allows gigabytes.
 const maxWindow = 8 << 20
 
+// packedWindow is how far back what is compressed here refers, in bytes.
+const packedWindow = 2 << 20
+
 var packers = map[string]*packer{
 	"zstd": {"zstd -q -dc",
 		func(w io.Writer) (io.WriteCloser, error) {
-			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(packedWindow))
 		},
 		func(r io.Reader) (io.Reader, error) {
 			return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
