@@ -93,6 +93,9 @@ func (s *session) pushOnce(ctx context.Context) error {
 	if u.sent != nil { // nothing went on its way
 		u.end()
 	}
+	if u.stuck != "" {
+		u.hold()
+	}
 	if u.failed != nil {
 		return u.failed
 	}
@@ -149,12 +152,20 @@ type upload struct {
 	results []merge.Result
 	base    *core.Base
 	failed  error
+
+	stuck string // what the sandbox could not change, see [plan.Stuck]
 }
 
 // end works out what the push ends with.
 func (u *upload) end() {
 	u.results = u.sent.Results(u.plan)
 	u.sent = nil // all is said, and for many files it is large
+	u.base, u.failed = plan.Commit(u.session.request.Base, u.plan, u.results)
+}
+
+// hold works it out anew where the sandbox could not change everything.
+func (u *upload) hold() {
+	plan.Hold(u.plan, u.results, u.stuck)
 	u.base, u.failed = plan.Commit(u.session.request.Base, u.plan, u.results)
 }
 
@@ -168,7 +179,7 @@ func (u *upload) steps(ctx context.Context) error {
 		case plan.StepUpload:
 			err = u.send(ctx, step.Asset, func(r io.Reader) error { return s.writeParts(ctx, step.Path, r) })
 		case plan.StepSend:
-			err = s.explain(ctx, u.send(ctx, step.Asset, func(r io.Reader) error { return s.runStream(ctx, step.Command, r, nil) }))
+			err = u.ended(ctx, step, u.send(ctx, step.Asset, func(r io.Reader) error { return s.runStream(ctx, step.Command, r, nil) }))
 		case plan.StepRun:
 			s.enter(StageRemote)
 			if u.plan.DropBase {
@@ -176,7 +187,7 @@ func (u *upload) steps(ctx context.Context) error {
 					return err
 				}
 			}
-			err = s.explain(ctx, s.client.Run(ctx, step.Command, s.opts.Timeout))
+			err = u.ended(ctx, step, s.client.Run(ctx, step.Command, s.opts.Timeout))
 		}
 		if err != nil {
 			return err
@@ -330,12 +341,20 @@ func (u *upload) keepReused() error {
 	return nil
 }
 
-// explain turns a failed command into what it means.
-func (s *session) explain(ctx context.Context, err error) error {
-	if err == nil {
+// ended tells what the end of a step's command means. What the workspace there did not let be changed
+// is no error.
+func (u *upload) ended(ctx context.Context, step plan.Step, err error) error {
+	why := u.session.why(ctx, err)
+	if step.Asset == "" && plan.Stuck(why) {
+		u.stuck = why
 		return nil
 	}
-	switch s.why(ctx, err) {
+	return explain(why, err)
+}
+
+// explain turns a failed command into what it means.
+func explain(why string, err error) error {
+	switch why {
 	case "stale", "script":
 		return &core.Error{Code: core.CodeStalePlan, Message: "the sandbox changed while the push was planned; nothing was changed there",
 			Hint: "run it again"}

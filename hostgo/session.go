@@ -181,7 +181,8 @@ func (s *session) proven(ctx context.Context) error {
 		return nil
 	}
 	s.enter(StageRemote)
-	err := s.explain(ctx, <-s.proof)
+	err := <-s.proof
+	err = explain(s.why(ctx, err), err)
 	s.proof = nil
 	s.request.Checked, s.request.Look = err == nil, errors.Is(err, core.CodeStalePlan)
 	if s.request.Look {

@@ -36,7 +36,7 @@ func (s *applyScript) remove(r *Request, p *Plan, bad map[int]bool) {
 			s.displace(d.Path, displacedID(r, d.Path))
 		}
 	}
-	commands(&s.changes, "rm -f --", files, "")
+	commands(&s.changes, "gone", files, "")
 	// A directory may hold what no plan lists, such as an excluded folder.
 	commands(&s.changes, "rmdir --", dirs, " 2>/dev/null || :")
 }
@@ -47,7 +47,11 @@ func displacedID(r *Request, path string) core.Digest { return core.Sum(path, "\
 
 // relink replaces a link by another. The mv of busybox looks where the old one leads, and
 // gives up where that is through a file or round in a circle.
-const relink = `relink() { if near "${2#./}"; then mv -f -- "$1" "$n/"; set -- "$n/${1##*/}" "$2"; fi; mv -f -- "$1" "$W/${2%/*}/" 2>/dev/null || { rm -f -- "$W/$2"; mv -f -- "$1" "$W/${2%/*}/"; }; }
+const relink = `relink() {
+  free "$2" || return 0
+  if near "${2#./}"; then mv -f -- "$1" "$n/"; set -- "$n/${1##*/}" "$2"; fi
+  mv -f -- "$1" "$W/${2%/*}/" 2>/dev/null || { rm -f -- "$W/$2" && mv -f -- "$1" "$W/${2%/*}/"; } || stuck "$2"
+}
 `
 
 // place moves the uploaded entries to their paths and sets permissions.
@@ -114,8 +118,8 @@ func (s *applyScript) chmod(p *Plan) {
 			off = append(off, at(d.Path))
 		}
 	}
-	commands(&s.changes, "chmod +x --", on, "")
-	commands(&s.changes, "chmod a-x --", off, "")
+	commands(&s.changes, "mode +x", on, "")
+	commands(&s.changes, "mode a-x", off, "")
 }
 
 // displace moves what stands at path to where the next pull looks for it. The
@@ -130,7 +134,10 @@ const aside = `aside() {
   d=$R/displaced/$2
   mkdir -p "$R/displaced"; rm -rf "$d"
   printf %s "${1#./}" >"$d.path"
-  if near "${1#./}"; then cp -pPR -- "$1" "$I/aside" && mv -f -- "$I/aside" "$d" && rm -rf -- "$1"; else mv -f -- "$1" "$d"; fi || { [ -e "$d" ] || [ -L "$d" ] || rm -f "$d.path"; exit 1; }
+  if near "${1#./}"; then cp -pPR -- "$1" "$I/aside" && mv -f -- "$I/aside" "$d" && rm -rf -- "$1"; else mv -f -- "$1" "$d"; fi || {
+    if [ -e "$1" ] || [ -L "$1" ]; then [ -d "$1" ] || rm -f "$d"; stuck "$1"; fi
+    [ -e "$d" ] || [ -L "$d" ] || rm -f "$d.path"
+  }
 }
 `
 

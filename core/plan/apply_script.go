@@ -45,7 +45,7 @@ func header(r *Request, p *Plan, scriptName string) string {
 const opening = `I=$R/in-$ID
 . "$I/$S"
 empty() { [ -r . ] || return 1; for p in * .[!.]* ..?*; do [ ! -e "$p" ] && [ ! -L "$p" ] || [ "$p" = ` + core.RuntimeDir + ` ] || return 1; done; }
-` + mounting + putting + `umask 022
+` + mounting + sticking + putting + `umask 022
 cd "$R" || exit 1
 if ! mkdir lock 2>/dev/null; then
   if held; then leave busy ` + exitBusy + `; fi
@@ -81,8 +81,8 @@ new() { lines "$@" 2>/dev/null; }
 
 // middle ends the checks: what "at" and "from" listed must stand in the earlier listing, line
 // for line, or where that proves nothing have the digests of $I/expect. From here on the
-// workspace changes, and the first failure stops it; the next push completes what this one
-// began.
+// workspace changes. One path that can't be changed is noted, see [sticking]; any other failure stops
+// it, and the next push completes what this one began.
 const middle = `if [ -n "$LISTED" ]; then
   : >"$D.was"
   if [ -s "$D.before" ]; then
@@ -152,13 +152,15 @@ listed() {
   [ ! -s "$D.was" ] || { comm -23 "$K" "$D.was" >"$D.rest" 2>/dev/null && K=$D.rest; } || return 1
   sure marked | sort -o "$NOW" "$K" - && [ ! -f "$D.fail" ] && N=$ID
 }
-[ -z "$LISTED" ] || listed
+[ -z "$LISTED" ] || [ -n "$STUCK" ] || listed
 wait $settling || N=
 wait $keeping
 trap - EXIT
+[ -z "$STUCK" ] || mv -f "$D.stuck" "$R/why-$ID"
 tidy "in-$ID" lock &
 [ "$N" != "$ID" ] || keep
 wait
+[ -z "$STUCK" ] || exit ` + exitStuck + `
 exit 0
 `
 

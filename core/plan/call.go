@@ -19,6 +19,7 @@ type call struct {
 	rules    *core.Rules
 	results  []merge.Result
 	sent     sentFields
+	stuck    string
 	members  []SurveyMember
 	files    []core.RepoFile
 	texts    texts
@@ -64,6 +65,7 @@ func callFields(o *core.Object, c *call) {
 	core.Opt(o, "rules", &c.rules, compiledFields)
 	core.List(o, "results", &c.results, resultFields)
 	c.sent.fields(o)
+	o.OptStr("stuck", &c.stuck)
 	core.List(o, "members", &c.members, memberFields)
 	core.List(o, "files", &c.files, func(o *core.Object, f *core.RepoFile) {
 		o.Str("name", &f.Name)

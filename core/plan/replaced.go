@@ -24,6 +24,7 @@ import (
 const putting = `KEPT=0
 put() {
   d=$1 hit=; shift
+  [ -z "$STUCK" ] || for n do shift; ! free "./$d${n##*/}" || set -- "$@" "$n"; done
   for n do o=$W/$d${n##*/}; [ ! -f "$o" ] || [ -L "$o" ] || hit=1 KEPT=$((KEPT+1)); done
   [ -z "$hit" ] || (
     for n do shift; o=./$d${n##*/}; [ ! -f "$W/$o" ] || [ -L "$W/$o" ] || set -- "$@" "$o"; done
@@ -31,10 +32,10 @@ put() {
     cd "$W" && { ln -- "$@" "$I/old/$d" || cp -p -- "$@" "$I/old/$d"; }
   ) 2>/dev/null || :
   if near "$d"; then
-    mv -f -- "$@" "$n/"
+    mv -f -- "$@" "$n/" || { for o do stuck "./$d${o##*/}"; done; return 0; }
     for o do shift; set -- "$@" "$n/${o##*/}"; done
   fi
-  mv -f -- "$@" "$W/$d"
+  [ $# = 0 ] || mv -f -- "$@" "$W/$d" || left "$d" "$@"
 }
 unchanged() { [ ! -f "$2" ] || [ "$(sha256sum <"$2")" != "$1  -" ] || rm -f -- "$2"; }
 replaced() {

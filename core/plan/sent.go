@@ -156,7 +156,11 @@ func (c *call) outcome() ([]merge.Result, error) {
 	if err := c.sent.check(c.plan); err != nil {
 		return nil, err
 	}
-	return c.sent.Results(c.plan), nil
+	results := c.sent.Results(c.plan)
+	if c.stuck != "" {
+		Hold(c.plan, results, c.stuck)
+	}
+	return results, nil
 }
 
 // shown is what an answer says of a plan: for a brief one not the long lists that

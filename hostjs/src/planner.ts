@@ -348,8 +348,8 @@ class Attachments {
     return results instanceof SentList ? this.sent(results) : { results };
   }
 
-  sent({ packed, notes }: SentList): object {
-    return { packed: this.add(packed), notes };
+  sent({ packed, notes, stuck }: SentList): object {
+    return { packed: this.add(packed), notes, ...(stuck !== undefined && { stuck }) };
   }
 
   snapshot(s: SnapshotInput): Snapshot | Section | Kept {

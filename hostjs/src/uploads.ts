@@ -54,6 +54,8 @@ const recordSize = 40;
 /** How each upload of a push went, in their order, as bytes. */
 export class SentList {
   readonly notes: (SentNote & { upload: number })[] = [];
+  /** What the script in the sandbox left where it could not change some paths, as wasm/ABI.md says. */
+  stuck?: string;
   private bytes = new Uint8Array(256 * recordSize);
   private view = new DataView(this.bytes.buffer);
   private count = 0;

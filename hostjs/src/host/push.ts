@@ -82,7 +82,7 @@ async function prove(s: Session): Promise<void> {
     await runAndScan(s, step.command);
     s.request.checked = true;
   } catch (error) {
-    const meaning = await explain(s, error);
+    const meaning = explain(await why(s, error), error);
     if (!isStale(meaning)) throw meaning;
     s.request.look = true;
   }
@@ -124,12 +124,15 @@ class Send {
   }
 
   private conclude(): Outcome {
-    const { s, sent } = this;
-    const report = s.core.summarise(sent);
-    const next = this.dropsBase ? s.core.commit(sent, false) : s.core.commit(sent);
+    const { s } = this;
     if (s.first) this.read.save(s.state.file("scan"));
     this.keepReused();
-    return { report, next };
+    return this.result();
+  }
+
+  private result(): Outcome {
+    const { s, sent } = this;
+    return { report: s.core.summarise(sent), next: this.dropsBase ? s.core.commit(sent, false) : s.core.commit(sent) };
   }
 
   async steps(): Promise<void> {
@@ -144,7 +147,7 @@ class Send {
           await this.upload(step.path, step.asset);
           break;
         case "run":
-          await this.run(step.command);
+          await this.run(step.command, step.asset);
           break;
         case "send":
           s.enter("sending");
@@ -158,20 +161,28 @@ class Send {
    * Runs a command. While the sandbox works this thread finds out what that will have come to, and stores nothing
    * that says it has.
    */
-  private async run(command: string): Promise<void> {
+  private async run(command: string, asset: string | undefined): Promise<void> {
     if (this.dropsBase) this.s.state.dropBase();
-    await this.end(this.s.sandbox.run(command, this.s.options.timeoutMs));
+    await this.end(this.s.sandbox.run(command, this.s.options.timeoutMs), asset);
   }
 
   /** Waits for the end of a command that has all it needs. */
-  private async end(running: Promise<unknown>): Promise<void> {
+  private async end(running: Promise<unknown>, asset: string | undefined): Promise<void> {
     this.s.enter("applying in the sandbox");
     await meanwhile(running, () => void this.outcome);
     try {
       await running;
     } catch (error) {
-      throw await explain(this.s, error);
+      await this.failed(error, asset);
     }
+  }
+
+  /** A command failed. That the workspace there did not let some paths be changed is no error. */
+  private async failed(error: unknown, asset: string | undefined): Promise<void> {
+    const reason = await why(this.s, error);
+    if (asset !== undefined || !reason.startsWith("./")) throw explain(reason, error);
+    this.sent.stuck = reason;
+    this.known = this.result();
   }
 
   /** Runs a command that reads the archive of the workspace, or of one asset, while it is made. */
@@ -182,10 +193,10 @@ class Send {
       await running.close();
     } catch (error) {
       await running.fail(error).catch(async (cause: unknown) => {
-        throw await explain(this.s, cause);
+        throw explain(await why(this.s, cause), cause);
       });
     }
-    await this.end(running.ended);
+    await this.end(running.ended, asset);
   }
 
   /** Sends an archive in parts. */
@@ -268,8 +279,8 @@ function isStale(error: unknown): error is PlannerError {
 }
 
 /** Turns a failed command into what it means. */
-async function explain(s: Session, error: unknown): Promise<unknown> {
-  switch (await why(s, error)) {
+function explain(reason: string, error: unknown): unknown {
+  switch (reason) {
     case "stale":
     case "script":
       return hostError("stale_plan", "the sandbox changed while the push was planned; nothing was changed there", { hint: "run it again" });

@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 
 import { scan } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
-import { DirectoryClient } from "./directory.js";
+import { DirectoryClient, StreamingDirectoryClient } from "./directory.js";
 import { listing, Pair, problemsOf, read, remove, runtimeDir } from "./pair.js";
 import { put, sha256, tempDir } from "./world.js";
 
@@ -331,4 +331,47 @@ test("R1: a hard link to a file of a repository, whose contents never come home 
   assert.equal((await p.pull()).status, "ok");
   for (const name of Object.keys(names)) assert.equal(read(p.local, name), name);
   assert.equal(fs.existsSync(path.join(p.local, ".git/objects")), false);
+});
+
+test("R1: what the sandbox refuses stops no other", async (t) => {
+  for (const stream of [false, true]) {
+    const p = new Pair(t);
+    const bin = path.join(p.top, "bin");
+    for (const tool of ["mv", "rm"]) {
+      const refusing = `#!/bin/sh
+no=0 PATH=\${PATH#*:}
+for a do shift; case $a in ./ro/*|*/sandbox/ro/) no=1 ;; *) set -- "$@" "$a" ;; esac; done
+[ $no = 0 ] || [ ${tool} = rm ] || exit 1
+${tool} "$@" && exit $no
+`;
+      put(bin, tool, refusing);
+      fs.chmodSync(path.join(bin, tool), 0o755);
+    }
+    const box = new StreamingDirectoryClient();
+    const inBox = (command: string) => `PATH='${bin}':$PATH; export PATH; ${command}`;
+    p.client = Object.assign(Object.create(box), { run: (command: string, options: { timeoutMs: number }) => box.run(inBox(command), options) });
+    if (stream) p.stream((command, streams) => box.runStream(inBox(command), streams));
+    for (const name of ["deleted", "replaced", "both"]) for (const dir of ["ro", "rw"]) p.here(`${dir}/${name}`, "old");
+    await p.push();
+    for (const dir of ["ro", "rw"]) {
+      for (const name of ["new", "replaced", "both"]) p.here(`${dir}/${name}`, "new");
+      remove(p.local, `${dir}/deleted`);
+      p.there(`${dir}/both`, "of the agent");
+    }
+    for (let i = 0; i < 2; i++) {
+      const r = await p.push();
+      assert.equal(r.status, "partial");
+      assert.deepEqual(problemsOf(r), ["both", "deleted", "new", "replaced"].map((name) => `ro/${name} write_failed`));
+    }
+    assert.deepEqual(listing(p.sandbox), {
+      ro: "dir", "ro/both": "644 of the agent", "ro/deleted": "644 old", "ro/replaced": "644 old",
+      rw: "dir", "rw/both": "644 new", "rw/new": "644 new", "rw/replaced": "644 new",
+    });
+    await p.pull();
+    for (const name of ["both", "new", "replaced"]) assert.equal(read(p.local, "ro/" + name), "new");
+    remove(bin, "mv");
+    remove(bin, "rm");
+    assert.equal((await p.push()).status, "ok");
+    assert.deepEqual(listing(p.sandbox), listing(p.local));
+  }
 });
