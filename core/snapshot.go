@@ -53,13 +53,14 @@ type Problem struct {
 // An occupied directory holds something that has no path here (an excluded
 // entry, an invalid name), or is one at which something is mounted. Absence of
 // other names in it is known, but the directory itself must not be removed or replaced.
+// So it is with an occupied file: one at which something is mounted.
 type Snapshot struct {
 	// Unread says that files may lack a digest: a first push hashes what it sends.
 	Unread     bool
 	Entries    Tree      // strictly increasing in the order of ComparePaths; each parent directory is listed
 	Problems   []Problem // sorted by path, then code
 	Incomplete []string  // directories, sorted; "" is the root
-	Occupied   []string  // directories, sorted; "" is the root
+	Occupied   []string  // directories and files, sorted; "" is the root
 }
 
 // Validate checks everything the planner relies on. The error is an *[Error]

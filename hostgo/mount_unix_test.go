@@ -44,7 +44,8 @@ func TestD6_ADirectoryIsCopiedOutOfAMount(t *testing.T) {
 	}
 }
 
-// A directory at which something is mounted can't go with what was deleted in it: each later pull would try again.
+// A directory at which something is mounted can't go with what was deleted in it, nor can a file give way to another: each
+// later pull would try again.
 func TestAMountPointIsOccupied(t *testing.T) {
 	w := newWorld(t)
 	for _, p := range []string{"d/m 1\\#/f", "d/n/f", "e/f"} {
@@ -52,11 +53,11 @@ func TestAMountPointIsOccupied(t *testing.T) {
 	}
 	table := filepath.Join(t.TempDir(), "mounts")
 	at := strings.ReplaceAll(w.root, " ", `\040`)
-	text := "/dev/x / ext4 rw 0 0\nnone " + at + " tmpfs rw 0 0\nnone " + at + `/d/m\0401\134\043 tmpfs rw 0 0` + "\nnone " + at + "-other/e tmpfs rw 0 0\nnone " + at + "/gone tmpfs rw 0 0\n\n"
+	text := "/dev/x / ext4 rw 0 0\nnone " + at + " tmpfs rw 0 0\nnone " + at + `/d/m\0401\134\043 tmpfs rw 0 0` + "\nnone " + at + "-other/e tmpfs rw 0 0\nnone " + at + "/e/f ext4 ro 0 0\nnone " + at + "/gone tmpfs rw 0 0\n\n"
 	require.NoError(t, os.WriteFile(table, []byte(text), 0o600))
 	s, err := Scan(t.Context(), w.root, ScanOptions{mounts: table})
 	require.NoError(t, err)
-	require.Equal(t, []string{`d/m 1\#`}, s.Snapshot.Occupied)
+	require.Equal(t, []string{`d/m 1\#`, "e/f"}, s.Snapshot.Occupied)
 	s, err = Scan(t.Context(), w.root, ScanOptions{mounts: table + "-none"})
 	require.NoError(t, err)
 	require.Empty(t, s.Snapshot.Occupied)

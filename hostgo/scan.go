@@ -101,7 +101,7 @@ type scanner struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	opts ScanOptions
-	// mounted are the directories that can be neither removed nor replaced, because something is
+	// mounted are the directories and files that can be neither removed nor replaced, because something is
 	// mounted there.
 	mounted map[string]bool
 	idle    chan *reader
@@ -169,10 +169,10 @@ func (s *scanner) name(at *place, f *folder, name string, r *reader) {
 	}
 	if e, info, ok := s.entry(at, name, r); ok {
 		f.add(e, name, info)
+		if s.mounted[e.Path] {
+			s.occupy(e.Path)
+		}
 		if e.Kind == core.KindDir {
-			if s.mounted[e.Path] {
-				s.occupy(e.Path)
-			}
 			s.enter(at.dir, f, e.Path, name, r)
 		}
 	}

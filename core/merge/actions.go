@@ -26,7 +26,11 @@ func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 		if w.in.Direction == Push {
 			kind = ConflictDeletedL
 		}
+		if row.kind != "" {
+			kind = row.kind
+		}
 		w.report(path, kind, "")
+		w.out.Conflicts[len(w.out.Conflicts)-1].Policy = "" // there is no other version
 		// A push leaves base alone, so that the next pull brings the edit home.
 		w.emit(Decision{Path: path, Row: row.row, Action: Keep, Dest: path, Advance: w.in.Direction == Pull})
 		w.keepAbove()

@@ -249,6 +249,7 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 	set(targetUnknown, t == nil && w.tGap.hides(path))
 	set(same, core.SameContent(s, t))
 	set(kindsDiffer, s != nil && t != nil && s.Kind != t.Kind)
+	set(targetMounted, w.in.Direction == Pull && isFile(t) && holds(w.tGap.occupied, path))
 	if !known {
 		set(sourceUnchanged, s == nil)
 		return f

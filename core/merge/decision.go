@@ -67,6 +67,7 @@ const (
 	ConflictDeletedL  ConflictKind = "deleted_locally"    // deleted here, edited there: restored
 	ConflictCollision ConflictKind = "collision"          // two names that are one on this host's file system
 	ConflictBlocked   ConflictKind = "blocked"            // what stands here is unknown, so nothing was written
+	ConflictMounted   ConflictKind = "mounted"            // changed there, but mounted here: it can be neither replaced nor removed
 	ConflictSetAside  ConflictKind = "set_aside"          // a push set the sandbox's version aside
 	ConflictSlipped   ConflictKind = "edited_meanwhile"   // somebody saved it while the plan was applied
 )
@@ -74,7 +75,7 @@ const (
 // ConflictKindList returns the closed list in a fixed order.
 func ConflictKindList() []ConflictKind {
 	return []ConflictKind{ConflictContent, ConflictAdded, ConflictUnknown, ConflictKinds, ConflictDeletedR, ConflictDeletedL,
-		ConflictCollision, ConflictBlocked, ConflictSetAside, ConflictSlipped}
+		ConflictCollision, ConflictBlocked, ConflictMounted, ConflictSetAside, ConflictSlipped}
 }
 
 // Conflict is one entry of the result's conflict list.

@@ -12,6 +12,9 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 		}
 		policy = Remote // the source, here local, takes the path
 	}
+	if row.kind == ConflictMounted && policy == Remote {
+		policy = KeepBoth
+	}
 	inSource, _, inBase := w.skipBelow(path)
 	sBelow, bBelow := inSource.List(), inBase.List()
 	digest := TreeDigest(s, sBelow)

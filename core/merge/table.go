@@ -16,6 +16,7 @@ const (
 	RowFirstKeep                      // no base, only the target has it
 	RowFirstConflict                  // no base, and the sides differ
 	RowSourceUnchanged                // the source still is what base is
+	RowTargetMounted                  // the target is a file that can be neither replaced nor removed
 	RowTargetUnchanged                // the target still is what base is: take the change
 	RowTextMerge                      // both edited a text file
 	RowBothAdded
@@ -29,7 +30,7 @@ const (
 )
 
 var rowWords = []string{"source_unknown", "target_unknown", "target_unknown_keep", "converged", "base_unknown_take", "base_unknown_keep",
-	"base_unknown", "source_unchanged", "target_unchanged", "text_merge", "both_added", "source_deleted", "target_deleted",
+	"base_unknown", "source_unchanged", "target_mounted", "target_unchanged", "text_merge", "both_added", "source_deleted", "target_deleted",
 	"kind_conflict", "both_edited", "executable_bit", "git_directory", "set_aside"}
 
 // RowWords returns the words for the rows in JSON, in their order.
@@ -53,6 +54,7 @@ const (
 	targetUnchanged // the target is what base is
 	kindsDiffer     // source and target are both present and of different kinds
 	mergeable       // three text files whose contents can be had
+	targetMounted   // the target is a file at which something is mounted
 )
 
 // verdict is what a row decides.
@@ -88,8 +90,10 @@ var decisionTable = [...]tableRow{
 	{RowConverged, same, 0, converge, ""},
 	{RowFirstTakeover, baseUnknown | targetAbsent, 0, take, ""},
 	{RowFirstKeep, baseUnknown | sourceAbsent, 0, keep, ""},
-	{RowFirstConflict, baseUnknown, 0, conflict, ConflictUnknown},
 	{RowSourceUnchanged, sourceUnchanged, 0, keep, ""},
+	{RowTargetMounted, targetMounted | sourceAbsent, 0, reportKeep, ConflictMounted},
+	{RowTargetMounted, targetMounted, 0, conflict, ConflictMounted},
+	{RowFirstConflict, baseUnknown, 0, conflict, ConflictUnknown},
 	{RowTargetUnchanged, targetUnchanged, 0, take, ""},
 	{RowTextMerge, mergeable, 0, mergeText, ConflictContent},
 	{RowBothAdded, baseAbsent, 0, conflict, ConflictAdded},

@@ -122,7 +122,11 @@ func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 	// Where its directory is gone, a link may stand, and the command would go through it.
 	beside := core.Parent(c.Copy) == core.Parent(c.Path)
 	if r.Op == merge.Pull && c.Copy != "" && beside && !c.NoFile && c.Kind != merge.ConflictCollision {
-		line(b, "", "take that one:  mv -- "+Word(c.Copy)+" "+Word(c.Path))
+		take := "mv -- " + Word(c.Copy) + " " + Word(c.Path)
+		if c.Kind == merge.ConflictMounted {
+			take = "cp" + take[2:] + " && rm -- " + Word(c.Copy)
+		}
+		line(b, "", "take that one:  "+take)
 		line(b, "", "keep this one:  rm -- "+Word(c.Copy))
 	}
 }
@@ -155,6 +159,7 @@ func conflictText(op merge.Direction, c *merge.Conflict) string {
 		merge.ConflictAdded:   "both sides added it, differently",
 		merge.ConflictUnknown: "the sides differ and it is not known which is newer",
 		merge.ConflictKinds:   "one side changed its kind, the other edited it",
+		merge.ConflictMounted: "the sandbox changed or deleted it, but it is mounted here, so it can't be replaced",
 	}[c.Kind]
 	switch {
 	case c.Copy != "":

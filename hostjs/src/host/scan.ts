@@ -114,7 +114,7 @@ class Scanner {
   private readonly ofRepos = new Set<string>();
   private readonly clock = now();
   private readonly cache: CacheBuilder;
-  /** Directories that can be neither removed nor replaced, because something is mounted there. */
+  /** Directories and files that can be neither removed nor replaced, because something is mounted there. */
   private readonly mounted: ReadonlySet<string>;
   private readonly buffer = Buffer.allocUnsafe(128 << 10);
   private files = 0;
@@ -240,7 +240,6 @@ class Scanner {
     switch (f.kind) {
       case "dir":
         this.add(f, "dir", 0, undefined, "");
-        if (this.mounted.has(f.path)) this.occupied.add(f.path);
         this.enter(dir, f);
         return;
       case "link":
@@ -254,6 +253,7 @@ class Scanner {
   }
 
   private add(f: Found, kind: Kind, size: number, digest: Uint8Array | undefined, target: string, mode = f.info!.mode & 0o777): void {
+    if (this.mounted.has(f.path)) this.occupied.add(f.path);
     this.entries.push({ path: f.path, kind, mode, size, digest, target });
   }
 

@@ -309,15 +309,15 @@ test("a process that can open no more files ends a scan, and takes no part of a 
   assert.equal(capture("").trim(), "201");
 });
 
-test("a directory at which something is mounted is occupied", (t) => {
+test("what something is mounted at is occupied", (t) => {
   const top = tempDir(t);
   const root = path.join(top, "root");
   for (const p of ["d/m 1\\#/f", "d/n/f", "e/f"]) put(root, p, "content");
   const table = path.join(top, "mounts");
   const at = root.replaceAll(" ", "\\040");
-  const paths = ["/", at, `${at}/d/m\\0401\\134\\043`, `${at}-other/e`, `${at}/gone`];
+  const paths = ["/", at, `${at}/d/m\\0401\\134\\043`, `${at}-other/e`, `${at}/e/f`, `${at}/gone`];
   fs.writeFileSync(table, paths.map((p) => `none ${p} tmpfs rw 0 0\n`).join("") + "\n");
   const occupied = (mounts: string) => [...scan(root, { rules, stop: new Stop(), mounts }).occupied];
-  assert.deepEqual(occupied(table), ["d/m 1\\#"]);
+  assert.deepEqual(occupied(table), ["d/m 1\\#", "e/f"]);
   assert.deepEqual(occupied(`${table}-none`), []);
 });
