@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/paperclipai/syncplan/core"
 )
 
 // TestS7_ManyRepositoryFilesAreNotHeld bounds what a sandbox can make the host hold in memory.
@@ -29,4 +31,13 @@ func TestS7_HardLinksShareAContent(t *testing.T) {
 	require.Equal(t, c.members[0].Digest, c.members[1].Digest)
 	require.Equal(t, int64(3), c.members[1].Size)
 	require.NotEmpty(t, c.members[2].Fault)
+}
+
+// Half a listing must not be read as a whole one, nor an endless one be held.
+func TestS7_TheTextOfADownloadIsBounded(t *testing.T) {
+	text, err := boundedText(strings.NewReader("1234"), 4)
+	require.NoError(t, err)
+	require.Equal(t, "1234", text)
+	_, err = boundedText(strings.NewReader("12345"), 4)
+	require.ErrorIs(t, err, core.CodeLimit)
 }

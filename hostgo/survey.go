@@ -177,14 +177,24 @@ func (s *session) receive(ctx context.Context, give func(io.Writer) error, stage
 	tail := newTailReader(unzipped(begun), plan.SurveyTail)
 	c := newCollector(s, stage)
 	rest, err := readArchives(ctx, tail, archiveLimits{Text: plan.SurveyText}, c.member)
-	var text strings.Builder
+	text := ""
 	if err == nil {
-		_, err = io.Copy(&text, io.LimitReader(rest, maxSurveyText))
+		text, err = boundedText(rest, maxSurveyText)
 	}
 	if e := finish(err); e != nil {
 		return nil, "", core.Digest{}, e
 	}
-	return c.members, text.String() + tail.tail(), tail.digest(), nil
+	return c.members, text + tail.tail(), tail.digest(), nil
+}
+
+// boundedText reads the text of a download, of at most so many bytes.
+func boundedText(r io.Reader, most int64) (string, error) {
+	var text strings.Builder
+	n, err := io.Copy(&text, io.LimitReader(r, most+1))
+	if n > most {
+		return "", &core.Error{Code: core.CodeLimit, Message: "the sandbox's listing is too long"}
+	}
+	return text.String(), err
 }
 
 // openRemote reads a download while it arrives. finish returns the error that
