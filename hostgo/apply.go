@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/paperclipai/syncplan/core"
@@ -51,6 +52,8 @@ type applier struct {
 	stuck   error     // a version in staging that could not be moved to where it belongs
 	parent  *tree.Dir // of the last path
 	at      string
+	filled  *tree.Dir // a directory in staging that is filled before it comes to a path, see fill
+	fills   string    // that path
 	touched map[string]bool
 }
 
@@ -175,9 +178,11 @@ func (a *applier) changeAll() {
 			a.change(i, a.delete)
 		}
 	}
-	for i := range list {
+	for i := 0; i < len(list); i++ {
 		if list[i].Action == merge.Write {
+			below := a.fill(i)
 			a.change(i, a.write)
+			i += a.settleBelow(i, below)
 		}
 	}
 	for i := range list {
@@ -240,7 +245,11 @@ func (a *applier) enter(path string) (*tree.Dir, string, error) {
 	dir := core.Parent(path)
 	if a.parent == nil || a.at != dir {
 		a.leave()
-		d, err := a.root.Walk(dir)
+		from, way := a.root, dir
+		if rest, ok := strings.CutPrefix(dir+"/", a.fills+"/"); ok && a.filled != nil {
+			from, way = a.filled, strings.TrimSuffix(rest, "/")
+		}
+		d, err := from.Walk(way)
 		if err != nil {
 			return nil, "", err
 		}

@@ -144,11 +144,24 @@ func (a *applier) recoverOne(r *journalRecord, out *recovered) error {
 		if isNew, err := holds(staging, staged, now); err == nil && isNew {
 			return nil // never put in place, or put back
 		}
+		if now.Kind == core.KindDir && isDir(staging, staged) && !a.standsDir(r.Path) {
+			return nil // the same, filled already
+		}
 	}
 	if _, err := staging.Lstat(staged); err == nil {
 		return a.keep(r, staged, was, out)
 	}
 	return nil
+}
+
+func isDir(dir *tree.Dir, name string) bool {
+	info, err := dir.Lstat(name)
+	return err == nil && info.Kind == core.KindDir
+}
+
+func (a *applier) standsDir(path string) bool {
+	dir, name, err := a.enter(path)
+	return err == nil && isDir(dir, name)
 }
 
 func (a *applier) isOld(name string, was *core.Entry) bool {

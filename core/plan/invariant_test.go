@@ -295,7 +295,7 @@ func TestPrefixesEndAsTheWhole(t *testing.T) {
 		b := randomModel(rng, rng.IntN(7))
 		l, r := b.mutate(rng), b.mutate(rng)
 		base := &core.Base{Marker: markerA, Entries: core.TreeOf(b.entries())}
-		op, target, policy := merge.Pull, l, []merge.Policy{merge.KeepBoth, merge.Local}[seed%2]
+		op, target, policy := merge.Pull, l, []merge.Policy{merge.KeepBoth, merge.Local, merge.Remote}[seed/3%3]
 		if seed%3 == 0 {
 			op, target, policy = merge.Push, r, merge.KeepBoth
 		}

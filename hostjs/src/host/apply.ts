@@ -2,6 +2,7 @@ import { done, dropStaging, failure, makeDirs, Run, runtimeDir, type ApplyReques
 import { chmod, copy, keepAside, remove, write } from "./applyChange.js";
 import { holds } from "./applyHolds.js";
 import { settleCarried } from "./applyCarry.js";
+import { fill, settleBelow } from "./applyFill.js";
 import { stageAll } from "./applyStage.js";
 import { dropVolumes } from "./applyVolume.js";
 import type { Result } from "../types.js";
@@ -141,7 +142,12 @@ function changeAll(run: Run): void {
     progress?.(++count);
   };
   for (let i = decisions.length - 1; i >= 0; i--) if (decisions[i]!.action === "delete") change(i, remove);
-  decisions.forEach((d, i) => d.action === "write" && change(i, write));
+  for (let i = 0; i < decisions.length; i++) {
+    if (decisions[i]!.action !== "write") continue;
+    const below = fill(run, i, (j) => change(j, write));
+    change(i, write);
+    i += settleBelow(run, i, below);
+  }
   const others = { chmod, copy, aside: keepAside, keep: () => done };
   decisions.forEach((d, i) => d.action !== "delete" && d.action !== "write" && change(i, others[d.action]));
 }

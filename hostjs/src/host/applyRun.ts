@@ -68,6 +68,8 @@ export class Run {
   /** A version in staging that could not be moved to where it belongs. */
   stuck: unknown;
   readonly touched = new Set<string>();
+  /** A directory in staging that is filled before it comes to a path, see fill. */
+  filled: { dir: Dir; path: string } | undefined;
   private parent: Dir | undefined; // of the last path
   private at = "";
 
@@ -139,7 +141,8 @@ export class Run {
     const parent = parentOf(path);
     if (!this.parent || this.at !== parent) {
       this.leave();
-      this.parent = this.root.walk(parent);
+      const { filled } = this;
+      this.parent = filled && `${parent}/`.startsWith(`${filled.path}/`) ? filled.dir.walk(parent.slice(filled.path.length + 1)) : this.root.walk(parent);
       this.at = parent;
     }
     this.touched.add(parent);

@@ -151,6 +151,7 @@ function recoverOne(run: Run, i: number, record: JournalRecord): Problem[] {
   const staged = stagedName(record.index);
   if (!staging.look(staged)) return [];
   if (record.new && isExactly(staging, staged, record.new)) return []; // never put in place
+  if (record.new?.kind === "dir" && isDir(staging, staged) && !standsDir(run, record.path)) return []; // the same, filled already
   return keep(run, i, record, staged); // the Go host exchanges: then the old version has the staged name
 }
 
@@ -167,6 +168,19 @@ function wentBack(run: Run, i: number, record: JournalRecord, moved: string): bo
   } catch (error) {
     if (codeOf(error) === "EEXIST" || codeOf(error) === "EPERM") return false;
     throw error;
+  }
+}
+
+function isDir(dir: Dir, name: string): boolean {
+  return dir.look(name)?.kind === "dir";
+}
+
+function standsDir(run: Run, path: string): boolean {
+  try {
+    const { dir, name } = run.enter(path);
+    return isDir(dir, name);
+  } catch {
+    return false;
   }
 }
 

@@ -11,7 +11,9 @@ import { journalPath } from "../../src/host/journal.js";
 import { recover } from "../../src/host/recover.js";
 import { Stop } from "../../src/host/stop.js";
 import { Dir } from "../../src/host/tree.js";
-import { everything, everythingApplied, everythingIn, file, folder, link, remaining, sha256, tempDir, World, type Decision } from "./world.js";
+import {
+  everything, everythingApplied, everythingIn, file, folder, link, remaining, sha256, tempDir, whole, wholeApplied, World, type Decision,
+} from "./world.js";
 
 const rules = { validPath: () => true, display: String };
 const recovered = (w: World, mounted = {}) => recover(w.root, w.state, rules, new Stop(), mounted);
@@ -77,6 +79,22 @@ for (const mounts of layouts) {
     }
   });
 }
+
+// Of a part the next plan would take what is missing for deleted here.
+test("D11: a kill at any point leaves a file, or the whole directory that displaces it", (t) => {
+  for (let at = 1; ; at++) {
+    const w = new World(path.join(tempDir(t), "w"));
+    whole(w);
+    if (!dies(w, `whole ${at}`)) {
+      assert.deepEqual(w.tree(), wholeApplied);
+      assert.ok(at > 10, "the points were reached");
+      return;
+    }
+    recovered(w);
+    assert.deepEqual(w.tree(), w.tree()["d"] === "dir" ? wholeApplied : { d: "mine" }, `point ${at}`);
+    w.assertClean(`point ${at}`);
+  }
+});
 
 test("D11: what comes in place is on disk before the first change, and the folders are before the run is over", (t) => {
   const w = new World(tempDir(t));

@@ -204,6 +204,20 @@ export function everything(w: World): Decision[] {
   ];
 }
 
+/** The decisions by which a directory displaces a file. */
+export function whole(w: World): Decision[] {
+  w.put("d", "mine");
+  return [
+    { path: "d", action: "write", displace: true, expect: file("mine"), want: folder },
+    { path: "d/e", action: "write", want: folder },
+    { path: "d/e/f", action: "write", want: w.body("1") },
+    { path: "d/g", action: "write", want: w.body("2") },
+    { path: "d/l", action: "write", want: link("g") },
+  ];
+}
+
+export const wholeApplied: Record<string, string> = { d: "dir", "d/e": "dir", "d/e/f": "1", "d/g": "2", "d/l": "link g", "kept mine": "mine" };
+
 export const everythingApplied: Record<string, string> = {
   aside: "mine", bit: "x old", conflict: "mine", "conflict.copy": "theirs too", displace: "new 1", "from-dir": "new 2", made: "dir",
   "made/in": "x new 3", "made/link": "link in", merged: "both", replace: "new 4", stay: "stay", "to-dir": "dir", "to-dir/in": "new 5",
