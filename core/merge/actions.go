@@ -8,6 +8,9 @@ import "github.com/paperclipai/syncplan/core"
 func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 	switch row.verdict {
 	case keep:
+		if row.row == RowFirstKeep && b != nil { // see Input.SetAside
+			w.emit(Decision{Path: path, Row: row.row, Action: Keep, Dest: path, Advance: true})
+		}
 		w.keepTarget(path, b, s, t)
 	case converge:
 		if !w.bit(path, b, s, t) && !sameEntry(b, s) {

@@ -43,6 +43,10 @@ type Input struct {
 	// that the host does not have it. A nil map asks.
 	Contents map[core.Digest][]byte
 	Facts    Facts
+	// SetAside are the paths of versions that pushes set aside in the sandbox and no pull brought home. Where
+	// nothing stands there now, and base does not know the local version, a push was killed before it put that
+	// in place: what is missing in the sandbox at such a path and below it was deleted by nobody.
+	SetAside []string
 }
 
 // Outcome is what was decided.
@@ -87,6 +91,7 @@ type walker struct {
 	texts      int64 // size of what is needed
 	target     *core.Snapshot
 	policies   *Policies
+	cut        []string // those of Input.SetAside at which a push was killed
 	frames     []frame
 	clean      string // a directory known not to be excluded, with its ancestors
 	cleanSet   bool
@@ -123,6 +128,11 @@ func newWalker(in *Input) (*walker, error) {
 	if in.Base != nil {
 		w.b = in.Base.Entries.Cursor()
 		w.out.Repos = in.Base.Repos
+		for _, path := range in.SetAside {
+			if in.Remote.Entries.Find(path) == nil && !sameSubtree(in.Base.Entries, in.Local.Entries, path) {
+				w.cut = append(w.cut, path)
+			}
+		}
 	}
 	return w, nil
 }
@@ -240,7 +250,7 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 			f |= bit
 		}
 	}
-	known := w.in.Base != nil
+	known := w.in.Base != nil && !slices.ContainsFunc(w.cut, func(p string) bool { return p == path || core.Under(path, p) })
 	set(baseUnknown, !known)
 	set(sourceAbsent, s == nil)
 	set(targetAbsent, t == nil)

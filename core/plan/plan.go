@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/paperclipai/syncplan/core"
@@ -218,10 +219,16 @@ func (p *Plan) pull(r *Request) error {
 
 // input is what the decisions about r depend on.
 func (r *Request) input(base *core.Base, rules *core.Rules) *merge.Input {
+	var setAside []string
+	for i := range r.Remote.Aside {
+		if v := &r.Remote.Aside[i]; base != nil && !slices.Contains(base.Delivered, v.name()) {
+			setAside = append(setAside, v.Path)
+		}
+	}
 	return &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
 		LocalRepos: r.LocalRepos, RemoteRepos: r.Remote.Repos, Rules: rules, Preserve: r.Options.Preserve,
 		Policy: r.Options.Policy, Overrides: r.Options.Overrides, NoTextMerge: r.Options.NoTextMerge,
-		Contents: contentMap(r.Contents), Facts: r.Options.Facts}
+		Contents: contentMap(r.Contents), Facts: r.Options.Facts, SetAside: setAside}
 }
 
 func (p *Plan) block(why *refusal) *Plan {
