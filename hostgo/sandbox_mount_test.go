@@ -74,3 +74,27 @@ func playMounts(t *testing.T, b *pair) {
 		require.Equal(t, "of the agent "+dir, string(data))
 	}
 }
+
+// A file system that is mounted in the sandbox's workspace and has no room for one file takes the others, and half a file
+// never comes to its place.
+func TestD14_AFullMountThereStopsNoOther(t *testing.T) {
+	b, bin := newWrapped(t)
+	table := filepath.Join(t.TempDir(), "mounts")
+	require.NoError(t, os.WriteFile(table, []byte("none "+strings.ReplaceAll(b.sandbox, " ", `\040`)+"/m tmpfs rw 0 0\n"), 0o600))
+	around(t, bin, "sh", "export SYNCPLAN_MOUNTS="+plan.Quote(table), "")
+	wrap(t, bin, "mv", `for to do :; done
+case $to in *"/._paperclip-runtime."*) case $* in *"/big "*) echo half >"$to/big"
+  for a do shift; case $a in */big) ;; *) set -- "$@" "$a" ;; esac; done
+  "$TOOL" "$@"; echo "mv: No space left on device" >&2; exit 1 ;; esac ;; esac
+exec "$TOOL" "$@"
+`)
+	write(t, b.local, "m/big", "1")
+	write(t, b.local, "m/small", "1")
+	b.push()
+	write(t, b.local, "m/big", "2")
+	write(t, b.local, "m/small", "2")
+	require.Equal(t, []string{"m/big write_failed"}, problemCodes(b.push()))
+	require.Equal(t, "2", read(t, b.sandbox, "m/small"))
+	require.Equal(t, "1", read(t, b.sandbox, "m/big"))
+	require.Empty(t, b.pull().Lines)
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paperclipai/syncplan/core/plan"
+	"github.com/paperclipai/syncplan/hostgo"
 )
 
 // The sandbox of these tests has a directory in which nobody may change anything, as on a read-only file system. A push
@@ -89,4 +90,23 @@ func editBoth(t *testing.T, b *pair) {
 		require.NoError(t, os.Symlink("kept", filepath.Join(b.local, dir+"link")))
 		write(t, b.sandbox, dir+"both", "of the agent")
 	}
+}
+
+// An asset that was used may hold directories in which nothing may be removed.
+func TestR1_AReadOnlyAssetIsReplaced(t *testing.T) {
+	asOrdinaryUser(t, func(t *testing.T) {
+		b := newPair(t)
+		b.opts.Assets = []hostgo.Asset{{Key: "tools", Dir: t.TempDir()}}
+		for _, content := range []string{"1", "2"} {
+			write(t, b.opts.Assets[0].Dir, "sub/f", content)
+			b.push()
+			there := filepath.Join(b.sandbox, ".paperclip-runtime/planner")
+			require.Equal(t, content, read(t, there, "tools/sub/f"))
+			left, err := filepath.Glob(filepath.Join(there, "in-*"))
+			require.NoError(t, err)
+			require.Empty(t, left)
+			require.NoError(t, os.Chmod(filepath.Join(there, "tools/sub"), 0o555))
+			t.Cleanup(func() { os.Chmod(filepath.Join(there, "tools/sub"), 0o755) })
+		}
+	})
 }

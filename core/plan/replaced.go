@@ -32,8 +32,10 @@ put() {
     cd "$W" && { ln -- "$@" "$I/old/$d" || cp -p -- "$@" "$I/old/$d"; }
   ) 2>/dev/null || :
   if near "$d"; then
-    mv -f -- "$@" "$n/" || { for o do stuck "./$d${o##*/}"; done; return 0; }
-    for o do shift; set -- "$@" "$n/${o##*/}"; done
+    mv -f -- "$@" "$n/" || :
+    for o do shift
+      if [ -e "$o" ] || [ -L "$o" ]; then rm -rf -- "$n/${o##*/}"; stuck "./$d${o##*/}"; else set -- "$@" "$n/${o##*/}"; fi
+    done
   fi
   [ $# = 0 ] || mv -f -- "$@" "$W/$d" || left "$d" "$@"
 }

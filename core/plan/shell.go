@@ -271,13 +271,16 @@ func makeRuntime(r *Request) string {
 	return ""
 }
 
-// assetCommand unpacks an asset and puts it in place of the one before.
+// assetCommand unpacks an asset and puts it in place of the one before, which may hold directories without
+// permission by then.
 func assetCommand(r *Request, rt, key string) string {
 	return shc(`R=` + Quote(rt) + ` K=` + Quote(key) + ` ID=` + Quote(r.Run) + `
 ` + noLinks + `umask 022
 ` + makeRuntime(r) + `cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || exit 1
 if [ -e "$K" ] || [ -L "$K" ]; then mv -f -- "$K" "in-$K-$ID.old" || exit 1; fi
-mv -f -- "in-$K-$ID" "$K" && rm -rf "in-$K-$ID.old"
+mv -f -- "in-$K-$ID" "$K" || exit 1
+K=in-$K-$ID.old
+rm -rf "$K" 2>/dev/null || { chmod -R u+rwx "$K"; rm -rf "$K"; } 2>/dev/null || :
 `)
 }
 
