@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,65 @@ func TestD14_WhatAnUploadLeftDoesNotKeepTheDiskFull(t *testing.T) {
 	remove(t, signs, "cat")
 	b.pull()
 	require.Equal(t, "2", read(t, b.local, "a"))
+}
+
+// A first push finds no script there, and a full disk takes none.
+func TestD14_AFirstPushThatFilledTheDiskIsNoDeadEnd(t *testing.T) {
+	b := newPair(t)
+	b.opts.Identity = "the same sandbox"
+	bin := newToolbox(t, "gnu", "dash")
+	b.opts.Client = &toolbox{b.opts.Client, bin}
+	planner := filepath.Join(b.sandbox, core.RuntimeDir, "planner")
+	full := "for p in " + planner + "/in-*/t/*/large " + planner + "/up-0123*; do [ ! -e \"$p\" ] || exit 1; done\n"
+	wrap(t, bin, "cat", full+"exec \"$TOOL\" \"$@\"\n")
+	wrap(t, bin, "tar", "\"$TOOL\" \"$@\" || exit\n"+full)
+	write(t, b.local, "small", "1")
+	write(t, b.local, "large", "22")
+
+	// What was unpacked so far goes at once: somebody else may need the room.
+	_, err := hostgo.Push(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeClient)
+	left, err := filepath.Glob(filepath.Join(planner, "in-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	// Where the command was killed before, the next one makes the room.
+	left = []string{"in-0123456789abcdef/t/0/large", "up-0123456789abcdee.tar"}
+	for _, name := range left {
+		write(t, planner, name, "22")
+	}
+	remove(t, b.local, "large")
+	_, err = hostgo.Push(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeClient)
+	for _, name := range left {
+		require.NoFileExists(t, filepath.Join(planner, name))
+	}
+	b.push()
+	require.Equal(t, "1", read(t, b.sandbox, "small"))
+}
+
+// The same holds for what brings contents that the survey did not.
+func TestD14_AFetchThatFailsLeavesNothingBehind(t *testing.T) {
+	b, bin := newWrapped(t)
+	large := strings.Repeat("2\x00", 5000) // a small one is sent sooner than it is looked up
+	write(t, b.local, "b", large)
+	b.push()
+	remove(t, b.local, "b")
+	b.push()
+	write(t, b.sandbox, "c", large) // the sandbox knows it as one that was here
+	signs := t.TempDir()
+	write(t, signs, "full", "")
+	wrap(t, bin, "sha256sum", "[ $# -gt 0 ] || [ ! -e "+filepath.Join(signs, "full")+" ] || exit 1\nexec \"$TOOL\" \"$@\"\n")
+	_, err := hostgo.Pull(t.Context(), b.opts)
+	require.ErrorIs(t, err, core.CodeClient)
+	after, err := filepath.Glob(filepath.Join(b.sandbox, core.RuntimeDir, "planner/*"))
+	require.NoError(t, err)
+	for _, p := range after {
+		require.NotRegexp(t, "/(down|run)-", p)
+	}
+	remove(t, signs, "full")
+	b.pull()
+	require.Equal(t, large, read(t, b.local, "c"))
 }
 
 // A run whose host was killed may still end in the sandbox while the next one looks

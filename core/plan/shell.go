@@ -130,13 +130,14 @@ func begun(rules *core.Rules) string {
 	return ""
 }
 
-// byText brings the script along and leaves it there.
+// byText brings the script along and leaves it there. Where that has no room, what uploads that were cut
+// off left makes some.
 func byText(vars, text, name string) string {
 	return shc(vars + ` S=` + Quote(name) + `
 ` + noLinks + `umask 077; mkdir -p "$R" || exit 1
 [ ! -L "$R/$S.new" ] || rm -f "$R/$S.new"
 for s in "$R"/script-*; do [ "$s" = "$R/$S" ] || rm -f "$s"; done
-cat >"$R/$S.new" <<'` + endOfScript + `' && mv -f "$R/$S.new" "$R/$S" || exit 1
+cat >"$R/$S.new" <<'` + endOfScript + `' && mv -f "$R/$S.new" "$R/$S" || { [ -d "$R/lock" ] || rm -rf "$R/$S.new" "$R"/in-* "$R"/up-*; exit 1; }
 ` + text + endOfScript + `
 . "$R/$S"
 `)
@@ -230,7 +231,8 @@ func fetch(r *Request, list []Fetch) []Step {
 	b.WriteString("R=" + Quote(rt) + " ID=" + Quote(r.Run) + downloadVars(r) + `
 ` + noLinks + `umask 077; LC_ALL=C TAR_OPTIONS=; export LC_ALL
 have() { command -v "$1" >/dev/null 2>&1; }
-` + cutParts + `into
+` + cutParts + `trap 'rm -rf "$R/run-$ID.sh" "$R/down-$ID"*' EXIT
+into
 cd ` + Quote(r.Root) + ` || exit 1
 U=; if tar --no-unquote -cf - "$O" >/dev/null 2>&1; then U=--no-unquote; fi
 `)
@@ -240,7 +242,7 @@ T=` + zeroSum + `
 if command -v sha256sum >/dev/null 2>&1; then T=$(sha256sum <"$O") || exit 1; T=${T%% *}; fi
 printf '%s\n' "$T" >>"$O" || exit 1
 parts
-rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O" "${O%.tar}.pid"
+[ -n "$OUT" ] || { trap - EXIT; rm -f "$R/run-$ID.sh"; }
 `)
 	if r.Stream {
 		return []Step{{Do: StepReceive, Command: "sh", Data: b.String()}}
@@ -253,11 +255,14 @@ rm -f "$R/run-$ID.sh"; [ -z "$OUT" ] || rm -f "$O" "${O%.tar}.pid"
 
 // applyCommand unpacks the archive beside the workspace and runs its script, which
 // exits itself at its end: one that was cut, as by the same command run twice at
-// once, must not look done.
+// once, must not look done. What arrived stays for the next push, but where the disk is full.
 func applyCommand(r *Request, rt string) string {
 	return shc(`R=` + Quote(rt) + ` ID=` + Quote(r.Run) + `
 ` + noLinks + `umask 022
-{ [ ! -e "$R/in-$ID" ] || rm -rf "$R/in-$ID"; } && mkdir -p "$R/in-$ID" && cd "$R" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] || exit 1
+{ [ ! -e "$R/in-$ID" ] || rm -rf "$R/in-$ID"; } && mkdir -p "$R/in-$ID" && cd "$R" && ` + unpack(r, "up-$ID.tar", "in-$ID") + ` && [ -f "in-$ID/` + lastMember + `" ] || {
+  printf %4096s x 2>/dev/null | cat 2>/dev/null >"$R/in-$ID/room" && rm -f "$R/in-$ID/room" || rm -rf "$R/in-$ID" "$R/up-$ID".*
+  exit 1
+}
 . "./in-$ID/apply.sh"
 exit 1
 `)
@@ -276,7 +281,7 @@ func makeRuntime(r *Request) string {
 func assetCommand(r *Request, rt, key string) string {
 	return shc(`R=` + Quote(rt) + ` K=` + Quote(key) + ` ID=` + Quote(r.Run) + `
 ` + noLinks + `umask 022
-` + makeRuntime(r) + `cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || exit 1
+` + makeRuntime(r) + `cd "$R" && rm -rf "in-$K-$ID" && mkdir "in-$K-$ID" && ` + unpack(r, "up-$K-$ID.tar", "in-$K-$ID") + ` || { rm -rf "$R/in-$K-$ID" "$R/up-$K-$ID".*; exit 1; }
 if [ -e "$K" ] || [ -L "$K" ]; then mv -f -- "$K" "in-$K-$ID.old" || exit 1; fi
 mv -f -- "in-$K-$ID" "$K" || exit 1
 K=in-$K-$ID.old
