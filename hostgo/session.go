@@ -97,8 +97,9 @@ func (s *session) resolve() error {
 		return err
 	}
 	s.root = real
+	sandbox := ""
 	if l, ok := s.opts.Client.(interface{ LocalRoot() string }); ok {
-		if err := apart(real, l.LocalRoot()); err != nil {
+		if sandbox, err = apart(real, l.LocalRoot()); err != nil {
 			return err
 		}
 	}
@@ -107,7 +108,7 @@ func (s *session) resolve() error {
 			return err
 		}
 	}
-	s.state, err = openState(s.opts.StateDir, real, s.opts.Identity, s.opts.Adapter)
+	s.state, err = openState(s.opts.StateDir, real, sandbox, s.opts.Identity, s.opts.Adapter)
 	return err
 }
 

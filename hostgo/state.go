@@ -21,15 +21,14 @@ type state struct{ dir string }
 const stateHead = "syncplan-base "
 
 // openState makes the folder <dir>/<key>, where key is a digest of what the
-// state is about. In the workspace it would travel, and a sandbox could change it.
-func openState(dir, workspace, identity, adapter string) (*state, error) {
+// state is about. sandbox is the folder of a sandbox on this host, else "".
+func openState(dir, workspace, sandbox, identity, adapter string) (*state, error) {
 	real, err := realPath(dir)
 	if err != nil {
 		return nil, ioError("the state folder can't be reached", dir, err)
 	}
-	if within(real, workspace) {
-		return nil, &core.Error{Code: core.CodeUnsafeRoot, Path: dir, Message: "the state folder lies in the workspace, and would travel with it",
-			Hint: "name a state folder outside of it"}
+	if err := stateApart(dir, real, workspace, sandbox); err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256([]byte(workspace + "\x00" + identity + "\x00" + adapter))
 	s := &state{filepath.Join(dir, hex.EncodeToString(sum[:16]))}
@@ -51,7 +50,7 @@ func (s *state) checkOwner() error {
 	if !mine {
 		return &core.Error{Code: core.CodeUnsafeRoot, Path: s.dir,
 			Message: "the state folder belongs to somebody else, or anybody may write to it",
-			Hint:    "name another state folder, or chown this one if you know what is in it"}
+			Hint:    "name another state folder, or make this one yours alone (chown, chmod 700) if you know what is in it"}
 	}
 	return nil
 }
@@ -103,9 +102,10 @@ func (s *state) loadBase() (*core.Base, error) {
 		return nil, damaged
 	}
 	base, err := core.DecodeBase(body)
+	var newer *core.Error
 	switch {
-	case errors.Is(err, core.CodeNewerVersion):
-		return nil, err
+	case errors.As(err, &newer) && newer.Code == core.CodeNewerVersion:
+		return nil, &core.Error{Code: newer.Code, Path: path, Message: "the stored base was written by a newer release", Hint: newer.Hint, Err: err}
 	case err != nil:
 		damaged.Err = err
 		return nil, damaged

@@ -51,6 +51,7 @@ func TestADamagedBaseIsRefusedAndStays(t *testing.T) {
 		require.ErrorAs(t, err, &known, name)
 		require.Equal(t, tt.code, known.Code, name)
 		require.NotEmpty(t, known.Hint, name)
+		require.Equal(t, files[0], known.Path, name)
 		left, err := os.ReadFile(files[0])
 		require.NoError(t, err)
 		require.Equal(t, tt.data, left, name)

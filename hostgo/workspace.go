@@ -39,17 +39,33 @@ func realFolder(what, field, path string) (string, error) {
 	return real, nil
 }
 
-// apart refuses a workspace and a sandbox of which one lies in the other.
-func apart(workspace, sandbox string) error {
+// apart refuses a workspace and a sandbox of which one lies in the other. It returns the
+// real path of the sandbox.
+func apart(workspace, sandbox string) (string, error) {
 	if real, err := filepath.EvalSymlinks(sandbox); err == nil {
 		sandbox = real
 	}
 	if within(workspace, sandbox) || within(sandbox, workspace) {
-		return &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox,
+		return "", &core.Error{Code: core.CodeUnsafeRoot, Path: sandbox,
 			Message: "the workspace and the sandbox are the same folder or one lies in the other",
 			Hint:    "use a sandbox folder outside the workspace"}
 	}
-	return nil
+	return sandbox, nil
+}
+
+// stateApart refuses a state folder, whose real path is given as well, that lies in the
+// workspace or in the sandbox: a base that a sandbox can change deletes what it likes.
+func stateApart(dir, real, workspace, sandbox string) error {
+	why := ""
+	switch {
+	case within(real, workspace):
+		why = "the state folder lies in the workspace, and would travel with it"
+	case sandbox != "" && within(real, sandbox):
+		why = "the state folder lies in the sandbox, which could change what is remembered"
+	default:
+		return nil
+	}
+	return &core.Error{Code: core.CodeUnsafeRoot, Path: dir, Message: why, Hint: "name a state folder outside of it"}
 }
 
 // within reports whether a path is a folder or lies in it. Both are real paths.

@@ -42,6 +42,9 @@ type list struct{ add func(string) error }
 func (l list) String() string     { return "" }
 func (l list) Set(s string) error { return l.add(s) }
 
+// runForm tells how a run is written.
+const runForm = "write it as: planner run [flags] WORKSPACE -- COMMAND [ARG...]"
+
 // parseSync reads the flags and the workspace, in any order up to "--".
 func (a *app) parseSync() (*syncFlags, error) {
 	f := &syncFlags{}
@@ -57,10 +60,12 @@ func (a *app) parseSync() (*syncFlags, error) {
 		return nil, err
 	}
 	switch {
+	case (len(rest) == 0 || rest[0] == "") && a.name == "run":
+		return nil, usage("no workspace is named", runForm)
 	case len(rest) == 0 || rest[0] == "":
 		return nil, usage("no workspace is named", "name the folder: planner "+a.name+" [flags] .")
 	case len(rest) > 1 && a.name == "run":
-		return nil, usage("more than one workspace, or a command without \"--\" before it", "write it as: planner run [flags] WORKSPACE -- COMMAND [ARG...]")
+		return nil, usage("more than one workspace, or a command without \"--\" before it", runForm)
 	case len(rest) > 1:
 		return nil, usage("more than one workspace is named", "name one folder; flags that take a value need it right behind them")
 	case a.name != "run" && f.command != nil:
@@ -98,6 +103,10 @@ func flagFault(text string) string {
 	before, rest, _ := strings.Cut(text, " for flag -") // without that there is no rest
 	if name, why, ok := strings.Cut(rest, ": "); ok {
 		return before + " for " + dashes(name) + ": " + why
+	}
+	if before, name, ok := strings.Cut(text, " for -"); ok { // of a flag that takes no value
+		name, _, _ = strings.Cut(name, ": ")
+		return core.DisplayText(before) + " for " + dashes(name) + ": write true, false or nothing"
 	}
 	return core.DisplayText(text)
 }

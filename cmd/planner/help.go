@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/paperclipai/syncplan/core"
@@ -8,12 +9,11 @@ import (
 
 // help prints what the program, or one command, does.
 func (a *app) help() error {
-	name := ""
-	for _, arg := range a.args {
-		if arg != "--json" && arg != "-json" {
-			name = arg
-		}
+	names := slices.DeleteFunc(slices.Clone(a.args), func(arg string) bool { return arg == "--json" || arg == "-json" })
+	if len(names) > 1 {
+		return usage("name one command at most", "run \"planner help\" to see the commands")
 	}
+	name := strings.Join(names, "") // without one it is the program's own help
 	text, ok := helpTexts[name]
 	if !ok {
 		return usage("no help for \""+core.DisplayPath(name)+"\"", "run \"planner help\" to see the commands")

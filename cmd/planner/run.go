@@ -20,7 +20,7 @@ func (a *app) run() error {
 		return err
 	}
 	if len(f.command) == 0 {
-		return usage("no command is named", "write it as: planner run [flags] WORKSPACE -- COMMAND [ARG...]")
+		return usage("no command is named", runForm)
 	}
 	var box *sandbox
 	if f.sandbox == "" {
@@ -37,7 +37,7 @@ func (a *app) run() error {
 	// command's work in the sandbox.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	home := true // until the command starts, nothing can be lost
-	err = a.runIn(f, box, &home)
+	err = box.explain(a.runIn(f, box, &home))
 	if e := box.release(a, f, home); err == nil {
 		err = e
 	}

@@ -110,6 +110,16 @@ func openThrowaway() (*sandbox, error) {
 	return box, nil
 }
 
+// explain says what to do where the folder for temporary files, in which a throwaway sandbox
+// is made, lies in the workspace.
+func (b *sandbox) explain(err error) error {
+	var e *core.Error
+	if b.top != "" && errors.As(err, &e) && e.Code == core.CodeUnsafeRoot && e.Path == b.root {
+		e.Hint = "set TMPDIR to a folder outside the workspace, or name a sandbox with --sandbox dir:/absolute/path"
+	}
+	return err
+}
+
 // pullAgain returns the command line that brings home what is left in a
 // throwaway sandbox, with the flags that the run was given.
 func (b *sandbox) pullAgain(a *app, f *syncFlags) string {

@@ -67,9 +67,11 @@ export class Session {
     readonly around: Surroundings,
     /** Real path of the workspace. */
     readonly root: string,
+    /** That of the sandbox, where it is a folder on this host. */
+    sandbox: string | undefined,
   ) {
     this.request = newRequest(options);
-    this.state = new State(options.stateDir, root, options.identity, options.adapter);
+    this.state = new State(options.stateDir, root, options.identity, options.adapter, sandbox);
   }
 
   get core(): Core {
@@ -98,8 +100,8 @@ export class Session {
    */
   static async run(options: SyncOptions, around: Surroundings, sync: (session: Session) => Promise<Synced>): Promise<Synced> {
     const root = realFolder("workspace", undefined, options.workspace, (p) => around.core.checkRoot(p));
-    if (options.localRoot !== undefined) assertApart(root, options.localRoot);
-    const session = new Session(options, around, root);
+    const sandbox = options.localRoot === undefined ? undefined : assertApart(root, options.localRoot);
+    const session = new Session(options, around, root, sandbox);
     try {
       return await session.underLock(sync);
     } catch (error) {

@@ -20,13 +20,13 @@ const maxResume = 8;
  */
 export class State {
   /**
-   * The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. In the workspace it
-   * would travel, and a sandbox could change it.
+   * The folder <dir>/<key>, made if missing, where key is a digest of what the state is about. sandbox is the
+   * folder of a sandbox on this host.
    */
   readonly dir: string;
 
-  constructor(dir: string, workspace: string, identity: string, adapter: string) {
-    assertStateApart(dir, workspace);
+  constructor(dir: string, workspace: string, identity: string, adapter: string, sandbox?: string) {
+    assertStateApart(dir, workspace, sandbox);
     const key = sha256(`${workspace}\0${identity}\0${adapter}`);
     this.dir = path.join(dir, key.slice(0, 32));
     try {
@@ -48,7 +48,7 @@ export class State {
     if (user === undefined || (info.isDirectory() && info.uid === user && (info.mode & 0o002) === 0)) return;
     throw hostError("unsafe_root", "the state folder belongs to somebody else, or anybody may write to it", {
       path: this.dir,
-      hint: "name another state folder, or chown this one if you know what is in it",
+      hint: "name another state folder, or make this one yours alone (chown, chmod 700) if you know what is in it",
     });
   }
 
@@ -76,8 +76,14 @@ export class State {
     try {
       keep(body);
     } catch (error) {
-      throw error instanceof PlannerError && error.code !== "newer_version" ? this.damagedBase(error) : error;
+      if (!(error instanceof PlannerError)) throw error;
+      throw error.code === "newer_version" ? this.newerBase(error) : this.damagedBase(error);
     }
+  }
+
+  private newerBase(cause: PlannerError): PlannerError {
+    const hint = cause.hint;
+    return hostError("newer_version", "the stored base was written by a newer release", { path: this.file("base"), cause, ...(hint && { hint }) });
   }
 
   private damagedBase(cause?: PlannerError): PlannerError {

@@ -47,17 +47,24 @@ function isSystemFolder(real: string, checkRoot: (path: string) => void): boolea
   }
 }
 
-/** Refuses a workspace and a sandbox of which one lies in the other. */
-export function assertApart(workspace: string, sandbox: string): void {
+/** Refuses a workspace and a sandbox of which one lies in the other. Returns the real path of the sandbox. */
+export function assertApart(workspace: string, sandbox: string): string {
   const real = fs.existsSync(sandbox) ? fs.realpathSync(sandbox) : sandbox;
-  if (!isWithin(workspace, real) && !isWithin(real, workspace)) return;
+  if (!isWithin(workspace, real) && !isWithin(real, workspace)) return real;
   throw unsafe(real, "the workspace and the sandbox are the same folder or one lies in the other", "use a sandbox folder outside the workspace");
 }
 
-/** Refuses a folder for the state, which need not exist yet, that lies in the workspace. */
-export function assertStateApart(dir: string, workspace: string): void {
-  if (!isWithin(realPath(path.resolve(dir)), workspace)) return;
-  throw unsafe(dir, "the state folder lies in the workspace, and would travel with it", "name a state folder outside of it");
+/**
+ * Refuses a folder for the state, which need not exist yet, that lies in the workspace or in the
+ * sandbox: a base that a sandbox can change deletes what it likes.
+ */
+export function assertStateApart(dir: string, workspace: string, sandbox: string | undefined): void {
+  const real = realPath(path.resolve(dir));
+  const hint = "name a state folder outside of it";
+  if (isWithin(real, workspace)) throw unsafe(dir, "the state folder lies in the workspace, and would travel with it", hint);
+  if (sandbox !== undefined && isWithin(real, sandbox)) {
+    throw unsafe(dir, "the state folder lies in the sandbox, which could change what is remembered", hint);
+  }
 }
 
 /** Resolves the links of a path of which only a beginning need exist. */

@@ -29,7 +29,9 @@ test("a damaged base is refused and stays, a newer one is never downgraded", asy
   const below = await p.run("pull");
   assert.deepEqual([below.error?.code, below.error?.hint], ["corrupt", error.hint], "sealed with another checksum in it");
   state.saveBase(Buffer.from(`{"format_version":99,"marker":"${"0".repeat(32)}"}`));
-  assert.equal((await p.run("push")).error?.code, "newer_version");
+  const newer = (await p.run("push")).error;
+  assert.deepEqual([newer?.code, newer?.path], ["newer_version", state.file("base")]);
+  assert.match(newer?.hint ?? "", /at least as new/);
   assert.match(fs.readFileSync(state.file("base"), "utf8"), /"format_version":99/);
 });
 
@@ -56,6 +58,15 @@ test("a state folder that would travel with the workspace is refused", async (t)
   assert.deepEqual(fs.readdirSync(p.local), ["a"]);
 });
 
+test("a state folder that the sandbox could change is refused", async (t) => {
+  const p = new Pair(t);
+  p.here("a", "1");
+  p.options.stateDir = path.join(p.sandbox, "state");
+  const { error } = await p.run("push");
+  assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", p.options.stateDir, "name a state folder outside of it"]);
+  assert.deepEqual(fs.readdirSync(p.sandbox), []);
+});
+
 test("a state folder of somebody else is refused", async (t) => {
   const p = new Pair(t);
   p.here("a", "1");
@@ -63,7 +74,7 @@ test("a state folder of somebody else is refused", async (t) => {
   const folder = path.join(p.options.stateDir, fs.readdirSync(p.options.stateDir)[0]!);
   const refused = async () => {
     const { error } = await p.run("push");
-    assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", folder, "name another state folder, or chown this one if you know what is in it"]);
+    assert.deepEqual([error?.code, error?.path, error?.hint], ["unsafe_root", folder, "name another state folder, or make this one yours alone (chown, chmod 700) if you know what is in it"]);
   };
   fs.chmodSync(folder, 0o777);
   await refused();
