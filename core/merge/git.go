@@ -74,7 +74,10 @@ func (w *walker) pushGit(path string, b, s, t *core.Entry) {
 		w.keepAbove()
 		return
 	case inUse:
-		if !idle || t == nil {
+		switch {
+		case t == nil:
+			w.refuse(path, core.ProblemGitKept, "the sandbox removed its repository since the last sync, so it was not sent again")
+		case !idle:
 			w.refuse(path, core.ProblemGitKept, "the sandbox's repository was used since the last sync, so it was not updated")
 		}
 		return

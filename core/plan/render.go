@@ -40,7 +40,7 @@ func Render(r *Report, would, verbose bool) string {
 		line(&b, "problem", text)
 	}
 	for _, p := range r.Flagged {
-		why := "tools run code from this file"
+		why := "tools run code from it"
 		if core.Name(p) == ignoreName {
 			why = "it says what the next push leaves out"
 		}
