@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -156,11 +158,11 @@ func (o *output) show(r *hostgo.Report, would bool) {
 		}
 	}
 	o.write(o.a.stdout, plan.Render(&shown, would, o.verbose))
-	if r.Op == merge.Pull && o.folder != "" && slices.ContainsFunc(r.Conflicts, func(c merge.Conflict) bool { return c.Copy != "" }) {
+	if !would && o.folder != "" && slices.ContainsFunc(r.Conflicts, func(c merge.Conflict) bool { return r.Finishes(&c) }) {
 		o.write(o.a.stdout, "The commands are for the folder "+core.DisplayText(o.folder)+"\n")
 	}
 	if r.Displaced != "" {
-		o.write(o.a.stdout, "What was replaced here is kept in "+r.Displaced+"\n")
+		o.write(o.a.stdout, "What had to make way is kept in "+core.DisplayText(path.Join(filepath.ToSlash(o.folder), r.Displaced))+"\n")
 	}
 }
 

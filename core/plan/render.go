@@ -8,8 +8,8 @@ import (
 )
 
 // Render returns the report as lines for people: every path with a word for
-// what happened to it, and for each conflict where both versions are and the
-// commands that finish it. Control characters in names are escaped (promise
+// what happened to it, and for each conflict where both versions are and, once they are
+// there, the commands that finish it. Control characters in names are escaped (promise
 // S8). would says that the plan was not applied.
 func Render(r *Report, would, verbose bool) string {
 	var b strings.Builder
@@ -25,7 +25,7 @@ func Render(r *Report, would, verbose bool) string {
 		line(&b, "left there", core.DisplayPath(p))
 	}
 	for i := range r.Conflicts {
-		renderConflict(&b, r, &r.Conflicts[i])
+		renderConflict(&b, r, &r.Conflicts[i], would)
 	}
 	for i := range r.Problems {
 		p := &r.Problems[i]
@@ -116,12 +116,13 @@ func count(n int, one, many string) string {
 	return itoa(n) + " " + many
 }
 
-func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
-	path := core.DisplayPath(c.Path)
-	line(b, "conflict", path+": "+conflictText(r.Op, c))
-	// Where its directory is gone, a link may stand, and the command would go through it.
-	beside := core.Parent(c.Copy) == core.Parent(c.Path)
-	if r.Op == merge.Pull && c.Copy != "" && beside && !c.NoFile && c.Kind != merge.ConflictCollision {
+func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict, would bool) {
+	what, then := conflictText(r.Op, c, would)
+	if then != "" && r.Status != StatusRefused {
+		what += "; " + then
+	}
+	line(b, "conflict", core.DisplayPath(c.Path)+": "+what)
+	if !would && r.Finishes(c) {
 		take := "mv -- " + Word(c.Copy) + " " + Word(c.Path)
 		if c.Kind == merge.ConflictMounted {
 			take = "cp" + take[2:] + " && rm -- " + Word(c.Copy)
@@ -131,30 +132,44 @@ func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict) {
 	}
 }
 
-// conflictText says what happened and where both versions are.
-func conflictText(op merge.Direction, c *merge.Conflict) string {
-	copied := core.DisplayPath(c.Copy)
+// Finishes reports whether a listing of what was done gives the commands that finish a
+// conflict.
+func (r *Report) Finishes(c *merge.Conflict) bool {
+	// Where its directory is gone, a link may stand, and the command would go through it.
+	beside := core.Parent(c.Copy) == core.Parent(c.Path)
+	return r.Op == merge.Pull && r.Status != StatusRefused && c.Copy != "" && beside && !c.NoFile && c.Kind != merge.ConflictCollision
+}
+
+// conflictText says what happened, and what was done, or would be: where both versions are.
+func conflictText(op merge.Direction, c *merge.Conflict, would bool) (what, then string) {
+	at, in, here := "is at ", "is in ", "is here"
+	if would {
+		at, in, here = "goes to ", "goes to ", "comes here"
+	}
+	at += core.DisplayPath(c.Copy)
+	in += core.RuntimeDir + "/displaced"
 	switch c.Kind {
 	case merge.ConflictDeletedR:
-		return "deleted in the sandbox but edited here; kept"
+		return "deleted in the sandbox but edited here", "kept"
 	case merge.ConflictDeletedL:
+		then = "the sandbox's version is restored"
 		if op == merge.Push {
-			return "deleted here but edited in the sandbox; the sandbox's version stays there"
+			then = "the sandbox's version stays there"
 		}
-		return "deleted here but edited in the sandbox; the sandbox's version is restored"
+		return "deleted here but edited in the sandbox", then
 	case merge.ConflictBlocked:
 		if op == merge.Push {
-			return "it could not be read in the sandbox, so the change made here was not written"
+			return "it could not be read in the sandbox, so the change made here was not written", ""
 		}
-		return "it could not be read here, so the sandbox's change was not written"
+		return "it could not be read here, so the sandbox's change was not written", ""
 	case merge.ConflictCollision:
-		return "this file system takes its name for that of another; written as " + copied
+		return "this file system takes its name for that of another", "written as " + core.DisplayPath(c.Copy)
 	case merge.ConflictSlipped:
-		return "somebody changed it while the plan was applied; the other version is at " + copied
+		return "somebody changed it while the plan was applied", "the other version " + at
 	case merge.ConflictSetAside:
-		return "an earlier push replaced it in the sandbox; the sandbox's version is at " + copied
+		return "an earlier push replaced it in the sandbox", "the sandbox's version " + at
 	}
-	why := map[merge.ConflictKind]string{
+	what = map[merge.ConflictKind]string{
 		merge.ConflictContent: "both sides changed it",
 		merge.ConflictAdded:   "both sides added it, differently",
 		merge.ConflictUnknown: "the sides differ and it is not known which is newer",
@@ -163,13 +178,13 @@ func conflictText(op merge.Direction, c *merge.Conflict) string {
 	}[c.Kind]
 	switch {
 	case c.Copy != "":
-		return why + "; local stays here, the sandbox's version is at " + copied
+		then = "local stays here, the sandbox's version " + at
 	case c.Policy == merge.Remote:
-		return why + "; the sandbox's version is here, local is in " + core.RuntimeDir + "/displaced"
+		then = "the sandbox's version " + here + ", local " + in
 	case op == merge.Push && c.Policy == merge.Local:
-		return why + "; local takes its place in the sandbox, whose version the next pull brings home"
+		then = "local takes its place in the sandbox, whose version the next pull brings home"
 	case c.Policy == merge.Local:
-		return why + "; local stays here, the sandbox's version is in " + core.RuntimeDir + "/displaced"
+		then = "local stays here, the sandbox's version " + in
 	}
-	return why
+	return what, then
 }
