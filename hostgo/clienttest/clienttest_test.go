@@ -18,9 +18,14 @@ import (
 type faulty struct {
 	*dir.Client
 	fault string
+	hung  func() // called by a call that then does not return
 }
 
 func (f *faulty) ReadFile(ctx context.Context, p string) ([]byte, error) {
+	if f.fault == "waits for a FIFO" && strings.HasSuffix(p, "/pipe") {
+		f.hung()
+		select {} // as a reader of an open file, which hears of no ctx
+	}
 	data, err := f.Client.ReadFile(ctx, p)
 	switch {
 	case f.fault == "truncates" && len(data) > 65536:
@@ -71,15 +76,17 @@ func (f *faulty) Run(ctx context.Context, command string, timeout time.Duration)
 func TestCheckFindsEachFault(t *testing.T) {
 	for fault, check := range map[string]string{"truncates": "bodies", "drops NUL": "bodies", "missing is empty": "missing",
 		"missing is empty list": "missing", "splits names": "names", "drops the exit status": "run", "ignores the timeout": "timeout",
-		"caps commands": "quoting", "ignores the context": "done_context"} {
+		"caps commands": "quoting", "ignores the context": "done_context", "waits for a FIFO": "special"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			root, err := filepath.EvalSymlinks(t.TempDir())
 			require.NoError(t, err)
 			c, err := dir.New(root)
 			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			var found []string
-			for _, err := range clienttest.Check(t.Context(), &faulty{c, fault}, root) {
+			for _, err := range clienttest.Check(ctx, &faulty{c, fault, cancel}, root) {
 				name, _, _ := strings.Cut(err.Error(), ":")
 				found = append(found, name)
 			}
