@@ -117,9 +117,15 @@ func TestD14_WhatAnUploadLeftDoesNotKeepTheDiskFull(t *testing.T) {
 
 // A first push finds no script there, and a full disk takes none.
 func TestD14_AFirstPushThatFilledTheDiskIsNoDeadEnd(t *testing.T) {
+	for _, shell := range []string{"dash", "bash", "busybox"} {
+		t.Run(shell, func(t *testing.T) { firstPushOnAFullDisk(t, shell) })
+	}
+}
+
+func firstPushOnAFullDisk(t *testing.T, shell string) {
 	b := newPair(t)
 	b.opts.Identity = "the same sandbox"
-	bin := newToolbox(t, "gnu", "dash")
+	bin := newToolbox(t, "gnu", shell)
 	b.opts.Client = &toolbox{b.opts.Client, bin}
 	planner := filepath.Join(b.sandbox, core.RuntimeDir, "planner")
 	full := "for p in " + planner + "/in-*/t/*/large " + planner + "/up-0123*; do [ ! -e \"$p\" ] || exit 1; done\n"
