@@ -45,7 +45,7 @@ func (a *app) conformance() error {
 		return err
 	}
 	if len(rest) > 1 || f.update && f.program+f.wasm != "" || f.program != "" && f.wasm != "" {
-		return usage("name one folder at most, and only one of -update, --cmd and --wasm", "write it as: planner conformance [--cmd CMD | --wasm FILE] [DIR]")
+		return usage("name one folder at most, and only one of --update, --cmd and --wasm", "write it as: planner conformance [--cmd CMD | --wasm FILE] [DIR]")
 	}
 	folder := "testdata/golden"
 	if len(rest) == 1 {
@@ -58,7 +58,8 @@ func (a *app) conformance() error {
 	}
 	vectors, err := golden.Load(os.DirFS(folder))
 	if err != nil {
-		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the vectors can't be read", Err: err}
+		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "the vectors can't be read", Err: err,
+			Hint: "name the folder that holds them: planner conformance testdata/golden"}
 	}
 	if len(vectors) == 0 {
 		return &core.Error{Code: core.CodeInvalidRequest, Path: folder, Message: "there are no vectors",

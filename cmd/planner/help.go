@@ -131,11 +131,11 @@ Example:
   echo '{"call":"quote","words":["it'\''s"]}' | planner plan
 `,
 	"conformance": `planner conformance [--cmd CMD | --wasm FILE] [DIR]
-planner conformance -update [DIR]
+planner conformance --update [DIR]
 
 Runs the golden vectors in DIR (default testdata/golden) against this binary, or
 against CMD, a shell command that reads one call on stdin and prints the response.
--update records this binary's responses; it refuses while DIR has uncommitted
+--update records this binary's responses; it refuses while DIR has uncommitted
 changes.
 
 Example:
