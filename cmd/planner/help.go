@@ -38,7 +38,8 @@ const syncFlagsHelp = `Flags:
   --conflict POLICY      keep-both (default), remote, local or fail
   --resolve GLOB=POLICY  the policy of some paths; the first that matches counts
   --no-text-merge        never merge two edits of one text file
-  --max-delete N|P%      refuse to delete more; default over 50% and at least 20 files
+  --max-delete N|P%      refuse a pull that deletes more files here (default over 50%,
+                         and at least 20)
   --allow GUARD          sandbox_replaced, sandbox_emptied or mass_delete; repeatable
   --adapter KEY          name of the runtime folder in the sandbox (default planner)
   --state DIR            where the last sync is remembered
