@@ -78,6 +78,13 @@ type Identified interface {
 	Identity() string
 }
 
+// Local is a client whose sandbox is a folder of this host. A sync refuses a workspace or state
+// that lies in it, and one that lies in the workspace.
+type Local interface {
+	// LocalRoot returns that folder as a path of this host.
+	LocalRoot() string
+}
+
 // Commander is a client that can run a person's command and report its status.
 type Commander interface {
 	// Exec runs one command and returns its exit status, 128+n where signal n

@@ -17,7 +17,12 @@
 // dir and ssh hold two, and clienttest checks one's promises. What else a client
 // can do it says by further interfaces: [Streamer] spares calls and memory,
 // [Capable] states the limits of its transport, [Identified] names the sandbox in
-// the stored state, [Commander] runs a person's command.
+// the stored state, [Local] its folder where that is one of this host, [Commander]
+// runs a person's command.
+//
+// A service with several sandboxes needs [Identified] or Options.Identity: without a
+// name two of them whose Root is the same share what is remembered, and each is taken
+// for the other one, replaced: its pulls are refused until a push merges it afresh.
 //
 // Syncs of one workspace wait for each other, in all processes of the machine;
 // those of different workspaces run side by side. A ctx that ends stops a sync

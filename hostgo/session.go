@@ -98,7 +98,7 @@ func (s *session) resolve() error {
 	}
 	s.root = real
 	sandbox := ""
-	if l, ok := s.opts.Client.(interface{ LocalRoot() string }); ok {
+	if l, ok := s.opts.Client.(Local); ok {
 		if sandbox, err = apart(real, l.LocalRoot()); err != nil {
 			return err
 		}
