@@ -59,26 +59,22 @@ func (s *session) mayForget(ctx context.Context, err error) bool {
 
 // why returns the reason that a script left when it refused. A client need not
 // report an exit status; where it does, nothing is read, since something else may
-// stand there by now.
+// stand there by now, of any length.
 func (s *session) why(ctx context.Context, err error) string {
 	var known *core.Error
 	if s.opts.Dialect == plan.Classic || !errors.As(err, &known) || known.Code != core.CodeClient || ctx.Err() != nil {
 		return ""
 	}
-	path := plan.WhyFile(s.request)
+	path, why := plan.WhyFile(s.request), ""
 	var exit *ExitError
-	why := ""
 	if errors.As(err, &exit) {
 		why = refusals[exit.Status]
-	}
-	if why == "" {
-		text, err := s.client.ReadFile(ctx, path)
-		if err != nil {
-			return "" // the command failed before or after the script's own checks
-		}
+	} else if text, err := s.client.ReadFile(ctx, path); err == nil {
 		why = string(bytes.TrimSpace(text))
 	}
-	_ = s.client.Remove(ctx, path) // it is swept later if this fails
+	if why != "" { // else the command failed before or after the script's own checks
+		_ = s.client.Remove(ctx, path) // it is swept later if this fails
+	}
 	return why
 }
 

@@ -135,10 +135,12 @@ func (c *conn) roundTrip() (time.Duration, error) {
 // slow, and what to call when it ended. The exit status stays that of the command
 // itself.
 func (c *conn) compress(ctx context.Context, j job) (wrapped job, finish func() error) {
-	wrapped, finish = j, func() error { return nil }
+	var in *io.PipeReader
+	wrapped, unpacking := j, func() error { return nil }
 	if j.stdin != nil {
 		if z := c.packer(ctx); z != nil {
-			wrapped.stdin = packed(z, j.stdin)
+			in = packed(z, j.stdin)
+			wrapped.stdin = in
 			wrapped.command = z.unpack + " | sh -c " + plan.Quote(j.command)
 		}
 	}
@@ -146,14 +148,18 @@ func (c *conn) compress(ctx context.Context, j job) (wrapped job, finish func() 
 		// A pipeline ends with the status of its last part, so the command's own is
 		// passed around the compressor.
 		wrapped.command = "{ s=$({ { { sh -c " + plan.Quote(wrapped.command) + "; } 3>&- 4>&-; echo $? >&4; } | " + packThere + " >&3; } 4>&1); } 3>&1; exit $s"
-		wrapped.stdout, finish = unpacked(j.stdout)
+		wrapped.stdout, unpacking = unpacked(j.stdout)
 	}
-	return wrapped, finish
+	return wrapped, func() error {
+		if in != nil {
+			in.Close() // a command need not read all, and what packs the rest would wait for ever
+		}
+		return unpacking()
+	}
 }
 
-// packed returns a stream of what r delivers, compressed. It need not be read to
-// its end.
-func packed(p *packer, r io.Reader) io.Reader {
+// packed returns a stream of what r delivers, compressed. It is read to its end or closed.
+func packed(p *packer, r io.Reader) *io.PipeReader {
 	out, in := io.Pipe()
 	go func() {
 		w, err := p.writer(in)
