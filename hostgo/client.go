@@ -97,7 +97,7 @@ type Commander interface {
 type ExecRequest struct {
 	Dir    string    // working directory, absolute; empty means the sandbox's own
 	Argv   []string  // program and arguments, passed on byte for byte; not a shell's text
-	Env    []string  // "NAME=value", added to the sandbox's own environment
+	Env    []string  // "NAME=value", added to the sandbox's own environment; a name that no shell takes may be refused
 	Stdin  io.Reader // nil means empty
 	Stdout io.Writer // nil means discarded
 	Stderr io.Writer // nil means discarded

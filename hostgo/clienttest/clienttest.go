@@ -61,7 +61,7 @@ var checks = []check{
 	{"bodies", checkBodies}, {"names", checkNames}, {"overwrite", checkOverwrite}, {"missing", checkMissing},
 	{"special", checkSpecial}, {"make_dir", checkMakeDir}, {"list", checkList}, {"remove", checkRemove}, {"run", checkRun}, {"quoting", checkQuoting},
 	{"stderr", checkStderr}, {"timeout", checkTimeout}, {"cancel", checkCancel}, {"done_context", checkDone},
-	{"streams", checkStreams}, {"concurrency", checkConcurrency}, {"exec", checkExec}, {"identity", checkIdentity},
+	{"streams", checkStreams}, {"concurrency", checkConcurrency}, {"exec", checkExec}, {"exec_environment", checkEnvironment}, {"exec_signals", checkSignals}, {"identity", checkIdentity},
 }
 
 func (e *env) at(name string) string { return e.root + "/" + name }

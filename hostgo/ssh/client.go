@@ -193,7 +193,11 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		b.WriteString("cd -- " + plan.Quote(req.Dir) + " || exit 126; ")
 	}
 	for _, e := range req.Env {
-		name, value, _ := strings.Cut(e, "=")
+		name, value, ok := strings.Cut(e, "=")
+		if !ok || !isVariable(name) {
+			return -1, &core.Error{Code: core.CodeInvalidRequest, Field: "env", Message: "a shell has no variable of the name " + core.DisplayPath(name),
+				Hint: "use letters, digits and _, no digit first"}
+		}
 		b.WriteString("export " + name + "=" + plan.Quote(value) + "; ")
 	}
 	b.WriteString("command -v -- " + plan.Quote(req.Argv[0]) + " >/dev/null || exit 127; echo >&2; exec")
@@ -209,6 +213,17 @@ func (c *Client) Exec(ctx context.Context, req hostgo.ExecRequest) (int, error) 
 		return status, nil
 	}
 	return -1, ifLost(hostgo.ClientError(ctx, what, "", err), "it may go on there; bring home what it does with planner pull")
+}
+
+// isVariable reports whether a shell takes a name for one of a variable. Of another one it could
+// run a part.
+func isVariable(name string) bool {
+	for i, c := range name {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // ifLost adds a hint to the error of a call during which the connection was lost.
