@@ -33,12 +33,9 @@ func ignoresBelow(ctx context.Context, d *tree.Dir, path string, list *[]core.Ig
 	if err := ctx.Err(); err != nil {
 		return &core.Error{Code: core.CodeCancelled, Message: "stopped while .gitignore files were read", Err: err}
 	}
-	names, err := d.Names()
-	if err != nil {
-		return nil // the scan reports it as incomplete
-	}
+	names, broken := d.Names() // the scan takes what could be listed, and reports the rest as incomplete
 	slices.Sort(names)
-	if slices.Contains(names, ".gitignore") {
+	if broken != nil || slices.Contains(names, ".gitignore") {
 		text, err := readIgnore(d)
 		switch {
 		case errors.Is(err, core.CodeLimit):

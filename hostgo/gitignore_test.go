@@ -66,3 +66,35 @@ func TestGitignoreFiles(t *testing.T) {
 	_, err = hostgo.GitignoreFiles(t.Context(), root)
 	require.ErrorIs(t, err, core.CodeLimit)
 }
+
+// With too few open files the rules of a part of the tree would be taken for all, and what the others leave out be sent.
+func TestGitignoreFilesAreAllOrNone(t *testing.T) {
+	root := t.TempDir()
+	var want []core.IgnoreFile
+	for _, dir := range []string{"", "a", "a/b", "a/b/c", "d"} {
+		write(t, root, filepath.Join(dir, ".gitignore"), dir)
+		want = append(want, core.IgnoreFile{Dir: dir, Text: dir})
+	}
+	probe, err := os.Open(root)
+	require.NoError(t, err)
+	next := uint64(probe.Fd())
+	require.NoError(t, probe.Close())
+	var before syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+	t.Cleanup(func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)) })
+	for files, whole := uint64(0), 0; whole < 5; { // nothing stays open
+		require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: next + files, Max: before.Max}))
+		got, err := hostgo.GitignoreFiles(t.Context(), root)
+		if err == nil {
+			require.Empty(t, cmp.Diff(want, got))
+			whole++
+			continue
+		}
+		var e *core.Error
+		require.ErrorAs(t, err, &e)
+		require.Contains(t, e.Hint, "ulimit -n")
+		require.Zero(t, whole, "with as many open files as before")
+		files++
+		require.Less(t, files, uint64(20))
+	}
+}
