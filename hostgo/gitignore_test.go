@@ -71,7 +71,7 @@ func TestGitignoreFiles(t *testing.T) {
 func TestGitignoreFilesAreAllOrNone(t *testing.T) {
 	root := t.TempDir()
 	var want []core.IgnoreFile
-	for _, dir := range []string{"", "a", "a/b", "a/b/c", "d"} {
+	for _, dir := range []string{"", "a", "a/b", "d/e/f/g/h"} {
 		write(t, root, filepath.Join(dir, ".gitignore"), dir)
 		want = append(want, core.IgnoreFile{Dir: dir, Text: dir})
 	}
@@ -97,4 +97,22 @@ func TestGitignoreFilesAreAllOrNone(t *testing.T) {
 		files++
 		require.Less(t, files, uint64(20))
 	}
+}
+
+// What can't be read is left out, and keeps nothing else from being read.
+func TestGitignoreFilesThatCanNotBeRead(t *testing.T) {
+	asOrdinaryUser(t, func(t *testing.T) {
+		root := t.TempDir()
+		for _, dir := range []string{"shut", "secret", "z"} {
+			write(t, root, dir+"/.gitignore", dir)
+		}
+		for _, name := range []string{"shut", "secret/.gitignore"} {
+			p := filepath.Join(root, name)
+			require.NoError(t, os.Chmod(p, 0))
+			t.Cleanup(func() { require.NoError(t, os.Chmod(p, 0o700)) })
+		}
+		got, err := hostgo.GitignoreFiles(t.Context(), root)
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff([]core.IgnoreFile{{Dir: "z", Text: "z"}}, got))
+	})
 }
