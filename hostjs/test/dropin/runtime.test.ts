@@ -206,11 +206,12 @@ test("mirrorDirectory makes a copy and spares what is preserved", async (t) => {
   fs.chmodSync(path.join(from, "d/run"), 0o4755);
   fs.symlinkSync("a", path.join(from, "link"));
   put(from, "kind", "a file now");
-  for (const name of ["a", "old", "gone/x", "keep/x/y", "keep/z", "kind/below"]) put(to, name, "old");
+  put(from, "both/new", "3");
+  for (const name of ["a", "old", "gone/x", "keep/x/y", "keep/z", "kind/below", "both/old"]) put(to, name, "old");
   fs.mkdirSync(path.join(top, "other"));
   fs.symlinkSync(path.join(top, "other"), path.join(to, "d"));
   await mirrorDirectory(from, to, { preserveAbsent: ["keep/x"] });
-  assert.deepEqual(listing(to), { a: "644 1", d: "dir", "d/run": "755 2", keep: "dir", "keep/x": "dir", "keep/x/y": "644 old", kind: "644 a file now", link: "link a" });
+  assert.deepEqual(listing(to), { a: "644 1", both: "dir", "both/new": "644 3", d: "dir", "d/run": "755 2", keep: "dir", "keep/x": "dir", "keep/x/y": "644 old", kind: "644 a file now", link: "link a" });
   assert.equal(fs.statSync(path.join(to, "d/run")).mode & 0o7777, 0o755, "set-user-id stays behind");
   assert.deepEqual(fs.readdirSync(path.join(top, "other")), [], "nothing passes through a link");
   await assert.rejects(mirrorDirectory(path.join(top, "missing"), to), { code: "io_failed" });
@@ -230,7 +231,9 @@ test("mirrorDirectory removes no source, copies nothing into itself, and waits f
   await mirrorDirectory(a, path.join(top, "copy"));
   assert.deepEqual(listing(path.join(top, "copy")), { b: "dir", "b/f": "644 1" });
   await assert.rejects(mirrorDirectory(a, path.join(top, "copy/b/f/x")), { name: "PlannerError", code: "io_failed" });
-  await assert.rejects(mirrorDirectory(a, undefined as unknown as string), { name: "PlannerError", code: "invalid_request" });
+  for (const [field, ...args] of [["sourceDir", 5, b], ["targetDir", a], ["options", a, l, null], ["options.preserveAbsent", a, l, { preserveAbsent: "f" }]]) {
+    await assert.rejects(mirrorDirectory(...(args as Parameters<typeof mirrorDirectory>)), { name: "PlannerError", code: "invalid_request", field });
+  }
 });
 
 test("a slash at the end of the sandbox's folder says nothing", async (t) => {

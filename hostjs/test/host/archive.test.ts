@@ -355,7 +355,12 @@ test("the tail of a download is kept back, however it arrives", async () => {
     let at = 0;
     const tail = new Tail(65, async () => (at < data.length ? data.subarray(at, (at += piece)) : undefined));
     const out: Buffer[] = [];
-    for (let part = await tail.read(); part; part = await tail.read()) out.push(part);
+    let given = 0;
+    for (let part = await tail.read(); part; part = await tail.read()) {
+      out.push(part);
+      given += part.length;
+      assert.ok(at <= given + 65 + piece, "no more of it is in memory than must be");
+    }
     assert.deepEqual(Buffer.concat(out), data.subarray(0, 935), `pieces of ${piece}`);
     assert.deepEqual(tail.bytes, data.subarray(935));
     assert.equal(tail.digest(), sha256(data.subarray(0, 935)));
