@@ -58,7 +58,7 @@ func (s *session) mayForget(ctx context.Context, err error) bool {
 }
 
 // why returns the reason that a script left when it refused. A client need not
-// report an exit status; where it does, nothing is read, since something else may
+// report an exit status; where that says all, nothing is read, since something else may
 // stand there by now, of any length.
 func (s *session) why(ctx context.Context, err error) string {
 	var known *core.Error
@@ -67,7 +67,7 @@ func (s *session) why(ctx context.Context, err error) string {
 	}
 	path, why := plan.WhyFile(s.request), ""
 	var exit *ExitError
-	if errors.As(err, &exit) {
+	if errors.As(err, &exit) && exit.Status != plan.ExitStuck {
 		why = refusals[exit.Status]
 	} else if text, err := s.client.ReadFile(ctx, path); err == nil {
 		why = string(bytes.TrimSpace(text))

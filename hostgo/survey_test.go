@@ -51,6 +51,7 @@ func TestWhyAScriptRefused(t *testing.T) {
 	}{
 		"a status of ours":              {err: exit(plan.ExitStale), text: "busy", want: "stale", asked: [2]int{0, 1}},
 		"another status of ours":        {err: exit(plan.ExitBusy), text: "stale", want: "busy", asked: [2]int{0, 1}},
+		"a status that needs a list":    {err: exit(plan.ExitStuck), text: "./a\x00", want: "./a\x00", asked: [2]int{1, 1}},
 		"a status of something else":    {err: exit(1), text: "stale"},
 		"of a tool that is missing":     {err: exit(127), text: "stale"},
 		"no status, and a reason":       {err: failed, text: "script\n", want: "script", asked: [2]int{1, 1}},

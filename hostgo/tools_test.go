@@ -4,6 +4,7 @@ package hostgo_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,8 +31,13 @@ type toolbox struct {
 func (c *toolbox) Run(ctx context.Context, command string, timeout time.Duration) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "sh"), "-c", command)
 	cmd.Env = []string{"PATH=" + c.bin}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return hostgo.ClientError(ctx, "a command in the sandbox", "", &hostgo.ExitError{Status: 1, Stderr: string(out)})
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = &hostgo.ExitError{Status: exit.ExitCode(), Stderr: string(out)}
+	}
+	if err != nil {
+		return hostgo.ClientError(ctx, "a command in the sandbox", "", err)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 // sticking is the part of an apply script that goes on where one path can't be changed: on a
 // read-only file system, in a directory without permission, an immutable file, a file that is mounted.
-// All others are, and the script ends with [exitStuck] and the paths in [WhyFile], so that base
+// All others are, and the script ends with [ExitStuck] and the paths in [WhyFile], so that base
 // does not claim what is not there (promise R1). It leaves no listing then.
 //
 // stuck PATHS notes them; STUCK has them between newlines. free PATH fails for one that is noted: what
@@ -22,9 +22,6 @@ gone() { rm -f -- "$@" || for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stuck "$p";
 mode() { x=$1; shift; chmod $x -- "$@" || for p do case $x in +x) [ -x "$p" ] ;; *) [ ! -x "$p" ] ;; esac || stuck "$p"; done; }
 left() { d=$1; shift; for o do [ ! -e "$o" ] && [ ! -L "$o" ] || stuck "./$d${o##*/}"; done; }
 `
-
-// exitStuck is the status of an apply script that could not change some paths.
-const exitStuck = "10"
 
 // Stuck tells a list of paths that an apply script could not change from the other reasons in
 // [WhyFile]: each begins with "./" and ends with a NUL.

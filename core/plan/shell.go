@@ -90,8 +90,10 @@ func commands(b *strings.Builder, tool string, words []string, tail string) {
 // none.
 const (
 	ExitStale = 9  // the sandbox is not as the plan expects; nothing was changed
+	ExitStuck = 10 // some paths could not be changed: [Stuck] tells, of what why-RUN holds, which
 	ExitBusy  = 75 // another sync applies to this sandbox
 	exitStale = "9"
+	exitStuck = "10"
 	exitBusy  = "75"
 )
 
