@@ -44,8 +44,9 @@ type Input struct {
 	Contents map[core.Digest][]byte
 	Facts    Facts
 	// SetAside are the paths of versions that pushes set aside in the sandbox and no pull brought home. Where
-	// nothing stands there now, and base does not know the local version, a push was killed before it put that
-	// in place: what is missing in the sandbox at such a path and below it was deleted by nobody.
+	// nothing stands there now, and base does not know the local version, which of a directory would cost much to
+	// tell, a push was killed before it put that in place: what is missing in the sandbox at such a path and below
+	// it was deleted by nobody.
 	SetAside []string
 }
 
@@ -129,7 +130,7 @@ func newWalker(in *Input) (*walker, error) {
 		w.b = in.Base.Entries.Cursor()
 		w.out.Repos = in.Base.Repos
 		for _, path := range in.SetAside {
-			if in.Remote.Entries.Find(path) == nil && !sameSubtree(in.Base.Entries, in.Local.Entries, path) {
+			if l := in.Local.Entries.Find(path); in.Remote.Entries.Find(path) == nil && (isDir(l) || !sameEntry(l, in.Base.Entries.Find(path))) {
 				w.cut = append(w.cut, path)
 			}
 		}
@@ -250,7 +251,10 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 			f |= bit
 		}
 	}
-	known := w.in.Base != nil && !slices.ContainsFunc(w.cut, func(p string) bool { return p == path || core.Under(path, p) })
+	known := w.in.Base != nil
+	for _, p := range w.cut {
+		known = known && p != path && !core.Under(path, p)
+	}
 	set(baseUnknown, !known)
 	set(sourceAbsent, s == nil)
 	set(targetAbsent, t == nil)

@@ -156,19 +156,6 @@ func sameBelow(a, b core.Cursor, path string) bool {
 	return x.Left() == y.Left() && amongBelow(a, b, path)
 }
 
-// sameSubtree reports whether a path and all below it are the same in both trees.
-func sameSubtree(a, b core.Tree, path string) bool {
-	x, y := a.Cursor(), b.Cursor()
-	x.Skip(x.Before(path))
-	y.Skip(y.Before(path))
-	if !x.At(path) || !y.At(path) || !sameEntry(x.Head(), y.Head()) {
-		return false
-	}
-	x.Skip(1)
-	y.Skip(1)
-	return sameBelow(x, y, path)
-}
-
 // amongBelow reports whether all that follows below path in a tree is the same in another
 // one, which may have more.
 func amongBelow(more, tree core.Cursor, path string) bool {

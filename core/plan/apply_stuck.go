@@ -27,22 +27,25 @@ left() { d=$1; shift; for o do [ ! -e "$o" ] && [ ! -L "$o" ] || stuck "./$d${o#
 // [WhyFile]: each begins with "./" and ends with a NUL.
 func Stuck(why string) bool { return strings.HasPrefix(why, "./") }
 
-// Hold marks in the results of a push what the sandbox could not change, as [Stuck] tells. What it lists
+// Hold marks in the results of a push, one a decision, what the sandbox could not change, as [Stuck] tells. What it lists
 // beyond the plan is ignored, so it can claim no more than that something was not done.
 func Hold(p *Plan, results []merge.Result, stuck string) {
 	held := map[string]bool{} // false for the directories above
-	for name := range strings.SplitSeq(stuck, "\x00") {
-		path := strings.TrimPrefix(name, "./")
+	for path, rest := "", stuck; rest != ""; {
+		path, rest, _ = strings.Cut(rest, "\x00")
+		path = strings.TrimPrefix(path, "./")
 		if core.ValidatePath(path) != nil {
 			continue
 		}
 		held[path] = true
 		for dir := core.Parent(path); dir != ""; dir = core.Parent(dir) {
-			held[dir] = held[dir]
+			if !held[dir] {
+				held[dir] = false
+			}
 		}
 	}
 	decisions := p.Decisions.Reader()
-	for i := range min(decisions.Len(), len(results)) {
+	for i := range results {
 		d, path := decisions.At(i), ""
 		for path = d.Path; path != "" && !held[path]; path = core.Parent(path) {
 		}

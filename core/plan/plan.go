@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/paperclipai/syncplan/core"
@@ -221,7 +220,12 @@ func (p *Plan) pull(r *Request) error {
 func (r *Request) input(base *core.Base, rules *core.Rules) *merge.Input {
 	var setAside []string
 	for i := range r.Remote.Aside {
-		if v := &r.Remote.Aside[i]; base != nil && !slices.Contains(base.Delivered, v.name()) {
+		v := &r.Remote.Aside[i]
+		home := base == nil
+		for j := 0; !home && j < len(base.Delivered); j++ {
+			home = base.Delivered[j].Digest == v.ID
+		}
+		if !home {
 			setAside = append(setAside, v.Path)
 		}
 	}
