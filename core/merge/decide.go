@@ -92,7 +92,7 @@ type walker struct {
 	texts      int64 // size of what is needed
 	target     *core.Snapshot
 	policies   *Policies
-	cut        []string // those of Input.SetAside at which a push was killed
+	cut        map[string]bool // those of Input.SetAside at which a push was killed; nil for none
 	frames     []frame
 	clean      string // a directory known not to be excluded, with its ancestors
 	cleanSet   bool
@@ -131,7 +131,10 @@ func newWalker(in *Input) (*walker, error) {
 		w.out.Repos = in.Base.Repos
 		for _, path := range in.SetAside {
 			if l := in.Local.Entries.Find(path); in.Remote.Entries.Find(path) == nil && (isDir(l) || !sameEntry(l, in.Base.Entries.Find(path))) {
-				w.cut = append(w.cut, path)
+				if w.cut == nil {
+					w.cut = map[string]bool{}
+				}
+				w.cut[path] = true
 			}
 		}
 	}
@@ -243,6 +246,16 @@ func (w *walker) visit(path string, b, s, t *core.Entry) {
 	w.apply(path, row, b, s, t)
 }
 
+// wasCut reports whether a path is, or lies below, one at which a push was killed.
+func (w *walker) wasCut(path string) bool {
+	for p := path; p != "" && w.cut != nil; p = core.Parent(p) {
+		if w.cut[p] {
+			return true
+		}
+	}
+	return false
+}
+
 // facts gathers what the table looks at.
 func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 	var f facts
@@ -251,10 +264,7 @@ func (w *walker) facts(path string, b, s, t *core.Entry) facts {
 			f |= bit
 		}
 	}
-	known := w.in.Base != nil
-	for _, p := range w.cut {
-		known = known && p != path && !core.Under(path, p)
-	}
+	known := w.in.Base != nil && !w.wasCut(path)
 	set(baseUnknown, !known)
 	set(sourceAbsent, s == nil)
 	set(targetAbsent, t == nil)

@@ -18,10 +18,7 @@ func (p *Plan) deliver(r *Request) error {
 		return err
 	}
 	after, copies := merge.PlannedOf(r.Local.Entries, p.Decisions), map[string]core.Digest{}
-	home := map[core.Aside]bool{}
-	for _, a := range p.Delivered {
-		home[a] = true
-	}
+	home := setOf(p.Delivered)
 	p.Delivered = slices.Clone(p.Delivered) // it is base's
 	for i := range r.Remote.Aside {
 		v := &r.Remote.Aside[i]
@@ -48,6 +45,14 @@ func (p *Plan) deliver(r *Request) error {
 	core.Sort(p.Flagged, core.ComparePaths)
 	p.Flagged = slices.Compact(p.Flagged)
 	return nil
+}
+
+func setOf(versions []core.Aside) map[core.Aside]bool {
+	set := map[core.Aside]bool{}
+	for _, a := range versions {
+		set[a] = true
+	}
+	return set
 }
 
 // deliverOne adds one version. after is the workspace without them, copies what the

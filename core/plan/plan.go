@@ -219,14 +219,12 @@ func (p *Plan) pull(r *Request) error {
 // input is what the decisions about r depend on.
 func (r *Request) input(base *core.Base, rules *core.Rules) *merge.Input {
 	var setAside []string
-	for i := range r.Remote.Aside {
-		v := &r.Remote.Aside[i]
-		home := base == nil
-		for j := 0; !home && j < len(base.Delivered); j++ {
-			home = base.Delivered[j].Digest == v.ID
-		}
-		if !home {
-			setAside = append(setAside, v.Path)
+	if base != nil && len(r.Remote.Aside) > 0 {
+		home := setOf(base.Delivered)
+		for i := range r.Remote.Aside {
+			if v := &r.Remote.Aside[i]; !home[v.name()] {
+				setAside = append(setAside, v.Path)
+			}
 		}
 	}
 	return &merge.Input{Direction: r.Op, Base: base, Local: &r.Local, Remote: &r.Remote.Snapshot,
