@@ -39,6 +39,7 @@ export class Streams {
   async run(runStream: RunStream, { name, stream, command, timeoutMs, data }: StreamCall): Promise<void> {
     const channel = new Channel();
     this.open.set(stream, channel);
+    let forgotten = name === "send"; // an output that failed stays: whoever reads it next must not take that for its end
     try {
       if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
       else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => write(channel, piece) });
@@ -46,9 +47,10 @@ export class Streams {
       // of its end.
       if (name === "send") channel.assertRead();
       else channel.end();
+      forgotten = true;
     } finally {
       channel.fail(new Error("the command ended"));
-      this.open.delete(stream);
+      if (forgotten) this.open.delete(stream);
     }
   }
 

@@ -210,6 +210,15 @@ test("R6: a command with streams that hangs is stopped by the signal", async (t)
   }
 });
 
+test("a stream whose command failed is none that ended, however late it is read", async () => {
+  const streams = new Streams();
+  const call = { name: "receive", command: "true", timeoutMs: 1000 } as const;
+  await assert.rejects(streams.run(() => Promise.reject(new Error("the line is down")), { ...call, stream: 1 }), /the line is down/);
+  await assert.rejects(streams.take(1), /the command ended/);
+  await streams.run(() => Promise.resolve(), { ...call, stream: 2 });
+  assert.equal(await streams.take(2), undefined);
+});
+
 test("a client that does not wait for its turn is told so, and neither hangs nor ends the server", async (t) => {
   const p = streaming(t, async (_, { stdin }) => void (await Promise.all([stdin!(new Uint8Array(9)), stdin!(new Uint8Array(9))])));
   p.here("a", "1");
