@@ -1,12 +1,17 @@
 package hostgo
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paperclipai/syncplan/core"
+	"github.com/paperclipai/syncplan/core/plan"
 )
 
 // TestS7_ManyRepositoryFilesAreNotHeld bounds what a sandbox can make the host hold in memory.
@@ -40,4 +45,76 @@ func TestS7_TheTextOfADownloadIsBounded(t *testing.T) {
 	require.Equal(t, "1234", text)
 	_, err = boundedText(strings.NewReader("12345"), 4)
 	require.ErrorIs(t, err, core.CodeLimit)
+}
+
+// TestEachMemberIsWhatItsBytesAre, whether they are kept, staged or only hashed; up to the last byte that may be kept.
+func TestEachMemberIsWhatItsBytesAre(t *testing.T) {
+	for _, kept := range []int64{0, maxKept - 3} {
+		for _, name := range []string{".git/HEAD", "f"} {
+			for _, body := range []string{"", "abc"} {
+				for _, staged := range []bool{false, true} {
+					c := &collector{session: &session{request: &plan.Request{Local: core.Snapshot{}}, report: &Report{}}, first: map[string]int{}, kept: kept}
+					if staged {
+						var err error
+						c.stage, err = newStage(t.TempDir())
+						require.NoError(t, err)
+					}
+					c.meter.session = c.session
+					require.NoError(t, c.member(rawMember{Name: name, Kind: rawFile, Size: int64(len(body))}, strings.NewReader(body)))
+					m := c.members[0]
+					require.Equal(t, core.Sum(body), m.Digest)
+					require.Empty(t, m.Fault)
+					require.Equal(t, plan.KeepsData(name), m.Data != nil)
+					require.Equal(t, m.Data != nil, string(m.Data) == body && m.Data != nil)
+					if staged && !plan.KeepsData(name) {
+						require.True(t, c.stage.Has(m.Digest))
+					}
+
+					broken := errors.New("the stream broke")
+					bad := rawMember{Name: name, Kind: rawFile, Size: 1}
+					c.kept = 0
+					require.ErrorIs(t, c.member(bad, iotest.ErrReader(broken)), broken)
+				}
+			}
+		}
+	}
+}
+
+// TestADownloadEndsForOneReason: that which came first. The transport's explains an archive that is cut off, and
+// whoever reads no further does not wait for the rest.
+func TestADownloadEndsForOneReason(t *testing.T) {
+	broken, damaged := errors.New("the stream broke"), errors.New("the archive is damaged")
+	endless := func(w io.Writer) error {
+		for {
+			if _, err := io.WriteString(w, "more"); err != nil {
+				return err
+			}
+		}
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for name, row := range map[string]struct {
+		ctx   context.Context
+		give  func(io.Writer) error
+		later error
+		want  error
+	}{
+		"none":                       {t.Context(), func(io.Writer) error { return nil }, nil, nil},
+		"the transport's":            {t.Context(), func(io.Writer) error { return broken }, nil, broken},
+		"the archive's":              {t.Context(), endless, damaged, damaged},
+		"both, the archive's first":  {t.Context(), func(io.Writer) error { return broken }, damaged, damaged},
+		"the caller's, who ended it": {stopped, func(io.Writer) error { return stopped.Err() }, damaged, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &session{report: &Report{}}
+			_, finish := s.openRemote(row.ctx, row.give)
+			require.ErrorIs(t, finish(row.later), row.want)
+		})
+	}
+	s := &session{report: &Report{}}
+	r, finish := s.openRemote(t.Context(), func(w io.Writer) error { _, _ = io.WriteString(w, "half"); return broken })
+	data, err := io.ReadAll(r)
+	require.ErrorIs(t, err, broken)
+	require.Equal(t, "half", string(data))
+	require.ErrorIs(t, finish(err), broken)
 }
