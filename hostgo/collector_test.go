@@ -65,10 +65,12 @@ func TestEachMemberIsWhatItsBytesAre(t *testing.T) {
 					require.Equal(t, core.Sum(body), m.Digest)
 					require.Empty(t, m.Fault)
 					require.Equal(t, plan.KeepsData(name), m.Data != nil)
-					require.Equal(t, m.Data != nil, string(m.Data) == body && m.Data != nil)
-					if staged && !plan.KeepsData(name) {
-						require.True(t, c.stage.Has(m.Digest))
-					}
+					require.True(t, m.Data == nil || string(m.Data) == body)
+					counts := staged && m.Data == nil
+					require.Equal(t, counts, staged && c.stage.Has(m.Digest))
+					require.Equal(t, counts, c.session.report.DownloadedFiles == 1)
+					require.NoError(t, c.member(rawMember{Name: "refused", Kind: rawFile, Size: 1, Fault: "why"}, iotest.ErrReader(errors.New("nobody reads it"))))
+					require.Equal(t, plan.SurveyMember{Name: "refused", Size: 1, Fault: "why"}, c.members[1])
 
 					broken := errors.New("the stream broke")
 					bad := rawMember{Name: name, Kind: rawFile, Size: 1}

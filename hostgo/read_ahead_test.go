@@ -41,6 +41,9 @@ func aheadTree(t *testing.T) (root string, entries []core.Entry, contents map[st
 			require.NoError(t, os.WriteFile(filepath.Join(root, p), []byte(contents[p]), 0o644))
 		case 9:
 			e = core.Entry{Path: p, Kind: core.KindDir}
+		case 10: // it grew too large
+			contents[p] = strings.Repeat("x", smallFile+1)
+			require.NoError(t, os.WriteFile(filepath.Join(root, p), []byte(contents[p]), 0o644))
 		}
 		entries = append(entries, e)
 	}

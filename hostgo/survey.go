@@ -275,9 +275,6 @@ func (c *collector) file(m *plan.SurveyMember, body io.Reader) error {
 		c.kept += m.Size
 		if m.Data, err = io.ReadAll(body); err == nil {
 			m.Digest = sha256.Sum256(m.Data)
-			if m.Data == nil {
-				m.Data = []byte{}
-			}
 		}
 	case c.stage == nil:
 		h := sha256.New()

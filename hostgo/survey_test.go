@@ -73,3 +73,25 @@ func TestWhyAScriptRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestASandboxIsAskedForAllWhereItContradictsItself, or lost what an earlier run left there; not where asking again would
+// give the same answer.
+func TestASandboxIsAskedForAllWhereItContradictsItself(t *testing.T) {
+	for name, row := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"a listing that is not what was told": {&core.Error{Code: core.CodeCorrupt, Field: plan.FieldSeen}, true},
+		"a damaged download":                  {&core.Error{Code: core.CodeCorrupt}, false},
+		"another field of it":                 {&core.Error{Code: core.CodeInvalidSnapshot, Field: plan.FieldSeen}, false},
+		"a script that is gone":               {&core.Error{Code: core.CodeClient, Err: &ExitError{Status: plan.ExitStale}}, true},
+		"a push that is being applied":        {&core.Error{Code: core.CodeClient, Err: &ExitError{Status: plan.ExitBusy}}, false},
+		"a tool that failed":                  {&core.Error{Code: core.CodeClient, Err: &ExitError{Status: 1}}, false},
+		"a call that was lost":                {&core.Error{Code: core.CodeClient}, false},
+	} {
+		s := &session{client: &reasons{}, request: &plan.Request{Root: "/w", Adapter: "a", Run: "00"}}
+		require.Equal(t, row.want, s.mayForget(t.Context(), row.err), name)
+	}
+	s := &session{client: &reasons{text: "script\n"}, request: &plan.Request{Root: "/w", Adapter: "a", Run: "00"}}
+	require.True(t, s.mayForget(t.Context(), &core.Error{Code: core.CodeClient}))
+}
