@@ -132,6 +132,23 @@ func TestCacheHoldsWhatWasSettledWhenItWasRead(t *testing.T) {
 	require.False(t, bytes.Contains(stored, []byte(name(files-2))), "it is younger than the clock")
 }
 
+// A file that is new, or gone, does not hide what is known of those behind it.
+func TestACacheIsReadInTheOrderOfNames(t *testing.T) {
+	s, file := &state{t.TempDir()}, stamp{size: 1}
+	w, err := newCacheWriter(s.cachePath(), "/root", 5)
+	require.NoError(t, err)
+	for _, name := range []string{"b", "d", "f"} {
+		w.add("", name, 6, file, core.Sum(name))
+	}
+	require.NoError(t, w.close())
+	folder := s.loadCache("/root").folder("", 5)
+	for _, name := range []string{"a", "b", "c", "e", "f", "g"} { // d is gone
+		got, ok := folder.find(name, 6, file)
+		require.Equal(t, name == "b" || name == "f", ok, name)
+		require.Equal(t, ok, got == core.Sum(name), name)
+	}
+}
+
 // TestATimeIsTrustedOnceItsTickIsOver holds the racily-clean rule to its margins, after a whole second and within one.
 func TestATimeIsTrustedOnceItsTickIsOver(t *testing.T) {
 	const second = int64(time.Second)
