@@ -74,13 +74,12 @@ function readIgnore(dir: Dir, name: string): string | undefined {
     return leftOut(name, error);
   }
   try {
-    const { size } = fs.fstatSync(fd);
-    if (size > maxIgnore) {
-      throw hostError("limit_exceeded", "a .gitignore of over 1 MiB", { path: name, hint: "make it shorter, or sync without gitignore" });
-    }
-    const buffer = Buffer.alloc(size);
-    return buffer.subarray(0, fs.readSync(fd, buffer, 0, size, 0)).toString();
+    const text = fs.fstatSync(fd).size > maxIgnore ? undefined : fs.readFileSync(fd);
+    if (text && text.length <= maxIgnore) return text.toString();
+  } catch (error) {
+    return leftOut(name, error);
   } finally {
     fs.closeSync(fd);
   }
+  throw hostError("limit_exceeded", "a .gitignore of over 1 MiB", { path: name, hint: "make it shorter, or sync without gitignore" });
 }
