@@ -96,6 +96,17 @@ test("a merge takes what changed in the source, and keeps both versions of what 
   });
 });
 
+test("a link of the baseline is what it was, so that what happened to it since is known", async (t) => {
+  const { source, target, merge } = folders(t);
+  for (const name of ["deleted", "changed", "mine"]) fs.symlinkSync("base", path.join(target, name));
+  const input = await merge();
+  for (const name of ["deleted", "changed"]) remove(source, name);
+  remove(target, "mine");
+  for (const [dir, name] of [[source, "changed"], [target, "mine"]] as const) fs.symlinkSync("new", path.join(dir, name));
+  assert.equal((await mergeDirectoryWithBaseline(input)).status, "ok");
+  assert.deepEqual(listing(target), { changed: "link new", mine: "link new" });
+});
+
 test("what beforeApply makes of the target is merged, as a server expects that brings commits home there", async (t) => {
   const { source, target, merge } = folders(t);
   for (const name of ["brought", "both", "gone"]) put(target, name, "base");
