@@ -5,6 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
+import { PlannerError } from "../../src/errors.js";
 import { reportOf } from "../../src/host/report.js";
 import type { SyncReport } from "../../src/host/session.js";
 import { StreamingDirectoryClient } from "../host/directory.js";
@@ -132,6 +133,9 @@ test("a report has all that a sync did", () => {
     downloadedBytes: 6, clientCalls: 7, guard: null, reason: null, hint: null, displaced: ".paperclip-runtime/displaced/r", waived: ["R4"],
     lacks: ["digests"],
   });
+  assert.equal(reportOf({ report: { ...report, displaced: "" } }).displaced, null, "nothing was displaced");
+  const cause = new PlannerError("io_failed", "gone");
+  assert.throws(() => reportOf({ error: cause }), (error) => error === cause && cause.report === undefined);
   const refused: SyncReport = { ...report, status: "refused", guard: "mass_delete", reason: "too much", hint: "allow it" };
   assert.throws(() => reportOf({ report: refused }), { code: "refused", message: "too much; nothing was written", hint: "allow it", path: "p" });
   assert.throws(() => reportOf({ report: { ...report, status: "partial" } }), { code: "partial", message: "not everything could be applied: unreadable" });
