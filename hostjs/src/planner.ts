@@ -182,7 +182,7 @@ export class Planner {
 
   private readDownload(call: string, request: Request, members: readonly SurveyMember[], text: Uint8Array, digest: string, key: string): void {
     const a = new Attachments();
-    this.ask({ call, keep: key, request: a.request(request), members: members.map((m) => a.member(m)), text: a.add(text), digest }, a);
+    this.ask({ call, keep: key, request: a.request(request), members: objects(members, "members").map((m) => a.member(m)), text: a.add(text), digest }, a);
   }
 
   /** The file in which a script in the sandbox leaves why it refused. */
@@ -245,6 +245,7 @@ export class Planner {
 
   /** Keeps compiled rules under a key. */
   keepRules(rules: Excludes, key: string): void {
+    assertObject(rules, "rules");
     this.ask({ call: "rules", keep: key, exclude: rules.exclude, seed_exclude: rules.seed_exclude, ignores: rules.ignores });
   }
 
@@ -266,7 +267,7 @@ export class Planner {
   /** The state of a repository, from its files that count, named below .git. */
   repoState(files: readonly { name: string; data: Uint8Array }[]): string {
     const a = new Attachments();
-    const call = { call: "repo_state", files: files.map((f) => ({ name: f.name, data: a.add(f.data) })) };
+    const call = { call: "repo_state", files: objects(files, "files").map((f) => ({ name: f.name, data: a.add(f.data) })) };
     return this.ask<{ state: string }>(call, a).state;
   }
 
@@ -326,6 +327,19 @@ function plain<T>(text: string): T {
   return result as T;
 }
 
+/** Throws where an argument of the caller's is no object. */
+function assertObject(value: unknown, field: string): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new PlannerError("invalid_request", "it is no object", undefined, undefined, field);
+}
+
+/** A list of the caller's, of which each is an object. */
+function objects<T>(list: readonly T[], field: string): readonly T[] {
+  if (!Array.isArray(list)) throw new PlannerError("invalid_request", "it is no list", undefined, undefined, field);
+  list.forEach((value, i) => assertObject(value, `${field}[${i}]`));
+  return list;
+}
+
 function base64(data: Uint8Array): string {
   assertBytes(data);
   let text = "";
@@ -361,6 +375,7 @@ class Attachments {
   }
 
   request(r: Request): object {
+    assertObject(r, "request");
     const { base, local, remote, contents, ...rest } = r;
     return {
       format_version: 1,
@@ -368,15 +383,17 @@ class Attachments {
       ...(base && { base: this.base(base) }),
       ...(local && { local: this.snapshot(local) }),
       ...(remote && { remote: this.remote(remote) }),
-      ...(contents && { contents: contents.map((c: Content) => (c.data ? { ...c, data: this.add(c.data) } : c)) }),
+      ...(contents && { contents: objects(contents, "request.contents").map((c: Content) => (c.data ? { ...c, data: this.add(c.data) } : c)) }),
     };
   }
 
   private base(b: NonNullable<PlanRequest["base"]>): Base | Kept | object {
+    assertObject(b, "request.base");
     return "entries" in b && b.entries instanceof Uint8Array ? { ...b, entries: this.add(b.entries) } : b;
   }
 
   private remote(r: NonNullable<PlanRequest["remote"]>): Remote | Kept | object {
+    assertObject(r, "request.remote");
     return "snapshot" in r && r.snapshot ? { ...r, snapshot: this.snapshot(r.snapshot) } : r;
   }
 }

@@ -150,6 +150,7 @@ test("an argument of the wrong type is the caller's error, and costs nothing tha
   const planner = createPlanner();
   planner.keepSnapshot({ entries: [] }, "local");
   const text = "text" as unknown as Uint8Array;
+  const pull = { op: "pull", ...request } as const;
   const circle: { request?: object } = {};
   circle.request = circle;
   const wrong = [
@@ -162,6 +163,24 @@ test("an argument of the wrong type is the caller's error, and costs nothing tha
     () => planner.keepsData("name" as unknown as Uint8Array),
     () => planner.decodeSnapshot(undefined as unknown as Uint8Array),
     () => planner.decodeSnapshot(new Uint16Array(4) as unknown as Uint8Array),
+    ...[undefined, null, 5, "text"].flatMap((value) => {
+      const bad = value as never;
+      return [
+        () => planner.next(bad),
+        () => planner.decide(bad),
+        () => planner.seal(bad, bad, bad),
+        () => planner.whyFile(bad),
+        () => planner.readSurvey(bad, [], new Uint8Array(), "", "remote"),
+        () => planner.readFetch(pull, bad, new Uint8Array(), "", "remote"),
+        () => planner.readSurvey(pull, [bad], new Uint8Array(), "", "remote"),
+        () => planner.keepRules(bad, "rules"),
+        () => planner.repoState(bad),
+        () => planner.repoState([bad]),
+      ];
+    }),
+    () => planner.decide({ ...pull, base: 5 as never }),
+    () => planner.decide({ ...pull, remote: 5 as never }),
+    () => planner.decide({ ...pull, contents: 5 as never }),
   ];
   for (const call of wrong) assert.throws(call, refused("invalid_request"), String(call));
   const plan = planner.planPush({ ...request, local: kept("local") });
