@@ -275,7 +275,7 @@ func TestAWaitForAChannelEnds(t *testing.T) {
 		for _, lost := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " lost=", lost), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					c := &conn{slots: make(chan struct{}, 1), idle: make(chan opened, 1), lost: make(chan struct{})}
+					c := &conn{slots: make(chan struct{}, 1), idle: make(chan opened, 1), lost: make(chan struct{}), why: errLost}
 					if taken {
 						c.slots <- struct{}{}
 					}

@@ -90,6 +90,7 @@ func (f *fake) answer(requests <-chan *ssh.Request) {
 func (f *fake) serve(c ssh.Channel, requests <-chan *ssh.Request) {
 	for r := range requests {
 		var exec struct{ Line string }
+		_ = r.Reply(r.Type == "exec", nil) // if it is asked for
 		if f.run != nil && r.Type == "exec" && ssh.Unmarshal(r.Payload, &exec) == nil {
 			go f.run(c, exec.Line)
 		}
