@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 
@@ -121,7 +123,10 @@ test("a thread waits some minutes for a task, and the end of them ends none that
 
 test("R6: work that makes no pause hears of the signal", async (t) => {
   const abort = new AbortController();
-  const task = inWorker({ task: "capture", capture: { root: tempDir(t), exclude: [] } }, undefined, { signal: abort.signal });
+  const root = tempDir(t);
+  put(root, "large", ""); // the work of a minute, so that it is not done before the signal comes
+  fs.truncateSync(path.join(root, "large"), 64 * 2 ** 30);
+  const task = inWorker({ task: "capture", capture: { root, exclude: [] } }, undefined, { signal: abort.signal });
   abort.abort();
   assert.equal((await task).error?.code, "cancelled");
 });
