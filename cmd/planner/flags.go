@@ -105,7 +105,7 @@ func flagFault(text string) string {
 		return before + " for " + dashes(name) + ": " + why
 	}
 	if before, name, ok := strings.Cut(text, " for -"); ok { // of a flag that takes no value
-		name, _, _ = strings.Cut(name, ": ")
+		name, _, _ = strings.Cut(name, ": ") // without that it is the name alone
 		return core.DisplayText(before) + " for " + dashes(name) + ": write true, false or nothing"
 	}
 	return core.DisplayText(text)

@@ -90,7 +90,7 @@ func commands(b *strings.Builder, tool string, words []string, tail string) {
 // none.
 const (
 	ExitStale = 9  // the sandbox is not as the plan expects; nothing was changed
-	ExitStuck = 10 // some paths could not be changed: [Stuck] tells, of what why-RUN holds, which
+	ExitStuck = 10 // some paths could not be changed; why-RUN lists them, see [Stuck]
 	ExitBusy  = 75 // another sync applies to this sandbox
 	exitStale = "9"
 	exitStuck = "10"
@@ -98,7 +98,8 @@ const (
 )
 
 // WhyFile returns the file in which a script that refused leaves the reason:
-// "stale", "busy", or "script" where the script itself is missing or altered.
+// "stale", "busy", or "script" where the script itself is missing or altered; or of
+// an apply script the list of what it could not change, see [Stuck].
 func WhyFile(r *Request) string { return RuntimeDir(r.Root, r.Adapter) + "/why-" + r.Run }
 
 // variables sets what all scripts know, see [script].
