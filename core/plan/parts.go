@@ -45,8 +45,8 @@ func (r *Request) validateTransfer() error {
 }
 
 // unpack returns the command that unpacks an upload into a folder. A stream is
-// read to its end, so that nobody is left writing to a closed pipe, and by GNU tar in
-// pieces larger than its own: each costs both sides a wait.
+// read to its end, so that nobody is left writing to a closed pipe. Of a pipe GNU tar
+// takes pieces larger than its own 10 KiB: each costs both sides a wait.
 func unpack(r *Request, file, dir string) string {
 	switch {
 	case r.Stream:
@@ -54,7 +54,7 @@ func unpack(r *Request, file, dir string) string {
 	case r.Part == 0:
 		return `TAR_OPTIONS= tar -xof "` + file + `" -C "` + dir + `" && rm -f "` + file + `"`
 	}
-	return `{ cat "` + file + `"; for p in "` + file + `".*; do [ ! -f "$p" ] || cat "$p"; done; } | TAR_OPTIONS= tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
+	return `{ cat "` + file + `"; for p in "` + file + `".*; do [ ! -f "$p" ] || cat "$p"; done; } | TAR_OPTIONS=-b128 tar -xof - -C "` + dir + `" && rm -f "` + file + `" "` + file + `".*`
 }
 
 // download returns where a download lies, and what is removed afterwards.
