@@ -24,8 +24,10 @@ func Render(r *Report, would, verbose bool) string {
 	for _, p := range r.Kept {
 		line(&b, "left there", core.DisplayPath(p))
 	}
-	for i := range r.Conflicts {
-		renderConflict(&b, r, &r.Conflicts[i], would)
+	for rest, i := r.Problems, 0; i < len(r.Conflicts); i++ {
+		var undone bool
+		undone, rest = failed(r.Conflicts[i].Path, rest)
+		renderConflict(&b, r, &r.Conflicts[i], would, undone)
 	}
 	for i := range r.Problems {
 		p := &r.Problems[i]
@@ -116,9 +118,9 @@ func count(n int, one, many string) string {
 	return itoa(n) + " " + many
 }
 
-func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict, would bool) {
+func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict, would, undone bool) {
 	what, then := conflictText(r.Op, c, would)
-	if then != "" && r.Status != StatusRefused {
+	if then != "" && r.Status != StatusRefused && (c.Copy != "" || !undone) {
 		what += "; " + then
 	}
 	line(b, "conflict", core.DisplayPath(c.Path)+": "+what)
@@ -130,6 +132,18 @@ func renderConflict(b *strings.Builder, r *Report, c *merge.Conflict, would bool
 		line(b, "", "take that one:  "+take)
 		line(b, "", "keep this one:  rm -- "+Word(c.Copy))
 	}
+}
+
+// failed reports whether what was decided about a path could not be done, which the sorted problems tell. It
+// returns those that are left for the paths to come.
+func failed(path string, problems []core.Problem) (bool, []core.Problem) {
+	for ; len(problems) > 0; problems = problems[1:] {
+		order := core.ComparePaths(problems[0].Path, path)
+		if order > 0 || order == 0 && problems[0].Code == core.ProblemWriteFailed {
+			return order == 0, problems
+		}
+	}
+	return false, nil
 }
 
 // Finishes reports whether a listing of what was done gives the commands that finish a
@@ -165,6 +179,9 @@ func conflictText(op merge.Direction, c *merge.Conflict, would bool) (what, then
 	case merge.ConflictCollision:
 		return "this file system takes its name for that of another", "written as " + core.DisplayPath(c.Copy)
 	case merge.ConflictSlipped:
+		if c.Copy == "" {
+			return "somebody changed it while the plan was applied", "kept"
+		}
 		return "somebody changed it while the plan was applied", "the other version " + at
 	case merge.ConflictSetAside:
 		return "an earlier push replaced it in the sandbox", "the sandbox's version " + at

@@ -66,7 +66,16 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		default:
 			res = merge.Failure(core.ProblemWriteFailed, "not reached")
 		}
-		note := res.Noted()
+		note, dest := res.Noted(), d.Dest
+		switch {
+		case res.Status == merge.Failed:
+			dest = ""
+		case d.Action == merge.Copy && note.Copy != "":
+			dest = note.Copy
+		}
+		if dest != d.Dest {
+			rest = copied(rest, d, dest)
+		}
 		switch res.Status {
 		case merge.Failed:
 			// A first push finds while it sends what any other one's scan does.
@@ -76,11 +85,6 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 		case merge.Slipped:
 			r.Conflicts = append(r.Conflicts, merge.Conflict{Path: d.Path, Kind: merge.ConflictSlipped, Copy: note.Copy})
 			continue
-		}
-		dest := d.Dest
-		if d.Action == merge.Copy && note.Copy != "" {
-			dest = note.Copy
-			rest = copied(rest, d, dest)
 		}
 		r.addLine(d, dest)
 	}
@@ -93,6 +97,9 @@ func Summarise(p *Plan, results []merge.Result) *Report {
 	switch {
 	case p.Phase == PhaseBlocked:
 		r.Status, r.Lines, r.Writes, r.Deletes = StatusRefused, nil, 0, 0
+		for i := range r.Conflicts {
+			r.Conflicts[i].Copy = ""
+		}
 	case partial:
 		r.Status = StatusPartial
 	case len(r.Conflicts) > 0:
@@ -137,8 +144,8 @@ func orWriteFailed(c core.ProblemCode) core.ProblemCode {
 }
 
 // copied names the copy that was made in the place of the one that was planned, whose name somebody took
-// meanwhile: a person who removes what a conflict names must not remove that. It returns the conflicts
-// that are left for the decisions to come, since both are sorted by path.
+// meanwhile: a person who removes what a conflict names must not remove that. at is "" where none could be made.
+// It returns the conflicts that are left for the decisions to come, since both are sorted by path.
 func copied(rest []merge.Conflict, d *merge.Decision, at string) []merge.Conflict {
 	for len(rest) > 0 && core.ComparePaths(rest[0].Path, d.Path) < 0 {
 		rest = rest[1:]
