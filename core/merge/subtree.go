@@ -35,7 +35,8 @@ func (w *walker) conflict(path string, row *tableRow, b, s, t *core.Entry) {
 			copied = dest
 		}
 		w.report(path, row.kind, copied)
-		w.out.Conflicts[len(w.out.Conflicts)-1].NoFile = action == Copy && (!isFile(t) || isDir(s))
+		c := &w.out.Conflicts[len(w.out.Conflicts)-1]
+		c.Policy, c.NoFile = policy, action == Copy && (!isFile(t) || isDir(s))
 	}
 	if action != Write {
 		w.bit(path, b, s, t)

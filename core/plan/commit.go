@@ -83,6 +83,9 @@ func rewrite(old, like core.Tree, decisions merge.Decisions, results []merge.Res
 }
 
 func advanceOne(was *core.Entry, d *merge.Decision, r *merge.Result) *core.Entry {
+	if r.Status == merge.Failed && d.Action == merge.Write && d.Expect == nil {
+		return nil // what base has would count as deleted where it should have come
+	}
 	if !d.Advance || r.Status != merge.Done && r.Status != merge.Slipped {
 		return was
 	}
