@@ -88,7 +88,8 @@ const script = listing + housekeeping + cutParts + clock + lists + comparing + d
 // leave REASON STATUS ends the command and tells the host why, in [WhyFile]; stale is
 // that of a sandbox which is not as the plan expects.
 //
-// held tells whether the process lives that holds the lock of an apply step.
+// lives tells whether the process p lives. One that ended stays until its parent asks for it, in many
+// containers for ever. held tells whether that one does which holds the lock of an apply step.
 //
 // sweep looks with built-ins alone whether anything lies there that another run left, and
 // only then starts tools: old removes downloads whose process is gone, what is days old of
@@ -103,7 +104,13 @@ done
 own() { [ ! -L "$1" ] || rm -f "$1"; }
 leave() { wait; rm -rf "$D".* "$NOW" "$NOW.clock"; echo "$1" >"$R/why-$ID"; exit "$2"; }
 stale() { leave stale ` + exitStale + `; }
-held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; case $p in ''|*[!0-9]*) return 1 ;; esac; kill -0 "$p" 2>/dev/null; }
+lives() {
+  case $p in ''|*[!0-9]*) return 1 ;; esac
+  kill -0 "$p" 2>/dev/null || return 1
+  l=; read -r l 2>/dev/null </proc/"$p"/stat || :
+  case $l in *') Z '*) return 1 ;; esac
+}
+held() { p=; [ ! -f "$R/lock/pid" ] || read -r p <"$R/lock/pid" || :; lives; }
 sweep() {
   for s in "$R"/in-* "$R"/run-* "$R"/up-* "$R"/down-* "$R"/why-* "$R"/seen-*; do
     case $s in *"-$ID"|*"-$ID."*|"$NOW"|*'-*'|*.clock) continue ;; */seen-*) [ ! -f "$s.clock" ] || continue ;; esac
@@ -111,7 +118,7 @@ sweep() {
   done
 }
 old() {
-  for s in "$R"/down-*.pid; do p=; [ ! -f "$s" ] || read -r p <"$s" || :; kill -0 "$p" 2>/dev/null || rm -rf "${s%.pid}".*; done
+  for s in "$R"/down-*.pid; do p=; [ ! -f "$s" ] || read -r p <"$s" || :; lives || rm -rf "${s%.pid}".*; done
   find "$R" -mindepth 1 -maxdepth 1 \( -name 'in-*' -o -name 'run-*' -o -name 'up-*' -o -name 'down-*' -o -name 'why-*' \) -mtime +1 -exec rm -rf {} +
   find "$R" -mindepth 1 -maxdepth 1 -name 'seen-*' ! -name '*.clock' -mtime +1 -exec sh -c '[ -f "$1.clock" ] || rm -f "$1"' sh {} \;
   own "$R/synced"; own "$R/synced.new"
