@@ -292,7 +292,7 @@ func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {
 		remove(t, b.sandbox, rt)
 		remove(t, b.sandbox, "a")
 		require.NoError(t, os.RemoveAll(b.opts.StateDir))
-		return rt + "/planner/" + filepath.Base(found[0]) + ".new"
+		return rt + "/planner/" + filepath.Base(found[0])
 	}
 	pull, push := hostgo.Pull, hostgo.Push
 	type order = []func(context.Context, hostgo.Options) (*hostgo.Report, error)
@@ -329,6 +329,31 @@ func TestS1_ALinkInTheRuntimeFolderLeadsNoCommandOut(t *testing.T) {
 			}
 			require.Empty(t, cmp.Diff(before, listing(t, victim)))
 		})
+	}
+}
+
+// TestS1_ALinkInThePlaceOfTheScriptLeadsNoCommandOut is about the same: an mv onto a link to a
+// directory moves into that.
+func TestS1_ALinkInThePlaceOfTheScriptLeadsNoCommandOut(t *testing.T) {
+	b := newPair(t)
+	b.pull()
+	folder := filepath.Join(b.sandbox, core.RuntimeDir, "planner")
+	found, err := filepath.Glob(filepath.Join(folder, "script-*"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	victim := filepath.Join(filepath.Dir(b.local), "victim")
+	write(t, victim, "file", "mine")
+	for _, plant := range []func() error{
+		func() error { return os.Symlink(victim, found[0]) },
+		func() error { return os.MkdirAll(filepath.Join(found[0], "in"), 0o755) },
+	} {
+		require.NoError(t, os.RemoveAll(folder))
+		require.NoError(t, os.RemoveAll(b.opts.StateDir))
+		require.NoError(t, os.MkdirAll(folder, 0o755))
+		require.NoError(t, plant())
+		b.pull()
+		require.Equal(t, map[string]string{"file": "-rw-r--r-- mine"}, listing(t, victim))
+		require.FileExists(t, found[0])
 	}
 }
 

@@ -270,3 +270,16 @@ func TestR2_LinksThatLeadNowhereAreReplaced(t *testing.T) {
 		require.Empty(t, cmp.Diff(listing(t, b.local), listing(t, b.sandbox)), make)
 	}
 }
+
+// A host that was killed leaves its command running there, and the next sync runs beside it. Each
+// removes the scripts of other builds, and must leave what the other one is writing.
+func TestR2_TwoCommandsLeaveTheirScriptsAtOnce(t *testing.T) {
+	b, bin := newWrapped(t)
+	require.NoError(t, os.RemoveAll(b.opts.StateDir))
+	wrap(t, bin, "cat", `"$TOOL" "$@"; for s in `+plan.Quote(runtimeDir(b))+`/script-*; do case ${s##*/} in *.*) `+filepath.Join(bin, "rm")+` -f "$s" ;; esac; done
+`)
+	b.pull()
+	found, err := filepath.Glob(filepath.Join(runtimeDir(b), "script-*"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+}

@@ -133,14 +133,14 @@ func begun(rules *core.Rules) string {
 	return ""
 }
 
-// byText brings the script along and leaves it there. Where that has no room, what uploads that were cut
-// off left makes some.
+// byText brings the script along and leaves it there, also while another command does, which removes what it takes
+// for old scripts. Where that has no room, what uploads that were cut off left makes some.
 func byText(vars, text, name string) string {
 	return shc(vars + ` S=` + Quote(name) + `
 ` + noLinks + `umask 077; mkdir -p "$R" || exit 1
-[ ! -L "$R/$S.new" ] || rm -f "$R/$S.new"
+[ ! -L "$R/$S" ] && [ ! -d "$R/$S" ] || rm -rf "$R/$S"
 for s in "$R"/script-*; do [ "$s" = "$R/$S" ] || rm -f "$s"; done
-cat >"$R/$S.new" <<'` + endOfScript + `' && mv -f "$R/$S.new" "$R/$S" || { [ -d "$R/lock" ] || rm -rf "$R/$S.new" "$R"/in-* "$R"/up-*; exit 1; }
+cat >"$R/run-$ID.new" <<'` + endOfScript + `' && mv -f "$R/run-$ID.new" "$R/$S" || { [ -d "$R/lock" ] || rm -rf "$R"/run-*.new "$R"/in-* "$R"/up-*; exit 1; }
 ` + text + endOfScript + `
 . "$R/$S"
 `)
