@@ -158,7 +158,7 @@ func (b *bodies) Open(d core.Digest) (io.ReadCloser, error) {
 	}
 	path, ok := b.paths[d]
 	if !ok {
-		return nil, &core.Error{Code: core.CodeCorrupt, Message: "a content that the plan needs was not fetched"}
+		return nil, &core.Error{Code: core.CodeCorrupt, Message: "it changed in the sandbox while the pull fetched it, so it did not come; pull again"}
 	}
 	return openBelow(b.root, path)
 }

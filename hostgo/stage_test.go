@@ -76,3 +76,12 @@ func TestD5_AStageTakesABodyOnce(t *testing.T) {
 		require.Len(t, left, 1, "nothing but the body is left")
 	}
 }
+
+// TestR1_AContentThatDidNotComeSaysWhatToDo is about a file that another host changes between the listing of a
+// pull and its fetch.
+func TestR1_AContentThatDidNotComeSaysWhatToDo(t *testing.T) {
+	s, err := newStage(t.TempDir())
+	require.NoError(t, err)
+	_, err = (&bodies{stage: s, local: &core.Snapshot{}}).Open(core.Sum("gone"))
+	require.ErrorContains(t, err, "pull again")
+}

@@ -49,7 +49,7 @@ export function bodiesOf(s: Session, stage: Stage): (digest: string) => number {
     if (stage.has(digest)) return stage.open(digest);
     paths ??= new Map((s.local?.entries ?? []).flatMap((e) => (e.digest ? [[hex(e.digest), e.path]] : [])));
     const path = paths.get(digest);
-    if (path === undefined) throw hostError("corrupt", "a content that the plan needs was not fetched");
+    if (path === undefined) throw hostError("corrupt", "it changed in the sandbox while the pull fetched it, so it did not come; pull again");
     return openLocal(s, path);
   };
 }
