@@ -1,7 +1,7 @@
 import type { PlannerError } from "../errors.js";
 import type { ClientCall } from "./bridge.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
-import type { SyncReport } from "./session.js";
+import type { SyncReport } from "./syncReport.js";
 import type { Capture, Merge, SnapshotEntry } from "./tasks.js";
 
 // What the thread that owns the client and the thread that does the work tell each other.

@@ -9,7 +9,8 @@ import { hex } from "./digest.js";
 import { hostError } from "./errors.js";
 import { PartWriter } from "./parts.js";
 import { sortProblems } from "./scan.js";
-import type { Session, Synced, SyncReport } from "./session.js";
+import type { Session, Synced } from "./session.js";
+import type { SyncReport } from "./syncReport.js";
 import { readLocal } from "./bodies.js";
 import { meanwhile, runAndScan, survey, why } from "./survey.js";
 

@@ -1,7 +1,7 @@
 import { PlannerError } from "../errors.js";
 import { hostError } from "./errors.js";
 import type { Conflict, Guard, Problem } from "../types.js";
-import type { SyncReport } from "./session.js";
+import type { SyncReport } from "./syncReport.js";
 
 /** What one push or pull did. Every list is sorted by path. */
 export interface RuntimeReport {

@@ -18,20 +18,9 @@ import { scan, type Scanned, type ScannedEntry } from "./scan.js";
 import { Stage } from "./stage.js";
 import { State } from "./state.js";
 import type { Stop } from "./stop.js";
+import type { SyncReport } from "./syncReport.js";
 import { runtimeDir } from "./applyRun.js";
 import { assertApart, realFolder } from "./workspace.js";
-
-/** What one push or pull did. */
-export interface SyncReport extends PlanReport {
-  uploadedFiles: number;
-  uploadedBytes: number;
-  downloadedFiles: number;
-  downloadedBytes: number;
-  clientCalls: number;
-  /** Where displaced versions of this run lie, relative to the workspace; "" if none. */
-  displaced: string;
-  stages: StageTime[];
-}
 
 /** What a sync did. With an error it did only a part of it, or nothing; of a status, report is the pull. */
 export interface Synced {

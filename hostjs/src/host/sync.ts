@@ -8,7 +8,7 @@ import { copyOf } from "./copy.js";
 import { codeOf, hostError } from "./errors.js";
 import type { FromWorker, Outcome, Start, Task, ToWorker, WireError } from "./messages.js";
 import type { ProgressEvent, SyncOptions } from "./options.js";
-import type { SyncReport } from "./session.js";
+import type { SyncReport } from "./syncReport.js";
 import type { SnapshotEntry } from "./tasks.js";
 import { Stop } from "./stop.js";
 import { Streams, type RunStream } from "./streams.js";

@@ -14,9 +14,10 @@ import { hostError } from "./errors.js";
 import { fileSystemFacts } from "./facts.js";
 import { recover } from "./recover.js";
 import { scan, type RepoFile, type Scanned, type ScanRules } from "./scan.js";
-import type { Synced, SyncReport } from "./session.js";
+import type { Synced } from "./session.js";
 import { State } from "./state.js";
 import type { Stop } from "./stop.js";
+import type { SyncReport } from "./syncReport.js";
 import { Dir, openBelow } from "./tree.js";
 
 /**

@@ -7,7 +7,7 @@ import { test } from "node:test";
 
 import { PlannerError } from "../../src/errors.js";
 import { reportOf } from "../../src/host/report.js";
-import type { SyncReport } from "../../src/host/session.js";
+import type { SyncReport } from "../../src/host/syncReport.js";
 import { StreamingDirectoryClient } from "../host/directory.js";
 import { listing, read, remove } from "../host/pair.js";
 import { put } from "../host/world.js";

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 
 import type { PlanOptions } from "../../src/types.js";
 import type { SyncOptions } from "../../src/host/options.js";
-import type { SyncReport } from "../../src/host/session.js";
+import type { SyncReport } from "../../src/host/syncReport.js";
 import { sync, type Ended, type SandboxClient, type SyncControl } from "../../src/host/sync.js";
 import type { RunStream } from "../../src/host/streams.js";
 import { DirectoryClient, StreamingDirectoryClient } from "./directory.js";

@@ -78,6 +78,15 @@ test("TypeScript under nodenext, and the shapes that a server declares today", l
   run(dir, process.execPath, ["out/shapes.js"]);
 });
 
+test("TypeScript that checks declarations, without those of Node and of a browser", limit, (t) => {
+  const options = { module: "esnext", moduleResolution: "bundler", target: "es2022", lib: ["es2022"], strict: true, noEmit: true, types: [] };
+  const dir = project(t, packed, {
+    "tsconfig.json": JSON.stringify({ compilerOptions: options }),
+    "planner.ts": 'import { createPlanner, type PlanRequest } from "syncplan";\nexport const phaseOf = (request: PlanRequest) => createPlanner().planPush(request).phase;\n',
+  });
+  run(dir, process.execPath, [require.resolve("typescript/bin/tsc"), "-p", "."]);
+});
+
 test("a bundle, with the worker and the module beside it", limit, async (t) => {
   const dir = project(t, packed, { "package.json": esm, "program.js": programs.bundledProgram, "directoryClient.js": client });
   const bundle = tempDir(t);
