@@ -78,6 +78,24 @@ test("TypeScript under nodenext, and the shapes that a server declares today", l
   run(dir, process.execPath, ["out/shapes.js"]);
 });
 
+test("the code on the package's page, as a user types it in", limit, (t) => {
+  const page = fs.readFileSync(path.join(packageRoot, "README.md"), "utf8");
+  const [imports = "", use = "", planner = "", ...others] = (page.match(/(^ {4}.*\n+)+/gm) ?? []).map((block) => block.replaceAll(/^ {4}/gm, ""));
+  assert.deepEqual(others, []);
+  const options = { module: "nodenext", target: "es2022", strict: true, outDir: "out", typeRoots: [path.join(packageRoot, "node_modules/@types")], types: ["node"] };
+  const dir = project(t, packed, {
+    "package.json": esm,
+    "tsconfig.json": JSON.stringify({ compilerOptions: options }),
+    "server.ts": programs.pageProgram(imports, use),
+    "planner.ts": planner + "console.log(plan.phase);\n",
+    "directoryClient.ts": fs.readFileSync(path.join(packageRoot, "examples/directoryClient.ts"), "utf8"),
+  });
+  run(dir, process.execPath, [require.resolve("typescript/bin/tsc"), "-p", "."]);
+  const top = tempDir(t);
+  assert.match(run(dir, process.execPath, ["out/server.js", top], { XDG_STATE_HOME: path.join(top, "state") }), programs.pageWritten);
+  assert.equal(run(dir, process.execPath, ["out/planner.js"]), "apply\n");
+});
+
 test("TypeScript that checks declarations, without those of Node and of a browser", limit, (t) => {
   const options = { module: "esnext", moduleResolution: "bundler", target: "es2022", lib: ["es2022"], strict: true, noEmit: true, types: [] };
   const dir = project(t, packed, {

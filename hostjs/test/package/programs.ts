@@ -56,6 +56,21 @@ async function main(top) {${javaScript(body)}}
 main(process.argv[2]);
 `;
 
+/** The code of the package's page, with what a server has around it: both sides edit a file. Its parameter is a folder that it may use. */
+export const pageProgram = (imports: string, use: string) => `${imports}
+import fs from "node:fs";
+import { DirectoryClient } from "./directoryClient.js";
+const [local, remoteCwd] = [process.argv[2] + "/local", process.argv[2] + "/sandbox"];
+for (const dir of [local, remoteCwd]) fs.mkdirSync(dir);
+fs.writeFileSync(local + "/a", "1");
+const spec = { transport: "sandbox" as const, provider: "dir", sandboxId: "one", remoteCwd, timeoutMs: 60_000, apiKey: null };
+const client = new DirectoryClient();
+${use.replace('"/srv/project"', "local").replace(/^\/\/ ….*$/m, 'fs.writeFileSync(local + "/a", "here"); fs.writeFileSync(remoteCwd + "/a", "there");')}
+`;
+
+/** What it writes on stdout. */
+export const pageWritten = /^content at a; the sandbox's version is at a\.conflict-[0-9a-f]{8}\n$/;
+
 /** For a bundler that takes the bytes of the module into the bundle. */
 export const bundledProgram = `${imports}
 import { DirectoryClient } from "./directoryClient.js";
