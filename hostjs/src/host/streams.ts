@@ -39,18 +39,21 @@ export class Streams {
   async run(runStream: RunStream, { name, stream, command, timeoutMs, data }: StreamCall): Promise<void> {
     const channel = new Channel();
     this.open.set(stream, channel);
-    let forgotten = name === "send"; // an output that failed stays: whoever reads it next must not take that for its end
     try {
-      if (name === "send") await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
-      else await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => write(channel, piece) });
-      // A command that unpacks an archive reads all of it: a client that says it ended well before that knows nothing
-      // of its end.
-      if (name === "send") channel.assertRead();
-      else channel.end();
-      forgotten = true;
+      if (name === "send") {
+        await runStream(command, { timeoutMs, stdin: (into) => heard(read(channel, into)) });
+        // A command that unpacks an archive reads all of it: a client that says it ended well before that knows
+        // nothing of its end.
+        channel.assertRead();
+      } else {
+        await runStream(command, { timeoutMs, ...(data !== undefined && { stdin: reader(data) }), stdout: (piece) => write(channel, piece) });
+        return channel.end(); // what it wrote last may be read after it
+      }
+    } catch (error) {
+      channel.fail(new Error("the command ended")); // an output that failed must not look like one that ended
+      throw error;
     } finally {
-      channel.fail(new Error("the command ended"));
-      if (forgotten) this.open.delete(stream);
+      if (name === "send") this.open.delete(stream);
     }
   }
 

@@ -219,6 +219,14 @@ test("a stream whose command failed is none that ended, however late it is read"
   assert.equal(await streams.take(2), undefined);
 });
 
+test("what a command wrote last is read, also where its client did not wait until it was", async () => {
+  const streams = new Streams();
+  const runStream: RunStream = async (_, { stdout }) => void stdout!(Uint8Array.of(1, 2, 3));
+  await streams.run(runStream, { name: "receive", stream: 1, command: "", timeoutMs: 1 });
+  assert.deepEqual(new Uint8Array((await streams.take(1))!), Uint8Array.of(1, 2, 3));
+  assert.equal(await streams.take(1), undefined);
+});
+
 test("a client that does not wait for its turn is told so, and neither hangs nor ends the server", async (t) => {
   const p = streaming(t, async (_, { stdin }) => void (await Promise.all([stdin!(new Uint8Array(9)), stdin!(new Uint8Array(9))])));
   p.here("a", "1");
