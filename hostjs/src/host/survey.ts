@@ -87,13 +87,16 @@ async function look(s: Session, plan: Plan, read: (next: NextPiece) => Promise<v
   }
 }
 
-/** Runs a command whose stdout is the download, and reads the workspace until that comes. */
+/**
+ * Runs a command whose stdout is the download, and reads the workspace until that comes. Whatever fails breaks the
+ * stream off: a command that nobody reads from would never end.
+ */
 async function receiveFrom(s: Session, command: string, data: string | undefined, read: (next: NextPiece) => Promise<void>): Promise<void> {
   const running = s.sandbox.receive(command, data, s.options.timeoutMs);
-  await meanwhile(running.ended, () => s.scan());
-  s.enter("surveying");
   let begun = false;
   try {
+    s.scan();
+    s.enter("surveying");
     await read(async () => {
       const piece = await running.take();
       if (!begun) s.enter("receiving");

@@ -227,6 +227,27 @@ test("what a command wrote last is read, also where its client did not wait unti
   assert.equal(await streams.take(1), undefined);
 });
 
+test("D14: a scan that can't be kept ends a pull, whose command is not left waiting for a reader", async (t) => {
+  const p = streaming(t);
+  p.here("a", "1");
+  await p.push();
+  p.there("a", "2");
+  const [state] = fs.readdirSync(p.options.stateDir);
+  const cache = path.join(p.options.stateDir, state!, "scan");
+  fs.rmSync(cache);
+  fs.mkdirSync(path.join(cache, "in the way"), { recursive: true });
+  let running: Promise<void> | undefined;
+  p.stream((command, streams) => (running = plain.runStream(command, streams)));
+  const signal = AbortSignal.timeout(120_000);
+  const { error } = await p.run("pull", { signal });
+  assert.equal(error?.code, "io_failed");
+  assert.ok(!signal.aborted, "the pull waited for nobody to stop it");
+  await assert.rejects(running!);
+  fs.rmSync(cache, { recursive: true });
+  await p.pull();
+  assert.equal(read(p.local, "a"), "2");
+});
+
 test("a client that does not wait for its turn is told so, and neither hangs nor ends the server", async (t) => {
   const p = streaming(t, async (_, { stdin }) => void (await Promise.all([stdin!(new Uint8Array(9)), stdin!(new Uint8Array(9))])));
   p.here("a", "1");
