@@ -102,6 +102,9 @@ interface Found {
   record: number;
 }
 
+/** What is told of a scan that the caller ended. */
+const stopped = "stopped while scanning";
+
 const noError = { throwIfNoEntry: false } as const;
 
 class Scanner {
@@ -134,7 +137,7 @@ class Scanner {
   /** Scans an open directory, which it closes. */
   dir(dir: Dir, path: string): void {
     try {
-      this.options.stop.throwIfStopped("stopped while scanning");
+      this.options.stop.throwIfStopped(stopped);
       const cached = this.options.cache?.folder(path, this.clock);
       const found = this.find(dir, path, cached);
       const verdicts = this.options.rules.scanDir(path, found.map(asWord));
@@ -271,6 +274,7 @@ class Scanner {
   }
 
   private unreadable(path: string, error: unknown): void {
+    this.options.stop.throwIfStopped(stopped); // which is no failure of the file
     this.endIfSpent(path, error);
     this.problem(path, "unreadable", reason(error));
   }
@@ -352,7 +356,7 @@ class Scanner {
         else (hash ??= createHash("sha256")).update(bytes);
         if (parts && bytes.length > 0) parts.push(Buffer.from(bytes));
         size += bytes.length;
-        this.options.stop.throwIfStopped("stopped while scanning");
+        this.options.stop.throwIfStopped(stopped);
       }
       const after = fstat(fd);
       if (size !== before.size || !same(before, after)) return "changed";

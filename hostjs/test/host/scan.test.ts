@@ -321,3 +321,11 @@ test("what something is mounted at is occupied", (t) => {
   assert.deepEqual(occupied(table), ["d/m 1\\#", "e/f"]);
   assert.deepEqual(occupied(`${table}-none`), []);
 });
+
+test("R6: a stop while a file is read ends the scan, and is no failure of the file", (t) => {
+  const root = tempDir(t);
+  put(root, "a", "1");
+  const stop = new Stop();
+  const scanDir: ScanRules["scanDir"] = (_, names) => (stop.stop(), new Uint8Array(names.length));
+  assert.throws(() => scan(root, { rules: { ...rules, scanDir }, stop }), { code: "cancelled" });
+});
