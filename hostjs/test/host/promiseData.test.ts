@@ -306,7 +306,9 @@ test("a classic push that dies half way makes nothing look deleted", async (t) =
     for (let i = 20; i < 30; i++) remove(p.sandbox, `f${i}`); // what its tar had not unpacked yet
     throw new Error("killed");
   };
+  const calls = p.calls();
   assert.equal((await p.run("push")).error?.code, "client_failed");
+  assert.deepEqual(calls, ["makeDir", "writeFile", "run"], "as in the module before, which asks for no reason");
   p.client = plain;
   await p.pull();
   assert.equal(Object.keys(listing(p.local)).length, 30);

@@ -171,13 +171,15 @@ test("S7: a hard link to what the archive does not hold is refused", () => {
   assert.deepEqual({ kind, fault, digest }, { kind: "none", fault: "a hard link to something outside the workspace", digest: undefined });
 });
 
-test("S7: many repository files are not held in memory", () => {
-  const collector = new Collector({ core: { keepsData: () => true } } as unknown as Session, undefined);
-  for (let n = 0; n < 3; n++) {
-    collector.member({ name: Buffer.from(`.git/refs/heads/${n}`), kind: "file", mode: 0o644, size: 60 << 20, target: Buffer.alloc(0), fault: "" });
-  }
-  assert.deepEqual(collector.members.map((m) => m.fault), [undefined, undefined, "too large to be looked at"]);
-});
+for (const [what, sizes, last] of [["many repository files are", [60, 60, 60], 2], ["a large repository file is", [65], 0]] as const) {
+  test(`S7: ${what} not held in memory`, () => {
+    const collector = new Collector({ core: { keepsData: () => true } } as unknown as Session, undefined);
+    for (const [n, size] of sizes.entries()) {
+      collector.member({ name: Buffer.from(`.git/refs/heads/${n}`), kind: "file", mode: 0o644, size: size << 20, target: Buffer.alloc(0), fault: "" });
+    }
+    assert.deepEqual(collector.members.map((m) => m.fault), sizes.map((_, n) => (n === last ? "too large to be looked at" : undefined)));
+  });
+}
 
 test("S7: a listing that has no end is not held in memory", async () => {
   let pieces = 0;
