@@ -187,6 +187,32 @@ test("R1: a sandbox that contradicts what it told is asked for all", async (t) =
   assert.deepEqual([r.status, r.lines, read(p.local, "a")], ["ok", undefined, "1"]);
 });
 
+for (const streams of [false, true]) {
+  for (const [what, prefix] of [["script", "script-"], ["listing", "seen-"]] as const) {
+    test(`R1: a sandbox in which somebody removed the ${what} of the last run is asked for all, once, ${streams ? "with" : "without"} streams`, async (t) => {
+      const p = new Pair(t);
+      if (streams) p.stream();
+      p.here("a", "1");
+      await p.push();
+      const folder = path.join(p.sandbox, runtimeDir, "planner");
+      const left = (start: string) => fs.readdirSync(folder).filter((name) => name.startsWith(start));
+      const forget = () => left(prefix).forEach((name) => fs.rmSync(path.join(folder, name)));
+      forget();
+      p.there("a", "2");
+      const calls = p.calls();
+      const signal = AbortSignal.timeout(120_000);
+      assert.equal((await p.run("pull", { signal })).error, undefined);
+      assert.equal(read(p.local, "a"), "2");
+      assert.ok(calls.filter((name) => /^run/.test(name)).length <= 2, calls.join(" "));
+      forget();
+      p.here("b", "3");
+      assert.equal((await p.run("push", { signal })).error, undefined);
+      assert.equal(read(p.sandbox, "b"), "3");
+      assert.deepEqual(left("why-"), [], "what told the reason is gone");
+    });
+  }
+}
+
 test("R1: what a client can't remove in the sandbox is not worth failing for", async (t) => {
   const p = new Pair(t);
   p.client = Object.assign(new DirectoryClient(), { remove: () => Promise.reject(new Error("not allowed")) });
