@@ -101,12 +101,12 @@ test("a preview changes nothing", async (t) => {
   for (let n = 0; n < 2; n++) {
     const { push, report, error } = await p.run("status");
     assert.equal(error, undefined);
-    assert.equal(push?.lines?.length, 1);
-    assert.equal(report?.lines?.length, 1);
+    assert.deepEqual([push, report].map((r) => r?.lines?.map(({ path }) => path)), [["a"], ["b"]]);
     assert.ok(!exists(p.sandbox, runtimeDir + "/planner/marker"));
   }
   assert.deepEqual(listing(p.local), { a: "644 1" });
   assert.deepEqual(listing(p.sandbox), { b: "644 2" });
+  assert.deepEqual(Object.keys(listing(p.options.stateDir)).filter((name) => /preview|bodies/.test(name)), []);
 });
 
 /** The length of what a compressed download begins with: a time and such, of which nothing depends on. */

@@ -2,11 +2,13 @@
 // hosts send; R5 is tested with the lock.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { scan } from "../../src/host/scan.js";
 import { Stop } from "../../src/host/stop.js";
@@ -221,6 +223,37 @@ test("R1: what a client can't remove in the sandbox is not worth failing for", a
   p.there("a", "2");
   await p.pull();
   assert.equal(read(p.local, "a"), "2");
+});
+
+test("R3: a client gets one call at a time, and none goes on after a sync", async (t) => {
+  const p = new Pair(t);
+  const going: string[] = [];
+  const wrong: string[] = [];
+  const { client } = p;
+  p.client = new Proxy(client, {
+    get: (target, name: keyof typeof client) => async (...args: unknown[]) => {
+      if (going.length > 0) wrong.push(`${name} beside ${going.join()}`);
+      going.push(name);
+      await pause(20);
+      try {
+        return await (target[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+      } finally {
+        going.pop();
+      }
+    },
+  });
+  p.options.part = 4096;
+  p.here("a", randomBytes(20_000));
+  await p.push();
+  const folder = path.join(p.sandbox, runtimeDir, "planner");
+  for (const op of ["pull", "push", "push", "pull"] as const) {
+    fs.readdirSync(folder).filter((name) => name.startsWith("script-")).forEach((name) => fs.rmSync(path.join(folder, name)));
+    p.here("b", op);
+    p.there("c", randomBytes(20_000));
+    await p[op]();
+    assert.deepEqual(going, [], op);
+  }
+  assert.deepEqual(wrong, []);
 });
 
 test("R3 and R4: bodies travel in parts", async (t) => {
