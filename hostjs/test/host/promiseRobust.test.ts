@@ -225,6 +225,18 @@ test("R1: what a client can't remove in the sandbox is not worth failing for", a
   assert.equal(read(p.local, "a"), "2");
 });
 
+test("R3: more rules than one argument can hold go as a file into a sandbox that has nothing yet", async (t) => {
+  const p = new Pair(t);
+  p.plan.exclude = Array.from({ length: 6000 }, (_, i) => `a/long/path/that/stays/where/it/is/${i}`);
+  p.there("b", "2");
+  p.there("a/long/path/that/stays/where/it/is/5999", "theirs");
+  const calls = p.calls();
+  await p.pull();
+  assert.deepEqual(calls, ["makeDir", "writeFile", "run", "readFile", "remove"]);
+  assert.equal(read(p.local, "b"), "2");
+  assert.ok(!fs.existsSync(path.join(p.local, "a/long/path/that/stays/where/it/is/5999")));
+});
+
 test("R3: a client gets one call at a time, and none goes on after a sync", async (t) => {
   const p = new Pair(t);
   const going: string[] = [];
