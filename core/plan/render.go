@@ -95,7 +95,8 @@ func summary(r *Report, where string, would bool) string {
 	if would {
 		verb = " to write, "
 	}
-	if r.Writes+r.Deletes == 0 && len(r.Conflicts) == 0 {
+	partial := r.Status == StatusPartial
+	if r.Writes+r.Deletes == 0 && len(r.Conflicts) == 0 && !partial {
 		return string(r.Op) + ": nothing to do " + where + "\n"
 	}
 	s := string(r.Op) + ": " + itoa(r.Writes) + verb + itoa(r.Deletes)
@@ -107,6 +108,9 @@ func summary(r *Report, where string, would bool) string {
 	s += " " + where
 	if n := len(r.Conflicts); n > 0 {
 		s += ", " + count(n, "conflict", "conflicts")
+	}
+	if partial && !would {
+		s += "\n  Not all could be done. Once what is told above is mended, run it again."
 	}
 	return s + "\n"
 }
