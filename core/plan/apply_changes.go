@@ -48,7 +48,6 @@ func displacedID(r *Request, path string) core.Digest { return core.Sum(path, "\
 // relink replaces a link by another. The mv of busybox looks where the old one leads, and
 // gives up where that is through a file or round in a circle.
 const relink = `relink() {
-  free "$2" || return 0
   if near "${2#./}"; then mv -f -- "$1" "$n/"; set -- "$n/${1##*/}" "$2"; fi
   mv -f -- "$1" "$W/${2%/*}/" 2>/dev/null || { rm -f -- "$W/$2" && mv -f -- "$1" "$W/${2%/*}/"; } || stuck "$2"
 }
@@ -58,9 +57,10 @@ const relink = `relink() {
 func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 	b := &s.changes
 	b.WriteString("cd \"$I\"\n")
-	var torn, parents []string
+	var torn []string
 	var links strings.Builder
-	groups, moved := map[string][]string{}, sent.moved()
+	var order []putGroup
+	groups, moved := map[putGroup][]string{}, sent.moved()
 	uploads := p.UploadReader()
 	for i := range uploads.Len() {
 		u := uploads.At(i)
@@ -75,22 +75,24 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 		if strings.Count(name, "/") > 2 {
 			continue // below a directory that moves whole
 		}
-		if replaces(u.Decision, core.KindLink) {
+		g := putGroup{"put", core.Parent(u.Decision.Path)}
+		switch {
+		case u.Decision.Displace:
+			g.tool = "fill"
+		case replaces(u.Decision, core.KindLink):
 			links.WriteString("relink " + Quote(name) + " " + Quote(at(u.Decision.Path)) + "\n")
 			continue
-		}
-		if replaces(u.Decision, core.KindFile) && !u.Decision.Displace {
+		case replaces(u.Decision, core.KindFile):
 			s.replace(u.Decision.Path, u.Decision.Expect.Digest)
 		}
-		parent := core.Parent(u.Decision.Path)
-		if _, ok := groups[parent]; !ok {
-			parents = append(parents, parent)
+		if groups[g] == nil {
+			order = append(order, g)
 		}
-		groups[parent] = append(groups[parent], name)
+		groups[g] = append(groups[g], name)
 	}
 	commands(b, "rm -f --", torn, "")
-	for _, parent := range parents {
-		s.put(parent, groups[parent])
+	for _, g := range order {
+		s.put(g, groups[g])
 	}
 	if links.Len() > 0 {
 		b.WriteString(relink + links.String())

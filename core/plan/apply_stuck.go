@@ -12,12 +12,11 @@ import (
 // All others are, and the script ends with [ExitStuck] and the paths in [WhyFile], so that base
 // does not claim what is not there (promise R1). It leaves no listing then.
 //
-// stuck PATHS notes them; STUCK has them between newlines. free PATH fails for one that is noted: what
-// could not be set aside must not be replaced. gone FILES removes, mode +x|a-x FILES sets permissions, and
-// left DIR MEMBERS notes what could not be moved into a directory of the workspace.
+// stuck PATHS notes them in $D.stuck, which may get long, so that nothing looks in it; STUCK is 1 then.
+// gone FILES removes, mode +x|a-x FILES sets permissions, and left DIR MEMBERS notes what could not be
+// moved into a directory of the workspace.
 const sticking = `STUCK=
-stuck() { for p do printf '%s\0' "$p" >>"$D.stuck" || exit 1; STUCK=${STUCK:-$NL}$p$NL; done; }
-free() { case $STUCK in *"$NL$1$NL"*) stuck "$1"; return 1 ;; esac; }
+stuck() { STUCK=1; printf '%s\0' "$@" >>"$D.stuck" || exit 1; }
 gone() { rm -f -- "$@" || for p do [ ! -e "$p" ] && [ ! -L "$p" ] || stuck "$p"; done; }
 mode() { x=$1; shift; chmod $x -- "$@" || for p do case $x in +x) [ -x "$p" ] ;; *) [ ! -x "$p" ] ;; esac || stuck "$p"; done; }
 left() { d=$1; shift; for o do [ ! -e "$o" ] && [ ! -L "$o" ] || stuck "./$d${o##*/}"; done; }

@@ -18,13 +18,13 @@ import (
 // names that have no line there, odd does.
 //
 // put DIR FILES links what stands in the places of files to be moved into a directory, which
-// ends in a slash or is empty, and moves them. unchanged DIGEST FILE removes a second name
+// ends in a slash or is empty, and moves them. fill DIR FILES does that for places from which something
+// was set aside: what could not be, and stands there still, must not be replaced. unchanged DIGEST FILE removes a second name
 // of what the plan expects. replaced removes those of $I/was, then has odd remove the others,
 // and sets aside what is left.
 const putting = `KEPT=0
 put() {
   d=$1 hit=; shift
-  [ -z "$STUCK" ] || for n do shift; ! free "./$d${n##*/}" || set -- "$@" "$n"; done
   for n do o=$W/$d${n##*/}; [ ! -f "$o" ] || [ -L "$o" ] || hit=1 KEPT=$((KEPT+1)); done
   [ -z "$hit" ] || (
     for n do shift; o=./$d${n##*/}; [ ! -f "$W/$o" ] || [ -L "$W/$o" ] || set -- "$@" "$o"; done
@@ -38,6 +38,11 @@ put() {
     done
   fi
   [ $# = 0 ] || mv -f -- "$@" "$W/$d" || left "$d" "$@"
+}
+fill() {
+  d=$1; shift
+  for n do shift; o=$d${n##*/}; if [ -e "$W/$o" ] || [ -L "$W/$o" ]; then stuck "./$o"; else set -- "$@" "$n"; fi; done
+  [ $# = 0 ] || put "$d" "$@"
 }
 unchanged() { [ ! -f "$2" ] || [ "$(sha256sum <"$2")" != "$1  -" ] || rm -f -- "$2"; }
 replaced() {
@@ -67,12 +72,15 @@ func (s *applyScript) replace(path string, d core.Digest) {
 // for each that it adds to them.
 const maxPut = 500
 
+// putGroup is what one put or fill moves: all into one directory.
+type putGroup struct{ tool, parent string }
+
 // put moves members into a directory of the workspace.
-func (s *applyScript) put(parent string, names []string) {
-	if parent != "" {
-		parent += "/"
+func (s *applyScript) put(g putGroup, names []string) {
+	if g.parent != "" {
+		g.parent += "/"
 	}
 	for some := range slices.Chunk(names, maxPut) {
-		commands(&s.changes, "put "+Quote(parent), some, "")
+		commands(&s.changes, g.tool+" "+Quote(g.parent), some, "")
 	}
 }
