@@ -57,10 +57,9 @@ const relink = `relink() {
 func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 	b := &s.changes
 	b.WriteString("cd \"$I\"\n")
-	var torn []string
+	var torn, order []string
 	var links strings.Builder
-	var order []putGroup
-	groups, moved := map[putGroup][]string{}, sent.moved()
+	groups, moved := map[string][]string{}, sent.moved()
 	uploads := p.UploadReader()
 	for i := range uploads.Len() {
 		u := uploads.At(i)
@@ -75,24 +74,25 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 		if strings.Count(name, "/") > 2 {
 			continue // below a directory that moves whole
 		}
-		g := putGroup{"put", core.Parent(u.Decision.Path)}
+		tool := "put"
 		switch {
 		case u.Decision.Displace:
-			g.tool = "fill"
+			tool = "fill"
 		case replaces(u.Decision, core.KindLink):
 			links.WriteString("relink " + Quote(name) + " " + Quote(at(u.Decision.Path)) + "\n")
 			continue
 		case replaces(u.Decision, core.KindFile):
 			s.replace(u.Decision.Path, u.Decision.Expect.Digest)
 		}
-		if groups[g] == nil {
-			order = append(order, g)
+		into := putInto(tool, core.Parent(u.Decision.Path))
+		if groups[into] == nil {
+			order = append(order, into)
 		}
-		groups[g] = append(groups[g], name)
+		groups[into] = append(groups[into], name)
 	}
 	commands(b, "rm -f --", torn, "")
-	for _, g := range order {
-		s.put(g, groups[g])
+	for _, into := range order {
+		s.put(into, groups[into])
 	}
 	if links.Len() > 0 {
 		b.WriteString(relink + links.String())

@@ -72,15 +72,17 @@ func (s *applyScript) replace(path string, d core.Digest) {
 // for each that it adds to them.
 const maxPut = 500
 
-// putGroup is what one put or fill moves: all into one directory.
-type putGroup struct{ tool, parent string }
-
-// put moves members into a directory of the workspace.
-func (s *applyScript) put(g putGroup, names []string) {
-	if g.parent != "" {
-		g.parent += "/"
+// putInto begins the command, put or fill, that moves members into a directory of the workspace.
+func putInto(tool, parent string) string {
+	if parent != "" {
+		parent += "/"
 	}
+	return tool + " " + Quote(parent)
+}
+
+// put moves members by a command of [putInto].
+func (s *applyScript) put(into string, names []string) {
 	for some := range slices.Chunk(names, maxPut) {
-		commands(&s.changes, g.tool+" "+Quote(g.parent), some, "")
+		commands(&s.changes, into, some, "")
 	}
 }
