@@ -19,8 +19,8 @@ import (
 //
 // put DIR FILES links what stands in the places of files to be moved into a directory, which
 // ends in a slash or is empty, and moves them. fill DIR FILES does that for places from which something
-// was set aside: what could not be, and stands there still, must not be replaced. unchanged DIGEST FILE removes a second name
-// of what the plan expects. replaced removes those of $I/was, then has odd remove the others,
+// was set aside: what could not be, and stands there still, must not be replaced. unchanged DIGEST FILE
+// removes a second name of what the plan expects. replaced removes those of $I/was, then has odd remove the others,
 // and sets aside what is left.
 const putting = `KEPT=0
 put() {
@@ -41,7 +41,7 @@ put() {
 }
 fill() {
   d=$1; shift
-  for n do shift; o=$d${n##*/}; if [ -e "$W/$o" ] || [ -L "$W/$o" ]; then stuck "./$o"; else set -- "$@" "$n"; fi; done
+  [ -z "$STUCK" ] || for n do shift; o=$d${n##*/}; if [ -e "$W/$o" ] || [ -L "$W/$o" ]; then stuck "./$o"; else set -- "$@" "$n"; fi; done
   [ $# = 0 ] || put "$d" "$@"
 }
 unchanged() { [ ! -f "$2" ] || [ "$(sha256sum <"$2")" != "$1  -" ] || rm -f -- "$2"; }
