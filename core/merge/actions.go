@@ -19,7 +19,7 @@ func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 	case take:
 		w.takeSource(path, row.row, b, s, t)
 	case block:
-		w.report(path, ConflictBlocked, "")
+		w.settle(path, ConflictBlocked)
 		w.skipBelow(path)
 		w.keepAbove()
 	case mergeText:
@@ -32,8 +32,7 @@ func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 		if row.kind != "" {
 			kind = row.kind
 		}
-		w.report(path, kind, "")
-		w.out.Conflicts[len(w.out.Conflicts)-1].Policy = "" // there is no other version
+		w.settle(path, kind)
 		// A push leaves base alone, so that the next pull brings the edit home.
 		w.emit(Decision{Path: path, Row: row.row, Action: Keep, Dest: path, Advance: w.in.Direction == Pull})
 		w.keepAbove()
@@ -42,7 +41,7 @@ func (w *walker) apply(path string, row *tableRow, b, s, t *core.Entry) {
 		if w.in.Direction == Push {
 			kind = ConflictDeletedR
 		}
-		w.report(path, kind, "")
+		w.settle(path, kind)
 		w.takeSource(path, row.row, b, s, t)
 	case conflict:
 		w.conflict(path, row, b, s, t)
@@ -192,13 +191,15 @@ func (w *walker) makeAbove() {
 func (w *walker) emit(d Decision) { w.out.Decisions.Add(d) }
 
 func (w *walker) report(path string, kind ConflictKind, copied string) {
-	var p Policy
-	switch kind {
-	case ConflictDeletedL, ConflictDeletedR, ConflictBlocked:
-	default:
-		p = w.policies.At(path)
+	w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: kind, Policy: w.policies.At(path), Copy: copied})
+}
+
+// settle reports a conflict of which the table says what stays. No policy decides it, but [Fail] is about any.
+func (w *walker) settle(path string, kind ConflictKind) {
+	w.report(path, kind, "")
+	if c := &w.out.Conflicts[len(w.out.Conflicts)-1]; c.Policy != Fail {
+		c.Policy = ""
 	}
-	w.out.Conflicts = append(w.out.Conflicts, Conflict{Path: path, Kind: kind, Policy: p, Copy: copied})
 }
 
 func (w *walker) refuse(path string, code core.ProblemCode, detail string) {

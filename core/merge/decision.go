@@ -82,7 +82,7 @@ func ConflictKindList() []ConflictKind {
 type Conflict struct {
 	Path   string // where both versions belong
 	Kind   ConflictKind
-	Policy Policy // the policy that decided it; empty where none is involved
+	Policy Policy // the policy that decided it; empty where none does, unless it is [Fail]
 	Copy   string // where the version that is not at Path lies, relative to the workspace; may be empty
 	// NoFile says that what stands at Path is no file, or what lies at Copy a directory:
 	// there mv would move the one into the other, or through a link.
