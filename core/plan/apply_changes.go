@@ -57,9 +57,10 @@ const relink = `relink() {
 func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 	b := &s.changes
 	b.WriteString("cd \"$I\"\n")
-	var torn, order []string
+	var torn []string
 	var links strings.Builder
-	groups, moved := map[string][]string{}, sent.moved()
+	var into groups
+	moved := sent.moved()
 	uploads := p.UploadReader()
 	for i := range uploads.Len() {
 		u := uploads.At(i)
@@ -84,15 +85,11 @@ func (s *applyScript) place(p *Plan, sent *Sent, bad map[int]bool) {
 		case replaces(u.Decision, core.KindFile):
 			s.replace(u.Decision.Path, u.Decision.Expect.Digest)
 		}
-		into := putInto(tool, core.Parent(u.Decision.Path))
-		if groups[into] == nil {
-			order = append(order, into)
-		}
-		groups[into] = append(groups[into], name)
+		into.add(putInto(tool, core.Parent(u.Decision.Path)), name)
 	}
 	commands(b, "rm -f --", torn, "")
-	for _, into := range order {
-		s.put(into, groups[into])
+	for _, put := range into.order {
+		s.put(put, into.words[put])
 	}
 	if links.Len() > 0 {
 		b.WriteString(relink + links.String())

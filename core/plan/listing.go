@@ -68,8 +68,11 @@ func parseMode(word string) (byte, uint16, bool) {
 	if err != nil {
 		return 0, 0, false
 	}
-	kind := map[uint64]byte{0x8: 'f', 0x4: 'd', 0xa: 'l', 0x1: 'p', 0xc: 's', 0x6: 'b', 0x2: 'c'}[n>>12]
-	return kind, uint16(n) & core.MaxMode, kind != 0
+	const kinds = " pc d b f l s   " // by the first four bits of a mode
+	if n>>12 >= uint64(len(kinds)) || kinds[n>>12] == ' ' {
+		return 0, 0, false
+	}
+	return kinds[n>>12], uint16(n) & core.MaxMode, true
 }
 
 // leftover returns the name as one that is no entry; Kind is "" for an entry.

@@ -189,14 +189,17 @@ func conflictText(op merge.Direction, c *merge.Conflict, would bool) (what, then
 		return "somebody changed it while the plan was applied", "the other version " + at
 	case merge.ConflictSetAside:
 		return "an earlier push replaced it in the sandbox", "the sandbox's version " + at
+	case merge.ConflictContent:
+		what = "both sides changed it"
+	case merge.ConflictAdded:
+		what = "both sides added it, differently"
+	case merge.ConflictUnknown:
+		what = "the sides differ and it is not known which is newer"
+	case merge.ConflictKinds:
+		what = "one side changed its kind, the other edited it"
+	case merge.ConflictMounted:
+		what = "the sandbox changed or deleted it, but it is mounted here, so it can't be replaced"
 	}
-	what = map[merge.ConflictKind]string{
-		merge.ConflictContent: "both sides changed it",
-		merge.ConflictAdded:   "both sides added it, differently",
-		merge.ConflictUnknown: "the sides differ and it is not known which is newer",
-		merge.ConflictKinds:   "one side changed its kind, the other edited it",
-		merge.ConflictMounted: "the sandbox changed or deleted it, but it is mounted here, so it can't be replaced",
-	}[c.Kind]
 	switch {
 	case c.Copy != "":
 		then = "local stays here, the sandbox's version " + at

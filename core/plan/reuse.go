@@ -64,7 +64,7 @@ func (p *Plan) deleted() map[string]bool {
 // on; where no listing can, since the clock has not moved on since it was made, the
 // copies are read.
 func (s *applyScript) copyAll(p *Plan) {
-	c := copies{deleted: p.deleted(), moved: map[string]bool{}, made: map[string]bool{}, groups: map[copyGroup][]string{}}
+	c := copies{deleted: p.deleted(), moved: map[string]bool{}, made: map[string]bool{}}
 	uploads := p.UploadReader()
 	for i := range uploads.Len() {
 		if u := uploads.At(i); u.From != "" {
@@ -88,12 +88,9 @@ type copies struct {
 	sources []string        // in the workspace
 	proof   strings.Builder // checks of the members made of them
 	renamed strings.Builder // commands for members with another name than their source
-	groups  map[copyGroup][]string
-	order   []copyGroup
-	on, off []string // members that shall be executable, and those that shall not
+	into    groups          // the other ones, by tool and directory
+	on, off []string        // members that shall be executable, and those that shall not
 }
-
-type copyGroup struct{ tool, dir string }
 
 func (c *copies) add(u *Upload) {
 	name := u.Name()
@@ -110,15 +107,12 @@ func (c *copies) add(u *Upload) {
 	} else {
 		c.off = append(c.off, name)
 	}
-	g := copyGroup{c.tool(u.From), dir}
+	tool := c.tool(u.From)
 	if core.Name(u.From) != core.Name(name) {
-		c.renamed.WriteString(g.tool + " " + Quote(at(u.From)) + ` "$I"/` + Quote(name) + "\n")
+		c.renamed.WriteString(tool + " " + Quote(at(u.From)) + ` "$I"/` + Quote(name) + "\n")
 		return
 	}
-	if c.groups[g] == nil {
-		c.order = append(c.order, g)
-	}
-	c.groups[g] = append(c.groups[g], at(u.From))
+	c.into.add(tool+` "$I"/`+Quote(dir)+"/", at(u.From))
 }
 
 // tool returns how a member is made of its source. One that goes away is linked,
@@ -138,8 +132,9 @@ move() { ln -- "$@" 2>/dev/null || cp -p -- "$@"; }
 `)
 	commands(b, "mkdir -p --", c.dirs, "")
 	b.WriteString(")\n" + c.renamed.String())
-	for _, g := range c.order {
-		commands(b, g.tool, c.groups[g], ` "$I"/`+Quote(g.dir)+"/")
+	for _, key := range c.into.order {
+		tool, dir, _ := strings.Cut(key, " ")
+		commands(b, tool, c.into.words[key], " "+dir)
 	}
 	b.WriteString("(cd \"$I\"\n")
 	commands(b, "chmod +x --", c.on, "")

@@ -86,6 +86,22 @@ func commands(b *strings.Builder, tool string, words []string, tail string) {
 	}
 }
 
+// groups gathers words for [commands] that are alike, in the order in which they began. The zero value is empty.
+type groups struct {
+	words map[string][]string
+	order []string
+}
+
+func (g *groups) add(key, word string) {
+	if g.words == nil {
+		g.words = map[string][]string{}
+	}
+	if g.words[key] == nil {
+		g.order = append(g.order, key)
+	}
+	g.words[key] = append(g.words[key], word)
+}
+
 // Exit statuses of the scripts. The host reads why-RUN where a client gives
 // none.
 const (

@@ -155,12 +155,11 @@ func (s *surveyReader) readOdd() {
 	for _, p := range s.list("odd-x") {
 		execs[p] = true
 	}
-	files := s.list("odd-f")
-	s.readOddSums(files)
-	for kind, list := range map[byte][]string{'d': s.list("odd-d"), 'f': files, 'l': s.list("odd-l"), 'p': s.list("odd-p")} {
-		for _, p := range list {
-			l := listed{kind: kind, mode: 0o644, path: p}
-			if kind == 'd' || execs[p] {
+	s.readOddSums(s.list("odd-f"))
+	for _, list := range []string{"odd-d", "odd-f", "odd-l", "odd-p"} {
+		for _, p := range s.list(list) {
+			l := listed{kind: list[len("odd-")], mode: 0o644, path: p}
+			if l.kind == 'd' || execs[p] {
 				l.mode = 0o755
 			}
 			s.addLine(l)
