@@ -150,7 +150,7 @@ func JSNumber(n float64) string {
 	if s[0] == '-' {
 		sign, s = "-", s[1:]
 	}
-	mantissa, exp, _ := strings.Cut(s, "e")
+	mantissa, exp, _ := strings.Cut(s, "e") // an exponent is always there
 	digits := strings.Replace(mantissa, ".", "", 1)
 	e, _ := strconv.Atoi(exp) // what FormatFloat writes is a number
 	point := e + 1            // where the decimal point stands in digits

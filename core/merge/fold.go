@@ -87,7 +87,7 @@ func lookup(keys []uint32, texts string, r rune) (string, bool) {
 	if r >= 1<<18 {
 		return "", false
 	}
-	i, _ := slices.BinarySearch(keys, uint32(r)<<14)
+	i, _ := slices.BinarySearch(keys, uint32(r)<<14) // whether it is found is compared below
 	if i == len(keys) || keys[i]>>14 != uint32(r) {
 		return "", false
 	}
@@ -148,7 +148,7 @@ func combiningClass(r rune) uint8 {
 		return 0
 	}
 	// The last range that begins at or before r.
-	i, _ := slices.BinarySearch(combiningClasses[:], uint32(r+1)<<15)
+	i, _ := slices.BinarySearch(combiningClasses[:], uint32(r+1)<<15) // found or not, the one before it is meant
 	if i == 0 {
 		return 0
 	}

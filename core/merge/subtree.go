@@ -116,7 +116,7 @@ func (w *walker) forgetBelow(s *core.Entry, sBelow, bBelow []core.Entry) {
 // removeBelow deletes the target's subtree of a directory that is as base has
 // it, so that the directory can be replaced.
 func (w *walker) removeBelow(path string, row Row) {
-	_, inTarget, _ := w.skipBelow(path)
+	_, inTarget, _ := w.skipBelow(path) // what the other trees have there stays
 	tBelow := inTarget.List()
 	for i := range tBelow {
 		if isFile(&tBelow[i]) {

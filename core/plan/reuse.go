@@ -133,7 +133,7 @@ move() { ln -- "$@" 2>/dev/null || cp -p -- "$@"; }
 	commands(b, "mkdir -p --", c.dirs, "")
 	b.WriteString(")\n" + c.renamed.String())
 	for _, key := range c.into.order {
-		tool, dir, _ := strings.Cut(key, " ")
+		tool, dir, _ := strings.Cut(key, " ") // as add joins them
 		commands(b, tool, c.into.words[key], " "+dir)
 	}
 	b.WriteString("(cd \"$I\"\n")
